@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Final, Protocol
@@ -80,14 +80,17 @@ class PipeLines:
 
 
 async def standard_lines(largest: int) -> PipeLines:
-    """Standard input and output. From then on nothing else may print. Raises `CountersignError`."""
+    """Standard input and output. What else is printed goes to standard error. Raises `CountersignError`."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=_CHUNK)
+    # Of our own: whoever ends the program may still write to those that it began with.
+    given, out = os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0)
     try:
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-        transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, sys.stdout)
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), given)
+        transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, out)
     except ValueError as error:
         raise CountersignError(
             "Standard input and output have to be pipes, as an MCP client opens them."
         ) from error
+    os.dup2(2, 1)
     return PipeLines(reader, asyncio.StreamWriter(transport, protocol, reader, loop), largest)
