@@ -38,6 +38,9 @@ LEFT: Final = (
     "This call was approved ({id}), and cancelled before it was made. It did not run. Make the very same call again to "
     "ask people anew."
 )
+ENDED: Final = (
+    "This call was cancelled while people were asked. Make the very same call again to join their answer."
+)
 CANCELLED: Final = (
     "The call was cancelled while it ran ({id}). It may have run, and its result is not known. "
     "Look whether it ran."
@@ -123,10 +126,16 @@ class HeldRun:
         self._task = asyncio.create_task(self._run(), name=f"call of {self.call.tool}")
 
     async def answer(self) -> Answer:
-        """The answer. To be cancelled here does not end the run."""
+        """The answer. To be cancelled here does not end the run; of a run that was ended, it says so."""
         if self._task is None:
             raise AssertionError("it was started")
-        return await asyncio.shield(self._task)
+        try:
+            return await asyncio.shield(self._task)
+        except asyncio.CancelledError:
+            me = asyncio.current_task()
+            if me is None or me.cancelling() or not self._task.cancelled():
+                raise
+            return Answer(refusal(ENDED))
 
     @property
     def done(self) -> bool:

@@ -35,7 +35,12 @@ class HeldTasks:
     async def make(self, run: HeldRun) -> Answer:
         """The answer to a call: a task, once it is on disk, or why nobody could be asked."""
         run.has_task = True
-        await run.asked.wait()
+        try:
+            await run.asked.wait()
+        except asyncio.CancelledError:  # the client gave the call up, and has no task of it
+            run.has_task = False
+            run.leave()
+            raise
         if run.request_id is None:
             return await run.answer()
         task = self._tasks.get(run.request_id)
@@ -45,10 +50,7 @@ class HeldTasks:
         return Answer(task.created())
 
     async def _fill(self, task: HeldTask) -> None:
-        try:
-            task.put(await task.run.answer())
-        except asyncio.CancelledError:
-            task.cancelled = True
+        task.put(await task.run.answer())
 
     async def answer(self, message: ClientMessage, approval: str) -> bytes:
         """The answer to `tasks/get`, `tasks/update` or `tasks/cancel` about the task of that request."""

@@ -10,7 +10,6 @@ from typing import Any, Final, Self
 import anyio
 from httpx2 import Timeout
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp.shared.inbound import (
     MCP_METHOD_HEADER,
     MCP_NAME_HEADER,
@@ -29,6 +28,7 @@ from mcp_types.jsonrpc import (
     JSONRPCResponse,
 )
 
+from bot.mcp.gate.http_failures import AnsweringHttpClient, was_not_sent
 from bot.mcp.gate.messages import Json, RequestId, loads
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class HttpUpstream:
 
     async def __aenter__(self) -> Self:
         timeout = Timeout(_CONNECT, read=_SILENCE)
-        http = create_mcp_http_client(headers=self._headers, timeout=timeout)
+        http = AnsweringHttpClient(headers=self._headers, timeout=timeout)
         await self._open.enter_async_context(http)
         self._read, self._write = await self._open.enter_async_context(
             streamable_http_client(self._url, http_client=http)
@@ -84,6 +84,11 @@ class HttpUpstream:
 
     async def send_no_more(self) -> None:
         """The session is ended when this is closed."""
+
+    @staticmethod
+    def did_not_get(failed: dict[str, Any]) -> bool:
+        """Whether the call did not reach the server, or was turned away before it."""
+        return was_not_sent(failed)
 
     async def ended(self) -> str:
         """How it ended, as the end of a sentence."""

@@ -327,6 +327,10 @@ class Relay:
             run.leave()
             if run.under_way:
                 under_way.append(asyncio.create_task(run.settled()))
+        # What goes on after a question of the server is in no run any more.
+        under_way += [
+            self._held[one] for one, run in self._run_of.items() if run.under_way and one in self._held
+        ]
         if under_way:
             await asyncio.wait(under_way, timeout=self._linger)
         for task in [*self._held.values(), *self._followers]:

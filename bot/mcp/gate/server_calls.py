@@ -11,7 +11,10 @@ from bot.mcp.gate.held_run import Answer, CancelledCallError, HeldRun, NotSentEr
 from bot.mcp.gate.messages import Json
 from bot.mcp.gate.upstream import Upstream
 
-CONNECTION_CLOSED: Final = -32000  # the SDK's: it lost the connection, so nobody knows whether the call ran
+CONNECTION_CLOSED: Final = -32000  # the SDK's: it lost the connection
+# Nobody knows whether the call ran. An answer that cannot be read says no more than none.
+_LOST: Final = (CONNECTION_CLOSED, messages.PARSE_ERROR)
+OWN: Final = "countersign-call-"
 # Seconds for which a server may still answer a call that the client gave up.
 CANCELLED_WITHIN: Final = 3.0
 
@@ -34,7 +37,7 @@ class ServerCalls:
         if self._gone:
             raise NotSentError(f"The server {await self._upstream.ended()}.")
         # Nothing that the client sends can be taken for the call, or for its end.
-        own = f"countersign-{secrets.token_hex(16)}"
+        own = f"{OWN}{secrets.token_hex(16)}"
         self._sent[own] = asyncio.get_running_loop().create_future()
         self._sent_for[run] = own
         try:
@@ -46,7 +49,9 @@ class ServerCalls:
             self._sent_for.pop(run, None)
         failed = body.get("error")
         if isinstance(failed, dict):
-            if failed.get("code") == CONNECTION_CLOSED:
+            if self._upstream.did_not_get(failed):
+                raise NotSentError(str(failed.get("message")))
+            if failed.get("code") in _LOST:
                 raise UpstreamLostError
             return Answer(error=failed, settles=True)
         result = body.get("result")

@@ -8,7 +8,7 @@ import signal
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from bot.mcp.gate.lines import PipeLines
 from orchestration.domain.errors import CountersignError
@@ -66,6 +66,11 @@ class StdioUpstream:
     async def send_no_more(self) -> None:
         """Ends its input, which tells it to end."""
         await self._pipes.close()
+
+    @staticmethod
+    def did_not_get(_failed: dict[str, Any]) -> bool:
+        """Never certain: every error is the server's own."""
+        return False
 
     async def ended(self) -> str:
         """How it ended, as the end of a sentence. A process that has closed its output may not be over yet."""

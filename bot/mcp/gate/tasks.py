@@ -83,10 +83,10 @@ class HeldTask:
 
     def shown(self) -> Json:
         """The answer to `tasks/get`."""
-        if self.final is not None:
-            return {**self._finished(self.final), "resultType": "complete"}
         if self.cancelled:
             return {**self._task("cancelled"), "resultType": "complete"}
+        if self.final is not None:
+            return {**self._finished(self.final), "resultType": "complete"}
         if self.input is not None and self.input.result is not None:
             requests = self.input.result.get("inputRequests") or {}
             return {**self._task("input_required"), "inputRequests": requests, "resultType": "complete"}

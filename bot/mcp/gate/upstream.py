@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from bot.mcp.gate.lines import Lines
 
@@ -12,6 +12,10 @@ class Upstream(Lines, Protocol):
 
     async def send_no_more(self) -> None:
         """The client has gone."""
+        ...
+
+    def did_not_get(self, failed: dict[str, Any]) -> bool:
+        """Whether this error of a call says for certain that the server has not made it."""
         ...
 
     async def ended(self) -> str:

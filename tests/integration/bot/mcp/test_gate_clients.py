@@ -20,7 +20,15 @@ from mcp import Client, StdioServerParameters
 
 from tests.support import ROOT
 from tests.support.api_world import ApiWorld
-from tests.support.mcp_gate import FILESYSTEM, GATE, environment, filesystem, gate_command
+from tests.support.mcp_gate import (
+    FILESYSTEM,
+    GATE,
+    ScriptedClient,
+    environment,
+    filesystem,
+    gate_command,
+    words,
+)
 from tests.support.node import NODE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -172,6 +180,20 @@ async def test_a_server_over_http(api: ApiWorld, gate: Path, tmp_path: Path, mod
         async with a_client(api, agent, gate, ["--url", url], mode=mode) as client:
             assert "It was not made again." in text_of(await client.call_tool("append", {"line": line}))
             assert file.read_text() == f"{line}\n"
+
+
+async def test_a_server_that_cannot_be_reached_is_said_and_the_call_was_not_made(
+    api: ApiWorld, gate: Path
+) -> None:
+    agent, line = api.token("agent", "U0RITA", "request"), secrets.token_hex(6)
+    nowhere = gate_command(gate, ["--url", "http://127.0.0.1:9/mcp"])
+    for count in (1, 2):
+        async with ScriptedClient(nowhere, environment(api.url, agent)) as client:
+            passed = await client.request("tools/list")
+            assert "cannot be reached" in passed["error"]["message"]
+            adding = client.begin_call("append", line=line)
+            await decided(api, line, count=count)  # It was certainly not made, so people are asked anew.
+            assert "The call was not made." in words((await client.answer(adding))["result"])
 
 
 @asynccontextmanager
