@@ -82,8 +82,10 @@ class HttpUpstream:
             return False
         return True
 
-    async def send_no_more(self) -> None:
-        """The session is ended when this is closed."""
+    @staticmethod
+    async def send_no_more() -> bool:
+        """The session ends when this is closed; the server goes on."""
+        return False
 
     @staticmethod
     def did_not_get(failed: dict[str, Any]) -> bool:

@@ -33,6 +33,7 @@ PROGRESS_EVERY: Final = 10.0  # seconds
 PROGRESS_STEP: Final = 1e-6
 # Seconds for which a call that is under way may still end once the client has gone.
 LINGER: Final = 30.0
+ENDS_WITHIN: Final = 2.0  # seconds for which a server whose input has ended may still send something
 # What the client has had the answer of is asked anew. Of that many calls it is known.
 ANSWERS_KNOWN: Final = 10_000
 
@@ -86,8 +87,8 @@ class Relay:
                 )
             else:
                 await self._leave_held()
-                await self._upstream.send_no_more()
-                await asyncio.wait([passing], timeout=2)
+                if await self._upstream.send_no_more():
+                    await asyncio.wait([passing], timeout=ENDS_WITHIN)
         finally:
             for task in (reading, passing, stopping):
                 task.cancel()

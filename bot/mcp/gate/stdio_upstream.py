@@ -63,9 +63,10 @@ class StdioUpstream:
         """Sends one message. False where the server reads no more."""
         return await self._pipes.send(line)
 
-    async def send_no_more(self) -> None:
+    async def send_no_more(self) -> bool:
         """Ends its input, which tells it to end."""
         await self._pipes.close()
+        return True
 
     @staticmethod
     def did_not_get(_failed: dict[str, Any]) -> bool:

@@ -10,8 +10,8 @@ from bot.mcp.gate.lines import Lines
 class Upstream(Lines, Protocol):
     """The server."""
 
-    async def send_no_more(self) -> None:
-        """The client has gone."""
+    async def send_no_more(self) -> bool:
+        """The client has gone. Whether the server is over soon by that, and may still send something."""
         ...
 
     def did_not_get(self, failed: dict[str, Any]) -> bool:

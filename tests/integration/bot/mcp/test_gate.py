@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -163,30 +162,6 @@ async def test_the_server_never_gets_the_agents_token(gate: Path, log: Path) -> 
     gate.write_text(GATE.replace('"look"', '"look", "secrets"'))
     async with a_gate(gate, log) as client:
         assert words(await client.call("secrets")) == "[]"
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        (["--name", "plain"], "Give either --url"),
-        (["--url", "http://x", "--header", "A"], "not followed by ="),
-        (["--url", "http://x", "--header", "A=NO_SUCH"], "no variable NO_SUCH"),
-        (["--name", "a\nb", "--", "cat"], "is no name for a server"),
-        (["--", "/nonexistent/server"], "cannot be started"),
-    ],
-)
-async def test_what_is_given_wrong_is_a_sentence(gate: Path, given: Sequence[str], said: str) -> None:
-    command = [*gate_command(gate, [])[:-1], *given]
-    async with ScriptedClient(command, environment(NOWHERE, "cs_none")) as client:
-        assert await client.process.wait() == 4
-        assert said in await client.complaints()
-
-
-async def test_a_file_that_leaves_calls_to_the_client_needs_somebody_to_ask(gate: Path, log: Path) -> None:
-    gate.write_text(GATE.replace('default_policy = "deploy"', ""))
-    async with a_gate(gate, log) as client:
-        assert await client.process.wait() == 4
-        assert "rule 3 leaves calls to the client" in await client.complaints()
 
 
 # ---- with people -----------------------------------------------------------------------------------------
