@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from bot.gate.ruling import Ruling
@@ -33,6 +34,10 @@ TOO_LARGE: Final = (
 AGAIN: Final = (
     "Countersign: this is the result of the call that was made before ({id}, done {at}). "
     "It was not made again."
+)
+CHANGED: Final = (
+    "Countersign: people changed the arguments before they approved the call. "
+    "It was made with these: {arguments}"
 )
 LEFT: Final = (
     "This call was approved ({id}), and cancelled before it was made. It did not run. Make the very same call again to "
@@ -198,9 +203,17 @@ class HeldRun:
             return Answer(refusal(CANCELLED.format(id=self.request_id)), settles=True)
         if answer.asks_for_input:
             return answer
+        if answer.result is not None:
+            answer = replace(answer, result=self._with_what_ran(answer.result))
         result = answer.result if answer.result is not None else {"error": answer.error}
         await self._keep(self._asking.keep(self.request_id or "", self._attempt, result))
         return answer
+
+    def _with_what_ran(self, result: Json) -> Json:
+        """The result; where people changed the arguments, it says with which ones the call was made."""
+        if canonical(self._approved) == canonical(self.call.arguments):
+            return result
+        return noted(result, CHANGED.format(arguments=json.dumps(self._approved, ensure_ascii=False)))
 
     async def _keep(self, keeping: Awaitable[None]) -> None:
         """Keeps it. Where that takes long, the answer does not wait for it."""
@@ -237,9 +250,14 @@ def told_again(request_id: str, known: KnownCall | None) -> Json:
         return refusal(TOO_LARGE.format(id=request_id, at=at))
     if isinstance(failed := known.result.get("error"), dict) and "content" not in known.result:
         return refusal(f"{AGAIN.format(id=request_id, at=at)} It failed: {failed.get('message')}")
-    content = known.result.get("content")
-    note = {"type": "text", "text": AGAIN.format(id=request_id, at=at)}
-    return {**known.result, "content": [*(content if isinstance(content, list) else []), note]}
+    return noted(dict(known.result), AGAIN.format(id=request_id, at=at))
+
+
+def noted(result: Json, words: str) -> Json:
+    """The result with words of ours at its end."""
+    content = result.get("content")
+    note = {"type": "text", "text": words}
+    return {**result, "content": [*(content if isinstance(content, list) else []), note]}
 
 
 def question_of(call: ToolCallMessage, ruling: Ruling, agent: str, server: str) -> Json:

@@ -48,11 +48,11 @@ class AnsweringHttpClient(httpx2.AsyncClient):
             status = response.status_code
             return _failed(request, f"The server answered {status}.", sent=status >= 500)
         if not response.is_stream_consumed and isinstance(response.stream, httpx2.AsyncByteStream):
-            response.stream = _Stream(response.stream)
+            response.stream = _BreakableStream(response.stream)
         return response
 
 
-class _Stream(httpx2.AsyncByteStream):
+class _BreakableStream(httpx2.AsyncByteStream):
     """A body whose connection may break: that is an error of the stream, which the transport knows."""
 
     def __init__(self, stream: httpx2.AsyncByteStream) -> None:
