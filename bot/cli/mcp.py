@@ -1,4 +1,7 @@
-"""`countersign mcp`: the Model Context Protocol. `serve` is our own server, for agents that ask by themselves."""
+"""`countersign mcp`: the Model Context Protocol.
+
+`gate` stands in front of somebody's server. `serve` is our own, for agents that ask by themselves.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,54 @@ import argparse
 import asyncio
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Adds the subcommand."""
-    mcp = commands.add_parser("mcp", help="the Model Context Protocol, for agents")
-    which = mcp.add_subparsers(metavar="COMMAND", required=True)
-    _add_serve(which)
+    mcp = commands.add_parser(
+        "mcp", help="the Model Context Protocol: a gate for servers, and a server to ask by"
+    )
+    actions = mcp.add_subparsers(metavar="COMMAND", required=True)
+    _add_gate(actions)
+    _add_serve(actions)
 
 
-def _add_serve(which: argparse._SubParsersAction[Any]) -> None:
-    serve = which.add_parser(
+def _add_gate(actions: argparse._SubParsersAction[Any]) -> None:
+    gate = actions.add_parser(
+        "gate",
+        usage="countersign mcp gate --gate FILE [--name SERVER] (--url URL [--header NAME=VARIABLE …] | -- COMMAND …)",
+        help="an MCP server whose calls pass, are refused, or wait for people, as a gate file says",
+        description="Speaks MCP over standard input and output, as the server behind it does.",
+    )
+    gate.add_argument("--gate", metavar="FILE", type=Path, required=True, help="the gate file")
+    gate.add_argument(
+        "--name",
+        metavar="SERVER",
+        help="what people read the server is called (default: its command, or its host)",
+    )
+    gate.add_argument("--url", help="where the server answers over Streamable HTTP")
+    gate.add_argument(
+        "--header",
+        metavar="NAME=VARIABLE",
+        action="append",
+        default=[],
+        help="with --url: send this header, with what the environment variable holds",
+    )
+    gate.add_argument("server", metavar="COMMAND", nargs="*", help="the server's command, after --")
+    gate.set_defaults(command=_gate)
+
+
+def _gate(given: argparse.Namespace) -> int:
+    # Imported where it is called: the other commands of this group do without.
+    from bot.cli.mcp_gate import run  # noqa: PLC0415
+
+    return run(given)
+
+
+def _add_serve(actions: argparse._SubParsersAction[Any]) -> None:
+    serve = actions.add_parser(
         "serve",
         help="an MCP server on standard input and output, by which an agent asks people",
         description="Asks the server at COUNTERSIGN_URL with COUNTERSIGN_TOKEN. It ends when its input does.",

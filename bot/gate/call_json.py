@@ -14,10 +14,10 @@ class CallJsonError(Exception):
     """The text is no JSON that every program reads alike. Says why, as the end of a sentence."""
 
 
-def parse(raw: bytes) -> Any:
-    """The value. Raises `CallJsonError`."""
-    if len(raw) > LARGEST:
-        raise CallJsonError(f"is over {LARGEST // 1024} KB")
+def parse(raw: bytes, *, largest: int = LARGEST) -> Any:
+    """The value, of at most `largest` bytes. Raises `CallJsonError`."""
+    if len(raw) > largest:
+        raise CallJsonError(f"is over {largest // 1024} KB")
     try:
         value = json.loads(
             raw.decode(), object_pairs_hook=_object, parse_constant=_constant, parse_float=_float

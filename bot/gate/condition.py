@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import re
 import sys
-from functools import cache
+from functools import cache, lru_cache
 from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any, Final
@@ -18,6 +18,12 @@ _BOUND: Final = re.compile(r"\.\s*(?:all|exists|exists_one|existsOne|map|filter)
 
 class ConditionError(ValueError):
     """The expression cannot be read. Says why, as the end of a sentence."""
+
+
+@lru_cache(maxsize=2000)
+def compiled(text: str) -> Condition:
+    """The expression, which is compiled once. Raises `ConditionError`."""
+    return Condition(text)
 
 
 class Condition:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from bot.gate.condition import Condition
+from bot.gate.condition import compiled
 from bot.gate.gate_file import CallAction, GateFile, Rule
 from bot.gate.shell import simple_command
 
@@ -89,7 +89,7 @@ def _fits(rule: Rule, tool: str, call: dict[str, Any]) -> bool | None:
     """Whether it fits; None where that cannot be told."""
     if not any(fnmatchcase(tool, pattern) for pattern in rule.tools):
         return False
-    return True if rule.when is None else Condition(rule.when).holds(call)
+    return True if rule.when is None else compiled(rule.when).holds(call)
 
 
 def _ruling(gate: GateFile, rule: Rule, number: int) -> Ruling:

@@ -25,6 +25,7 @@ class OrchestrationName(StrEnum):
     RECONCILE_GATHERING = "reconcile_gathering"
     FULFILMENT = "fulfilment"
     CHANNEL_DIGEST = "channel_digest"
+    CALL_RESULT = "call_result"
 
 
 class EntityName(StrEnum):
@@ -69,6 +70,7 @@ class IdPrefix(StrEnum):
     FULFILMENT = "fulfilment"
     POST_INTENT = "post-intent"
     DIGEST = "digest"
+    CALL_RESULT = "call-result"
 
 
 # Those of which no instance ever runs again. A digest's listener that has ended begins anew with the next line.
@@ -126,6 +128,11 @@ def code_id(request_id: str, nonce: str, number: int) -> str:
 def fulfilment_id(request_id: str, nonce: str) -> str:
     """The ID of the instance that carries on with that start of a request once it is approved."""
     return f"{IdPrefix.FULFILMENT}-{request_id}-{nonce[:_NONCE_SHOWN]}"
+
+
+def call_result_id(request_id: str, nonce: str) -> str:
+    """The ID of the instance that keeps the result of the call that this start of a request approved."""
+    return f"{IdPrefix.CALL_RESULT}-{request_id}-{nonce[:_NONCE_SHOWN]}"
 
 
 def fulfilled_request(instance_id: str) -> tuple[str, str] | None:

@@ -37,6 +37,7 @@ WORKLIST: Final = EntityName.WORKLIST
 PHONE: Final = EntityName.PHONE
 ROSTER: Final = EntityName.ROSTER
 HELD_CALL: Final = EntityName.HELD_CALL
+CALL_RESULT: Final = OrchestrationName.CALL_RESULT
 # Stamped on every new instance, so that a later release knows which code its history was made by.
 VERSION: Final = "1.0.0"
 

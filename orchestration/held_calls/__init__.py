@@ -1,1 +1,1 @@
-"""Tool calls of agents that wait for people: which approval is used up, and by whom."""
+"""Tool calls of agents that wait for people: which approval is used up, by whom, and what came of it."""

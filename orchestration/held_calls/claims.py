@@ -6,6 +6,7 @@ settled: the request that is open, or approved and not used, is the one that was
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 from durabletask.entities import EntityContext
@@ -17,12 +18,20 @@ CLAIMS_KEPT: Final = 5
 
 
 class Claim(Recorded):
-    """Argument of `claim`: `attempt` is to make the call that was approved under this number."""
+    """Argument of `claim`: `attempt` is to make the call that was approved under this number.
+
+    `at` is when it was claimed; None of one by an older release.
+    """
 
     number: int
     request_id: str
     nonce: str
     attempt: str
+    at: datetime | None = None
+
+    def same(self, other: Claim | None) -> bool:
+        """Whether it is the same claim, perhaps made again a little later."""
+        return other is not None and self == other.model_copy(update={"at": self.at})
 
 
 class HeldCallState(Recorded):
@@ -30,6 +39,11 @@ class HeldCallState(Recorded):
 
     number: int = 0
     claims: list[Claim] = Field(default_factory=list)
+
+    @property
+    def last_claim(self) -> Claim | None:
+        """The claim that settled the number before this one; None where that was passed by."""
+        return self.claim_on(self.number - 1)
 
     def claim_on(self, number: int) -> Claim | None:
         """Who used the approval of that number; None where nobody did, or where that is long ago."""

@@ -36,6 +36,7 @@ from orchestration.gathering.activities import GatheringActivities
 from orchestration.gathering.state import GatheringInput
 from orchestration.gathering.workflow import gathering
 from orchestration.held_calls.claims import held_call
+from orchestration.held_calls.result import CallResult, call_result
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
 from orchestration.people.delegate_change import delegate_change
@@ -70,6 +71,7 @@ def register(  # noqa: PLR0913, PLR0917 - each is known by its type
     _add(worker, cast("Orchestrator[PostIntent, None]", post_intent))
     _add(worker, cast("Orchestrator[DigestInput, DigestProgress | None]", channel_digest))
     _add(worker, cast("Orchestrator[AnswersUntold, None]", owed_answer))
+    _add(worker, cast("Orchestrator[CallResult, None]", call_result))
     worker.add_entity(person, PERSON)
     worker.add_entity(worklist, WORKLIST)
     worker.add_entity(roster, ROSTER)

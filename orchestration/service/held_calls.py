@@ -27,6 +27,7 @@ from orchestration.domain.held_call import CallFacts, HeldCall
 from orchestration.domain.request import HELD_CALL, ApprovalRequest, EditedValue, Status, to_json
 from orchestration.held_calls.claims import Claim, HeldCallState
 from orchestration.service.approvals import Actor, ApprovalService
+from orchestration.service.call_results import CallResults
 from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK, translated, within_budget
 from orchestration.service.request_ids import KeyedDigests
 
@@ -64,8 +65,21 @@ class ClaimedArguments:
     changes: Sequence[EditedValue]
 
 
+@dataclass(frozen=True)
+class MadeCall:
+    """What is known of a call that was claimed, and at what time: when it had its result, or else when it was claimed.
+
+    `ran` is None where nobody can tell whether it was made, and False where it certainly was not. `result` is None
+    where there is none, or it is not kept.
+    """
+
+    at: datetime | None
+    ran: bool | None = None
+    result: Mapping[str, Any] | None = None
+
+
 class HeldCalls:
-    """See `ask` and `claim`. Each may raise `HubUnavailableError`.
+    """See `ask`, `claim`, `keep_result` and `made`. Each may raise `HubUnavailableError`.
 
     `keyed` are digests under the server's secrets, the newest first. `now` is the time that outcomes are stamped by.
     """
@@ -81,23 +95,26 @@ class HeldCalls:
         self._approvals = approvals
         self._keyed = keyed
         self._now = now
+        self._results = CallResults(client, keyed)
 
-    async def ask(self, call: ToolCall, actor: Actor) -> tuple[Progress, str]:
+    async def ask(self, call: ToolCall, actor: Actor, *, resume: bool = False) -> tuple[Progress, str]:
         """The request that this very call waits for, and the digest of its arguments: an open one, or a new one.
 
         One that was approved and not used counts within the window, and so does a rejection. After the window, and
-        after every other end, people are asked anew. Raises what `ApprovalService.start` does.
+        after every other end, people are asked anew. With `resume` one that was used is found again, for the window
+        from then on or from its result on, unless people were asked since: for a caller that may have lost the
+        answer. Raises what `ApprovalService.start` does.
         """
         request = self._request(call, actor)
         held = _call_of(request)
-        number = (await self._state(held.key)).number
+        state = await self._state(held.key)
+        number = state.number
+        if resume and state.last_claim is not None:
+            used = await self._used(state.last_claim, _numbered(request, number), held.window)
+            if used is not None:
+                return used, held.arguments_digest
         for _ in range(PASSED_BY):
-            this = held.model_copy(update={"number": number})
-            # The space keeps it apart from every key that a caller may choose.
-            once = {"call": this, "idempotency_key": f"call {held.key} {number}"}
-            progress = await self._approvals.status(
-                await self._approvals.start(request.model_copy(update=once))
-            )
+            progress = await self._approvals.status(await self._approvals.start(_numbered(request, number)))
             if not progress.status.ended or self._counts(progress, held.window):
                 return progress, held.arguments_digest
             number = (await self._run(held.key, "pass_by", number, number)).number
@@ -111,12 +128,7 @@ class HeldCalls:
         Raises `UnknownRequestError`, `ForeignCallError` where somebody else asked, and `UnusableApprovalError` where
         it is not approved, too old, or used by another attempt.
         """
-        view = await self._approvals.view(request_id)
-        request, progress = view.request, view.progress
-        if request.call is None or progress.asked_without_seal:
-            raise UnknownRequestError("There is no held call with that ID.")
-        if (request.requester, request.asked_with) != (actor.id, actor.token):
-            raise ForeignCallError
+        call, progress = await self._asked(request_id, actor)
         if not progress.status.is_yes:
             ended = f"It is {progress.status}" if progress.status.ended else "It is not decided yet"
             raise UnusableApprovalError(f"{ended}, so the call must not be made.")
@@ -125,18 +137,88 @@ class HeldCalls:
                 "The approval was given at a time that lies ahead of this server's clock, so nobody can tell how old "
                 "it is. Please tell its operator."
             )
-        if not self._counts(progress, request.call.window):
+        if not self._counts(progress, call.window):
             raise UnusableApprovalError(
                 "The approval is too old by now. Make the same call again to ask anew."
             )
-        number = request.call.number
-        claim = Claim(number=number, request_id=request_id, nonce=progress.nonce, attempt=attempt)
-        state = await self._run(request.call.key, "claim", claim.model_dump(mode="json"), number)
-        if state.claim_on(number) != claim:
+        claim = Claim(
+            number=call.number, request_id=request_id, nonce=progress.nonce, attempt=attempt, at=self._now()
+        )
+        state = await self._run(call.key, "claim", claim.model_dump(mode="json"), call.number)
+        if not claim.same(state.claim_on(call.number)):
             raise UnusableApprovalError(
                 "The approval was used before, and each is for one call. Make the same call again to ask anew."
             )
-        return ClaimedArguments(request.call, between(progress.edits))
+        return ClaimedArguments(call, between(progress.edits))
+
+    async def keep_result(
+        self,
+        request_id: str,
+        actor: Actor,
+        attempt: str,
+        result: Mapping[str, Any] | None,
+        *,
+        made: bool = True,
+    ) -> None:
+        """Keeps what came of the call, for `made`. The first result counts.
+
+        None says that it is too large, and `made=False` that the call was not made, so that it is asked anew. Raises
+        `UnknownRequestError`, `ForeignCallError`, and `UnusableApprovalError` where this attempt did not claim it.
+        """
+        claim = await self._claim_of(request_id, actor)
+        if claim is None or claim.attempt != attempt:
+            raise UnusableApprovalError("This attempt did not claim the call, so it has no result of it.")
+        await self._results.keep(claim, result, self._now(), made=made)
+
+    async def made(self, request_id: str, actor: Actor) -> MadeCall | None:
+        """What is known of the call that was claimed; None where nobody did.
+
+        Raises `UnknownRequestError`, and `ForeignCallError` where somebody else asked.
+        """
+        claim = await self._claim_of(request_id, actor)
+        if claim is None:
+            return None
+        found = await self._results.found(claim)
+        if found is None:
+            return MadeCall(claim.at)
+        kept, result = found
+        return MadeCall(kept.at, ran=kept.made, result=result)
+
+    async def _asked(self, request_id: str, actor: Actor) -> tuple[HeldCall, Progress]:
+        """The call, where this actor asked for it. Raises `UnknownRequestError` or `ForeignCallError`."""
+        view = await self._approvals.view(request_id)
+        request, progress = view.request, view.progress
+        if request.call is None or progress.asked_without_seal:
+            raise UnknownRequestError("There is no held call with that ID.")
+        if (request.requester, request.asked_with) != (actor.id, actor.token):
+            raise ForeignCallError
+        return request.call, progress
+
+    async def _claim_of(self, request_id: str, actor: Actor) -> Claim | None:
+        call, progress = await self._asked(request_id, actor)
+        claim = (await self._state(call.key)).claim_on(call.number)
+        # After a purge the same ID may be another start of the request.
+        is_this = claim is not None and (claim.request_id, claim.nonce) == (request_id, progress.nonce)
+        return claim if is_this else None
+
+    async def _used(self, claim: Claim, following: ApprovalRequest, window: timedelta) -> Progress | None:
+        """The request that the claim used up, where it still answers the call and nobody was asked since."""
+        if await self._approvals.started(following) is not None:
+            return None
+        try:
+            progress = await self._approvals.status(claim.request_id)
+        except UnknownRequestError:
+            return None
+        found = await self._results.found(claim)
+        at = claim.at if found is None else found[0].at
+        if (
+            at is None
+            or (found is not None and not found[0].made)
+            or progress.nonce != claim.nonce
+            or self._now() - at > window
+        ):
+            return None
+        return progress
 
     def _request(self, call: ToolCall, actor: Actor) -> ApprovalRequest:
         """What people are asked, with the key of the call and not yet a number. Raises `InvalidRequestError`."""
@@ -209,6 +291,16 @@ class HeldCalls:
             await asyncio.sleep(pause)
             pause = min(pause * 2, SLOWEST_LOOK)
         return state
+
+
+def _numbered(request: ApprovalRequest, number: int) -> ApprovalRequest:
+    """The request for the call after so many were settled. The space keeps its key apart from what callers choose."""
+    held = _call_of(request)
+    once = {
+        "call": held.model_copy(update={"number": number}),
+        "idempotency_key": f"call {held.key} {number}",
+    }
+    return request.model_copy(update=once)
 
 
 def _call_of(request: ApprovalRequest) -> HeldCall:

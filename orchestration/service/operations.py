@@ -40,8 +40,22 @@ from orchestration.domain.errors import (
     UnknownRequestError,
     WrongStateError,
 )
-from orchestration.domain.names import fulfilment_id, is_entity, is_own_event, is_own_orchestration
-from orchestration.domain.request import APPROVAL, FULFILMENT, GATHERING, RECONCILE, Outcome, Status
+from orchestration.domain.names import (
+    call_result_id,
+    fulfilment_id,
+    is_entity,
+    is_own_event,
+    is_own_orchestration,
+)
+from orchestration.domain.request import (
+    APPROVAL,
+    CALL_RESULT,
+    FULFILMENT,
+    GATHERING,
+    RECONCILE,
+    Outcome,
+    Status,
+)
 from orchestration.gathering.state import GatheringInput
 from orchestration.ports import Records
 from orchestration.runtime.converter import PydanticConverter
@@ -271,7 +285,7 @@ class Operations:
     async def purge(self, instance_id: str, by: str) -> int:
         """Forgets an instance that has ended, and what it had started; how many were forgotten.
 
-        With an approval goes what followed it, unless that is still under way.
+        With an approval goes what followed it, unless that is still under way, and the result of the call it was about.
 
         Each approval among them has its tombstone in the records before that, which says `by` whom. Raises
         `RecordsUnavailableError` where that is not possible, and `UnknownRequestError`.
@@ -283,16 +297,18 @@ class Operations:
             result = await within_budget(self._client.purge_orchestration(instance_id))
         deleted = int(result.deleted_instance_count)
         for request_id, nonce in purged:
-            deleted += await self._purge_fulfilment(fulfilment_id(request_id, nonce))
+            following = fulfilment_id(request_id, nonce)
+            deleted += await self._purge_ended(FULFILMENT, following, stopped_id(following))
+            deleted += await self._purge_ended(CALL_RESULT, call_result_id(request_id, nonce))
         return deleted
 
-    async def _purge_fulfilment(self, instance_id: str) -> int:
-        """How many instances that were: it, and the one that said that it was stopped."""
+    async def _purge_ended(self, orchestration: str, *instance_ids: str) -> int:
+        """Purges those of them that are instances of this orchestration and have ended; how many that were."""
         deleted = 0
-        for one in (instance_id, stopped_id(instance_id)):
+        for one in instance_ids:
             with suppress(UnknownRequestError):
                 state = await self.instance(one)
-                if state.name == FULFILMENT and state.runtime_status in OVER:
+                if state.name == orchestration and state.runtime_status in OVER:
                     with translated(named):
                         result = await within_budget(self._client.purge_orchestration(one))
                     deleted += int(result.deleted_instance_count)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import clicks, crowd, flow, measure, page, processes, seals, tiers, year
+from tests.bench import clicks, crowd, flow, mcp_gate, measure, page, processes, seals, tiers, year
 from tests.support.chromium import installed
 
 WAITING = 3000
@@ -27,6 +27,7 @@ CLICKED_QUIET, CLICKED_AT_ONCE, ASKED_AT_ONCE, LEFT_WAITING = 100, 1000, 2000, 1
 LIMITED, LIMITED_S = 300, 300.0
 LIMITED_QUICK, LIMITED_QUICK_S = 60, 12.0  # fewer would meet no limit
 SEAL_STEPS = 40
+MCP_CALLS = 2000
 ROUNDS = 3
 
 _Line = tuple[str, str, str]
@@ -46,6 +47,7 @@ def main() -> int:
             *_seals(directory, scale),
             *_crowd(directory, scale),
             *_page(directory, scale),
+            *_mcp_gate(directory, scale),
         ]
         product_lines = clicks.figures(
             directory / "product",
@@ -105,6 +107,16 @@ def _seals(directory: Path, scale: int) -> Iterator[_Line]:
     yield "CPU of an approval, hub, worker and client together, median ms", f"{sealed:,.1f}", ""
     yield "  the same without seals", f"{unsealed:,.1f}", ""
     yield "  what the seals add, median of the pairs", f"{(ratio - 1) * 100:+.1f} %", ""
+
+
+def _mcp_gate(directory: Path, scale: int) -> Iterator[_Line]:
+    alone, gated, added = mcp_gate.figures(directory / "mcp", MCP_CALLS // scale)
+    yield (
+        "a call of a tool through the gate, median ms (beside it the server alone)",
+        f"{gated:.2f}",
+        f"{alone:.2f}",
+    )
+    yield "  what the gate adds, median of the pairs, ms", f"{added:.2f}", ""
 
 
 def _crowd(directory: Path, scale: int) -> Iterator[_Line]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from enum import StrEnum
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema, model_validator
 
 from bot.http.api.approvals import POLL_AFTER
 from bot.http.api.endpoint import ApiCall, Endpoint, ResponseSpec, json_response
@@ -32,6 +35,8 @@ Path = Annotated[
     AfterValidator(_path),
     Field(min_length=1, max_length=200),
 ]
+
+Attempt = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
 
 
 class NewCall(Model):
@@ -69,6 +74,12 @@ class NewCall(Model):
         "without it, ten minutes",
     )
 
+    resume: bool = Field(
+        default=False,
+        description="Whether an answer may have been lost: a call that was claimed within the window is found again, "
+        "and is not asked anew. `GET /api/calls/{id}/result` then says what came of it",
+    )
+
 
 class WaitingCall(BaseModel):
     """The request that the call waits for. `GET /api/approvals/{id}` tells how it goes on."""
@@ -83,7 +94,7 @@ class WaitingCall(BaseModel):
 class NewClaim(Model):
     """Who is to make the call. The same attempt may repeat its claim; another one is refused."""
 
-    attempt: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
+    attempt: Attempt
 
 
 class ChangedArgument(BaseModel):
@@ -107,8 +118,48 @@ class ClaimedCall(BaseModel):
     changes: list[ChangedArgument] = Field(description="What is other than it was asked")
 
 
+class NewResult(Model):
+    """What came of the call, by the attempt that claimed it."""
+
+    attempt: Attempt
+    result: (
+        Annotated[dict[str, Any], WithJsonSchema({"type": "object", "additionalProperties": True})] | None
+    ) = Field(
+        description="As the tool gave it; null where it is too large to be kept, or where there is none"
+    )
+    made: bool = Field(
+        default=True,
+        description="Whether the call was made. False, of one that certainly was not, has the same call asked anew",
+    )
+
+    @model_validator(mode="after")
+    def _has_a_result_of_something(self) -> NewResult:
+        if not self.made and self.result is not None:
+            raise ValueError("result: goes with a call that was made")
+        return self
+
+
+class Made(StrEnum):
+    """What is known of a call."""
+
+    NO = "no"
+    UNKNOWN = "unknown"
+    YES = "yes"
+
+
+class CallOutcome(BaseModel):
+    """What came of a call that was approved."""
+
+    id: str
+    made: Made = Field(
+        description="`no`: nobody has claimed it, or it was not made. `unknown`: it was claimed, and may have been made"
+    )
+    at: datetime | None = Field(description="When its result came; without one, when it was claimed")
+    result: dict[str, Any] | None = Field(description="Null where there is none, or where it was too large")
+
+
 class CallRoutes:
-    """Asks and claims. To look and wait is the same as for every other approval."""
+    """Asks and claims, and keeps results. To look and wait is the same as for every other approval."""
 
     def __init__(self, calls: HeldCalls, urls: Urls) -> None:
         self._calls = calls
@@ -142,6 +193,27 @@ class CallRoutes:
                 body=NewClaim,
                 tag="Calls",
             ),
+            Endpoint(
+                "POST",
+                "/api/calls/{id}/result",
+                self.keep,
+                "Keep what came of a call, by the attempt that claimed it. The first result counts",
+                frozenset({REQUEST}),
+                {204: ResponseSpec("It is kept")},
+                ("not-found", "conflict", "unavailable"),
+                body=NewResult,
+                tag="Calls",
+            ),
+            Endpoint(
+                "GET",
+                "/api/calls/{id}/result",
+                self.made,
+                "What came of a call that was approved",
+                frozenset({REQUEST}),
+                {200: ResponseSpec("What is known of it", CallOutcome)},
+                ("not-found", "unavailable"),
+                tag="Calls",
+            ),
         ]
 
     async def ask(self, call: ApiCall) -> web.Response:
@@ -159,7 +231,7 @@ class CallRoutes:
             accepts_edits=given.accepts_edits,
             input_schema=given.input_schema,
         )
-        progress, digest = await self._calls.ask(asked, call.actor)
+        progress, digest = await self._calls.ask(asked, call.actor, resume=given.resume)
         shown = WaitingCall(id=progress.request_id, status=progress.status, arguments_digest=digest)
         if progress.status.ended:
             return json_response(shown)
@@ -192,3 +264,29 @@ class CallRoutes:
             ],
         )
         return json_response(claimed)
+
+    async def keep(self, call: ApiCall) -> web.Response:
+        """Keeps the result. Raises `Problem` where that cannot be."""
+        given = await call.body(NewResult)
+        try:
+            await self._calls.keep_result(
+                call.instance_id(), call.actor, given.attempt, given.result, made=given.made
+            )
+        except ForeignCallError as error:
+            raise Problem("forbidden", str(error)) from error
+        except UnusableApprovalError as error:
+            raise Problem("conflict", str(error)) from error
+        return web.Response(status=HTTPStatus.NO_CONTENT)
+
+    async def made(self, call: ApiCall) -> web.Response:
+        """What is known of it. Raises `Problem`."""
+        request_id = call.instance_id()
+        try:
+            known = await self._calls.made(request_id, call.actor)
+        except ForeignCallError as error:
+            raise Problem("forbidden", str(error)) from error
+        if known is None:
+            return json_response(CallOutcome(id=request_id, made=Made.NO, at=None, result=None))
+        made = {True: Made.YES, False: Made.NO, None: Made.UNKNOWN}[known.ran]
+        result = None if known.result is None else dict(known.result)
+        return json_response(CallOutcome(id=request_id, made=made, at=known.at, result=result))

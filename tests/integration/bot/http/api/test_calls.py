@@ -12,9 +12,11 @@ from durabletask.entities import EntityInstanceId
 
 from bot.security.receipts import verify
 from orchestration.domain.errors import UnusableApprovalError
+from orchestration.domain.names import call_result_id
 from orchestration.domain.request import HELD_CALL, Status, Via
 from orchestration.held_calls.claims import Claim
 from orchestration.service.approvals import Actor
+from orchestration.service.calls import state_of
 from orchestration.service.held_calls import ClaimedArguments, HeldCalls
 from tests.support.api_world import ApiAnswer, ApiWorld
 
@@ -132,6 +134,91 @@ async def test_a_change_is_bounded_by_the_schema_and_by_what_was_shown(api: ApiW
     timeline = (await api.call("GET", f"/api/approvals/{request_id}/timeline", agent)).body["items"]
     assert any("with a change of “arguments.command”" in step["text"] for step in timeline)
     assert any(f"from digest {old['digest']} to {outcome['digest']}" in step["text"] for step in timeline)
+
+
+async def test_a_result_is_kept_for_whoever_lost_it_and_the_call_is_not_asked_anew(own_api: ApiWorld) -> None:
+    api = own_api
+    agent, call, by = api.token("agent", "U0RITA", "request"), a_call(), attempt()
+    request_id = await asked(api, agent, call)
+    path = f"/api/calls/{request_id}/result"
+    secret = f"hunter-{secrets.token_hex(4)} é"
+    given = {"attempt": by, "result": {"content": [{"type": "text", "text": secret}]}}
+
+    async def known() -> Any:
+        return (await api.call("GET", path, agent)).body
+
+    assert (await known())["made"] == "no"
+    assert (await api.call("POST", path, agent, json=given)).status == 409
+    await decided(api, request_id)
+    assert (await claimed(api, agent, request_id, by)).status == 200
+    assert (await known(), (await known())["result"]) == (
+        await known() | {"id": request_id, "made": "unknown"},
+        None,
+    )
+    resumed = await api.call("POST", "/api/calls", agent, json=call | {"resume": True})
+    assert (resumed.status, resumed.body["id"], resumed.body["status"]) == (200, request_id, "approved")
+    assert (await claimed(api, agent, request_id, attempt())).status == 409
+
+    assert (await api.call("POST", path, agent, json=given | {"attempt": attempt()})).status == 409
+    other = api.token("other", "U0RITA", "request", "read", "admin")
+    assert (await api.call("POST", path, other, json=given)).status == 403
+    assert (await api.call("POST", path, agent, json=given)).status == 204
+    assert (await api.call("POST", path, agent, json=given | {"result": {"second": 2}})).status == 204
+    assert (await known())["made"] == "yes"
+    assert (await known())["result"] == given["result"]
+    assert (await api.call("GET", path, other)).status == 403
+    await api.skip(minutes=9)
+    assert (await api.call("POST", "/api/calls", agent, json=call | {"resume": True})).body[
+        "id"
+    ] == request_id
+
+    # Nothing of it is in clear where the hub keeps it, and an operator sees none of it.
+    await api.stop()
+    files = [file for file in api.data.rglob("*") if file.is_file()]
+    assert not [file for file in files if secret.encode()[:12] in file.read_bytes()]
+    await api.start()
+
+    # Whoever says that they have the answer is asked anew, and from then on that is the one to join.
+    anew = await asked(api, agent, call)
+    assert anew != request_id
+    assert await asked(api, agent, call | {"resume": True}) == anew
+
+
+async def test_a_used_approval_is_found_again_within_the_window_alone(own_api: ApiWorld) -> None:
+    api = own_api
+    agent, call, by = api.token("agent", "U0RITA", "request"), a_call(), attempt()
+    request_id = await asked(api, agent, call)
+    await decided(api, request_id)
+    assert (await claimed(api, agent, request_id, by)).status == 200
+    too_large = {"attempt": by, "result": None}
+    assert (await api.call("POST", f"/api/calls/{request_id}/result", agent, json=too_large)).status == 204
+    made = (await api.call("GET", f"/api/calls/{request_id}/result", agent)).body
+    assert (made["made"], made["result"]) == ("yes", None)
+    await api.skip(minutes=10, seconds=1)
+    late = await api.call("POST", "/api/calls", agent, json=call | {"resume": True})
+    assert (late.status, late.body["id"] == request_id) == (202, False)
+    # With the request goes what came of its call.
+    nonce = (await api.service.status(request_id)).nonce
+    kept = call_result_id(request_id, nonce)
+    assert await state_of(api.client, kept) is not None
+    purge = f"/runtime/webhooks/durabletask/instances/{request_id}"
+    assert (await api.call("DELETE", purge, api.token("admin", "U0RITA", "admin"))).status == 200
+    assert await state_of(api.client, kept) is None
+
+
+async def test_a_call_that_was_claimed_and_not_made_is_asked_anew(api: ApiWorld) -> None:
+    agent, call, by = api.token("agent", "U0RITA", "request"), a_call(), attempt()
+    request_id = await asked(api, agent, call)
+    await decided(api, request_id)
+    assert (await claimed(api, agent, request_id, by)).status == 200
+    path = f"/api/calls/{request_id}/result"
+    both = await api.call("POST", path, agent, json={"attempt": by, "result": {}, "made": False})
+    assert both.status == 422
+    released = {"attempt": by, "result": None, "made": False}
+    assert (await api.call("POST", path, agent, json=released)).status == 204
+    assert (await api.call("GET", path, agent)).body["made"] == "no"
+    assert (await claimed(api, agent, request_id, attempt())).status == 409
+    assert await asked(api, agent, call | {"resume": True}) != request_id
 
 
 async def test_what_differs_in_anything_is_another_call(api: ApiWorld) -> None:

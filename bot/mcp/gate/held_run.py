@@ -1,0 +1,273 @@
+"""One call that waits for people, is made at most once, and has one answer for whoever makes it meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from bot.gate.ruling import Ruling
+from bot.mcp.gate.asking import KnownCall, PeopleAsking
+from bot.mcp.gate.messages import Json, ToolCallMessage, refusal
+from orchestration.domain.arguments import canonical
+from orchestration.domain.errors import CountersignError
+
+log = logging.getLogger(__name__)
+
+KEPT_WITHIN: Final = 5.0  # seconds for which an answer may wait until it is kept; then that goes on behind it
+STILL_RUNS: Final = 3.0  # seconds to wait for the result of a call that somebody else has claimed
+LOOK_EVERY: Final = 0.25  # seconds
+INPUT_REQUIRED: Final = "input_required"
+UNKNOWN: Final = (
+    "This call was approved and claimed before ({id}, {at}), and its result is not known: it may have run, or still "
+    "run. It was not made again. Look whether it ran. To have it made again, make the very same call once more, and "
+    "people are asked anew."
+)
+TOO_LARGE: Final = (
+    "This call was made before ({id}, done {at}). It was not made again. Its result was too large to be kept."
+)
+AGAIN: Final = (
+    "Countersign: this is the result of the call that was made before ({id}, done {at}). "
+    "It was not made again."
+)
+CHANGED: Final = (
+    "Countersign: people changed the arguments before they approved the call. "
+    "It was made with these: {arguments}"
+)
+LEFT: Final = (
+    "This call was approved ({id}), and cancelled before it was made. It did not run. Make the very same call again to "
+    "ask people anew."
+)
+ENDED: Final = (
+    "This call was cancelled while people were asked. Make the very same call again to join their answer."
+)
+CANCELLED: Final = (
+    "The call was cancelled while it ran ({id}). It may have run, and its result is not known. "
+    "Look whether it ran."
+)
+LOST: Final = (
+    "The connection to the server was lost while the call ran ({id}). It may have run, and its result is not known. "
+    "Look whether it ran."
+)
+
+
+class UpstreamLostError(CountersignError):
+    """The server is gone, and whether it got the call cannot be told."""
+
+
+class CancelledCallError(CountersignError):
+    """The client gave the call up while it ran, and the server did not answer any more."""
+
+
+class NotSentError(CountersignError):
+    """The server is gone, and did not get the call."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to a request: either its result or its error, as JSON-RPC has them.
+
+    `settles`: whoever has it knows what came of the approval, so the same call made again is another call.
+    """
+
+    result: Json | None = None
+    error: Json | None = None
+    settles: bool = False
+
+    @property
+    def asks_for_input(self) -> bool:
+        """Whether the server asks the client something before it goes on."""
+        return self.result is not None and self.result.get("resultType") == INPUT_REQUIRED
+
+
+# Makes the call at the server. Raises `UpstreamLostError`, `CancelledCallError` or `NotSentError`.
+Forward = Callable[[Json], Awaitable[Answer]]
+
+
+def key_of(call: ToolCallMessage) -> str:
+    """Equal for the same call."""
+    return hashlib.sha256(canonical({"tool": call.tool, "arguments": call.arguments})).hexdigest()
+
+
+class HeldRun:
+    """Asks, waits, claims, has the call made and keeps its result. `start` begins it; `answer` waits for its end.
+
+    Once it is `under_way`, nobody may cancel it: the approval is used up, or may be.
+    """
+
+    def __init__(
+        self,
+        call: ToolCallMessage,
+        question: Mapping[str, Any],
+        asking: PeopleAsking,
+        forward: Forward,
+        *,
+        resume: bool,
+    ) -> None:
+        """`question` is the call as it is asked. `resume`: the answer to an earlier one may have been lost."""
+        self.call = call
+        self.key = key_of(call)
+        self.request_id: str | None = None
+        self.under_way = False
+        self.wanted = True  # False once everybody who waited has left
+        self.has_task = False  # who has a task does not wait, and asks how it is
+        self.asked = asyncio.Event()
+        self._question = question
+        self._asking = asking
+        self._forward = forward
+        self._resume = resume
+        self._attempt = secrets.token_urlsafe(24)
+        self._approved: Mapping[str, Any] = call.arguments
+        self._keeping: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[Answer] | None = None
+
+    def start(self) -> None:
+        """Begins."""
+        self._task = asyncio.create_task(self._run(), name=f"call of {self.call.tool}")
+
+    async def answer(self) -> Answer:
+        """The answer. To be cancelled here does not end the run; of a run that was ended, it says so."""
+        if self._task is None:
+            raise AssertionError("it was started")
+        try:
+            return await asyncio.shield(self._task)
+        except asyncio.CancelledError:
+            me = asyncio.current_task()
+            if me is None or me.cancelling() or not self._task.cancelled():
+                raise
+            return Answer(refusal(ENDED))
+
+    @property
+    def done(self) -> bool:
+        """Whether it has its answer."""
+        return self._task is not None and self._task.done()
+
+    def leave(self) -> None:
+        """Nobody waits any more. What people are asked stays open; the same call made again joins it."""
+        self.wanted = False
+        if not self.under_way and self._task is not None:
+            self._task.cancel()
+
+    async def settled(self) -> None:
+        """Returns once nothing of it is under way, and its result is kept."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+        if self._keeping is not None:
+            await asyncio.wait([self._keeping])
+
+    async def _run(self) -> Answer:
+        try:
+            return await self._answer()
+        except CountersignError as error:
+            return Answer(refusal(str(error)))
+        except Exception as error:  # the client waits for an answer, whatever happens
+            log.exception("A call of %s failed", self.call.tool)
+            return Answer(
+                refusal(f"The gate has failed ({type(error).__name__}). Look whether the call ran.")
+            )
+        finally:
+            self.asked.set()
+
+    async def _answer(self) -> Answer:
+        self.request_id = request_id = await self._asking.ask(self._question, resume=self._resume)
+        self.asked.set()
+        ended = await self._asking.ended(request_id)
+        if not ended.is_yes:
+            return Answer(refusal(f"The call was not made: {ended.words}"))
+        self.under_way = True
+        claimed = await self._asking.claim(request_id, self._attempt)
+        if claimed is None:
+            return Answer(await self._made_before(request_id), settles=True)
+        if not self.wanted:
+            await self._keep(self._asking.release(request_id, self._attempt))
+            return Answer(refusal(LEFT.format(id=request_id)))
+        if claimed.arguments is not None:
+            self._approved = claimed.arguments
+        return await self.make({})
+
+    async def make(self, more: Mapping[str, Any]) -> Answer:
+        """Has the claimed call made, or with `more` params goes on with it, and keeps the result."""
+        try:
+            answer = await self._forward(self.call.params_with(self._approved, more))
+        except NotSentError as error:
+            await self._keep(self._asking.release(self.request_id or "", self._attempt))
+            return Answer(refusal(f"{error} The call was not made."), settles=True)
+        except UpstreamLostError:
+            return Answer(refusal(LOST.format(id=self.request_id)), settles=True)
+        except CancelledCallError:
+            return Answer(refusal(CANCELLED.format(id=self.request_id)), settles=True)
+        if answer.asks_for_input:
+            return answer
+        if answer.result is not None:
+            answer = replace(answer, result=self._with_what_ran(answer.result))
+        result = answer.result if answer.result is not None else {"error": answer.error}
+        await self._keep(self._asking.keep(self.request_id or "", self._attempt, result))
+        return answer
+
+    def _with_what_ran(self, result: Json) -> Json:
+        """The result; where people changed the arguments, it says with which ones the call was made."""
+        if canonical(self._approved) == canonical(self.call.arguments):
+            return result
+        return noted(result, CHANGED.format(arguments=json.dumps(self._approved, ensure_ascii=False)))
+
+    async def _keep(self, keeping: Awaitable[None]) -> None:
+        """Keeps it. Where that takes long, the answer does not wait for it."""
+        self._keeping = asyncio.create_task(self._kept(keeping), name="keep a result")
+        await asyncio.wait([self._keeping], timeout=KEPT_WITHIN)
+
+    async def _kept(self, keeping: Awaitable[None]) -> None:
+        try:
+            await keeping
+        except CountersignError as error:
+            log.warning("The result of %s is not kept: %s", self.request_id, error)
+
+    async def _made_before(self, request_id: str) -> Json:
+        """What a call has for an answer that another attempt has claimed."""
+        known = await self._asking.known(request_id)
+        clock = asyncio.get_running_loop()
+        until = clock.time() + STILL_RUNS
+        while known is not None and known.ran is None and clock.time() < until:
+            await asyncio.sleep(LOOK_EVERY)
+            known = await self._asking.known(request_id)
+        return told_again(request_id, known)
+
+
+def told_again(request_id: str, known: KnownCall | None) -> Json:
+    """The result of a call that was made before, which says so."""
+    if known is None:
+        return refusal(
+            f"The approval {request_id} can no longer be used. Make the very same call again to ask anew."
+        )
+    at = f"{known.at:%Y-%m-%d %H:%M:%S} UTC" if known.at else "at an unknown time"
+    if known.ran is None:
+        return refusal(UNKNOWN.format(id=request_id, at=at))
+    if known.result is None:
+        return refusal(TOO_LARGE.format(id=request_id, at=at))
+    if isinstance(failed := known.result.get("error"), dict) and "content" not in known.result:
+        return refusal(f"{AGAIN.format(id=request_id, at=at)} It failed: {failed.get('message')}")
+    return noted(dict(known.result), AGAIN.format(id=request_id, at=at))
+
+
+def noted(result: Json, words: str) -> Json:
+    """The result with words of ours at its end."""
+    content = result.get("content")
+    note = {"type": "text", "text": words}
+    return {**result, "content": [*(content if isinstance(content, list) else []), note]}
+
+
+def question_of(call: ToolCallMessage, ruling: Ruling, agent: str, server: str) -> Json:
+    """The call as people are asked about it."""
+    return {
+        "policy": ruling.policy,
+        "agent": agent,
+        "server": server,
+        "tool": call.tool,
+        "arguments": call.arguments,
+        "mask": list(dict.fromkeys(ruling.mask)),
+        "window": f"{int(ruling.window.total_seconds())}s",
+    }

@@ -1,0 +1,113 @@
+"""The tasks of the calls that wait, for clients that know the Tasks extension."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from bot.mcp.gate import messages, tasks
+from bot.mcp.gate.asking import PeopleAsking
+from bot.mcp.gate.held_run import Answer, HeldRun, told_again
+from bot.mcp.gate.messages import ClientMessage, Json
+from bot.mcp.gate.server_calls import ServerCalls
+from bot.mcp.gate.tasks import HeldTask
+from orchestration.domain.errors import CountersignError, UnknownRequestError
+
+
+class HeldTasks:
+    """Makes tasks, and answers what is asked about them."""
+
+    def __init__(
+        self,
+        server_calls: ServerCalls,
+        asking: Callable[[], PeopleAsking],
+        know_answered: Callable[[str], None],
+        follow: Callable[[Coroutine[Any, Any, None]], None],
+    ) -> None:
+        """`know_answered` gets the key of a call whose result the client has had; `follow` runs something beside."""
+        self._server_calls = server_calls
+        self._asking = asking
+        self._know_answered = know_answered
+        self._follow = follow
+        self._tasks: dict[str, HeldTask] = {}  # by the ID of the request
+
+    async def make(self, run: HeldRun) -> Answer:
+        """The answer to a call: a task, once it is on disk, or why nobody could be asked."""
+        run.has_task = True
+        try:
+            await run.asked.wait()
+        except asyncio.CancelledError:  # the client gave the call up, and has no task of it
+            run.has_task = False
+            run.leave()
+            raise
+        if run.request_id is None:
+            return await run.answer()
+        task = self._tasks.get(run.request_id)
+        if task is None or task.run is not run:
+            task = self._tasks[run.request_id] = HeldTask(run)
+            self._follow(self._fill(task))
+        return Answer(task.created())
+
+    async def _fill(self, task: HeldTask) -> None:
+        task.put(await task.run.answer())
+
+    async def answer(self, message: ClientMessage, approval: str) -> bytes:
+        """The answer to `tasks/get`, `tasks/update` or `tasks/cancel` about the task of that request."""
+        if not tasks.declares(message.params):
+            reason = "The request does not declare tasks."
+            return messages.error(message.id, tasks.MISSING_CAPABILITY, reason, tasks.missing())
+        try:
+            return messages.response(message.id, await self._result(message, approval))
+        except UnknownRequestError:
+            return messages.error(message.id, messages.INVALID_PARAMS, "There is no task with that ID.")
+        except CountersignError as error:
+            return messages.error(message.id, messages.INTERNAL_ERROR, str(error))
+
+    async def _result(self, message: ClientMessage, approval: str) -> Json:
+        """Raises `CountersignError`."""
+        task = self._tasks.get(approval)
+        if task is None:
+            return await self._of_before(message, approval)
+        if message.method == tasks.CANCEL:
+            if task.run.under_way:
+                await self._server_calls.cancel(task.run, {"reason": "The client cancelled the task."})
+            else:
+                task.cancelled = True
+                task.run.leave()
+            return {"resultType": "complete"}
+        if message.method == tasks.UPDATE:
+            asked = task.input
+            if asked is not None and asked.result is not None:
+                task.input = None
+                state = asked.result.get("requestState")
+                more: Json = {"inputResponses": message.params.get("inputResponses") or {}}
+                more |= {} if state is None else {"requestState": state}
+                self._follow(self._update(task, more))
+            return {"resultType": "complete"}
+        if task.final is not None and task.final.settles:
+            self._know_answered(task.run.key)
+        return task.shown()
+
+    async def _update(self, task: HeldTask, more: Json) -> None:
+        task.put(await task.run.make(more))
+
+    async def _of_before(self, message: ClientMessage, approval: str) -> Json:
+        """A task that an earlier gate made. Raises `CountersignError`."""
+        ended = await self._asking().look(approval)
+        if message.method != tasks.GET:
+            return {"resultType": "complete"}
+        if ended is None:
+            return tasks.shown_before(approval, None)
+        if not ended.is_yes:
+            return tasks.shown_before(approval, messages.refusal(f"The call was not made: {ended.words}"))
+        known = await self._asking().known(approval)
+        if known is None:
+            return tasks.shown_before(
+                approval,
+                messages.refusal(
+                    f"The call was approved ({approval}), and the gate has been started again since. It was not made. "
+                    "Make the very same call again to go on."
+                ),
+            )
+        return tasks.shown_before(approval, told_again(approval, known))

@@ -1,0 +1,87 @@
+"""The calls that the gate has the server make, under IDs that no client has."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Any, Final
+
+from bot.mcp.gate import messages
+from bot.mcp.gate.held_run import Answer, CancelledCallError, HeldRun, NotSentError, UpstreamLostError
+from bot.mcp.gate.messages import Json
+from bot.mcp.gate.upstream import Upstream
+
+CONNECTION_CLOSED: Final = -32000  # the SDK's: it lost the connection
+# Nobody knows whether the call ran. An answer that cannot be read says no more than none.
+_LOST: Final = (CONNECTION_CLOSED, messages.PARSE_ERROR)
+OWN: Final = "countersign-call-"
+# Seconds for which a server may still answer a call that the client gave up.
+CANCELLED_WITHIN: Final = 3.0
+
+
+class ServerCalls:
+    """Sends approved calls and takes their answers."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self._sent: dict[str, asyncio.Future[Json]] = {}
+        self._sent_for: dict[HeldRun, str] = {}
+        self._gone = False
+
+    def __bool__(self) -> bool:
+        """Whether an answer is awaited."""
+        return bool(self._sent)
+
+    async def make(self, run: HeldRun, params: Json) -> Answer:
+        """Has the server make the call. Raises `UpstreamLostError`, `CancelledCallError` or `NotSentError`."""
+        if self._gone:
+            raise NotSentError(f"The server {await self._upstream.ended()}.")
+        # Nothing that the client sends can be taken for the call, or for its end.
+        own = f"{OWN}{secrets.token_hex(16)}"
+        self._sent[own] = asyncio.get_running_loop().create_future()
+        self._sent_for[run] = own
+        try:
+            if not await self._upstream.send(messages.request(own, messages.CALL, params)):
+                raise UpstreamLostError
+            body = await self._sent[own]
+        finally:
+            del self._sent[own]
+            self._sent_for.pop(run, None)
+        failed = body.get("error")
+        if isinstance(failed, dict):
+            if self._upstream.did_not_get(failed):
+                raise NotSentError(str(failed.get("message")))
+            if failed.get("code") in _LOST:
+                raise UpstreamLostError
+            return Answer(error=failed, settles=True)
+        result = body.get("result")
+        return Answer(result if isinstance(result, dict) else {}, settles=True)
+
+    def take(self, request_id: Any, body: Json) -> bool:
+        """Whether it is the answer to a call of ours, which has it now."""
+        waiting = self._sent.get(request_id) if isinstance(request_id, str) else None
+        if waiting is None:
+            return False
+        if not waiting.done():
+            waiting.set_result(body)
+        return True
+
+    async def cancel(self, run: HeldRun, params: Json) -> None:
+        """Cancels its call, if it has been sent. The server may stop, and then owes no answer."""
+        own = self._sent_for.get(run)
+        if own is None:
+            return
+        await self._upstream.send(messages.notification(messages.CANCELLED, {**params, "requestId": own}))
+
+        def give_up() -> None:
+            if (waiting := self._sent.get(own)) is not None and not waiting.done():
+                waiting.set_exception(CancelledCallError())
+
+        asyncio.get_running_loop().call_later(CANCELLED_WITHIN, give_up)
+
+    def lost(self) -> None:
+        """The server has gone: nobody answers any more."""
+        self._gone = True
+        for waiting in self._sent.values():
+            if not waiting.done():
+                waiting.set_exception(UpstreamLostError())

@@ -1,0 +1,123 @@
+"""The Tasks extension: a client that declares it gets a task for a call that waits, and asks now and then how it is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from bot.mcp.gate.held_run import Answer, HeldRun
+from bot.mcp.gate.messages import Json, ToolCallMessage
+
+EXTENSION: Final = "io.modelcontextprotocol/tasks"
+CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
+MISSING_CAPABILITY: Final = -32021
+GET: Final = "tasks/get"
+UPDATE: Final = "tasks/update"
+CANCEL: Final = "tasks/cancel"
+METHODS: Final = frozenset({GET, UPDATE, CANCEL})
+_PREFIX: Final = "countersign:"  # of the IDs of our tasks; those of the server pass
+POLL_EVERY: Final = 2000  # milliseconds
+
+
+def declares(params: Json) -> bool:
+    """Whether the client says with this very request that it knows tasks."""
+    meta = params.get("_meta")
+    capabilities = meta.get(CAPABILITIES) if isinstance(meta, dict) else None
+    extensions = capabilities.get("extensions") if isinstance(capabilities, dict) else None
+    return isinstance(extensions, dict) and EXTENSION in extensions
+
+
+def undeclared(call: ToolCallMessage, params: Json) -> Json:
+    """The params without the extension: the server is not to answer our task with one of its own."""
+    if not declares(call.params):
+        return params
+    meta = params["_meta"]
+    capabilities = meta[CAPABILITIES]
+    extensions = {name: value for name, value in capabilities["extensions"].items() if name != EXTENSION}
+    return {**params, "_meta": {**meta, CAPABILITIES: {**capabilities, "extensions": extensions}}}
+
+
+def with_extension(result: Json) -> Json:
+    """The answer to `server/discover`, which says that there are tasks."""
+    found = result.get("capabilities")
+    capabilities = found if isinstance(found, dict) else {}
+    extensions = capabilities.get("extensions")
+    known = extensions if isinstance(extensions, dict) else {}
+    return {**result, "capabilities": {**capabilities, "extensions": {EXTENSION: {}, **known}}}
+
+
+def missing() -> Json:
+    """The data of the error for a client that asks about a task and does not declare the extension."""
+    return {"requiredCapabilities": {"extensions": {EXTENSION: {}}}}
+
+
+def task_id(request_id: str) -> str:
+    """What the task of a request is called. It outlives the gate."""
+    return f"{_PREFIX}{request_id}"
+
+
+def request_of_task(params: Json) -> str | None:
+    """The request whose task is meant; None where the task is not ours."""
+    found = params.get("taskId")
+    return found.removeprefix(_PREFIX) if isinstance(found, str) and found.startswith(_PREFIX) else None
+
+
+class HeldTask:
+    """The task of one run."""
+
+    def __init__(self, run: HeldRun) -> None:
+        self.run = run
+        self.cancelled = False
+        self.input: Answer | None = None  # what the server asks the client before it goes on
+        self.final: Answer | None = None
+        self._begun = self._changed = datetime.now(UTC)
+
+    def put(self, answer: Answer) -> None:
+        """What the run came to, or what it needs."""
+        self._changed = datetime.now(UTC)
+        self.input, self.final = (answer, None) if answer.asks_for_input else (None, answer)
+
+    def created(self) -> Json:
+        """The answer to the call itself."""
+        return {**self._task("working"), "resultType": "task"}
+
+    def shown(self) -> Json:
+        """The answer to `tasks/get`."""
+        if self.cancelled:
+            return {**self._task("cancelled"), "resultType": "complete"}
+        if self.final is not None:
+            return {**self._finished(self.final), "resultType": "complete"}
+        if self.input is not None and self.input.result is not None:
+            requests = self.input.result.get("inputRequests") or {}
+            return {**self._task("input_required"), "inputRequests": requests, "resultType": "complete"}
+        return {**self._task("working"), "resultType": "complete"}
+
+    def _finished(self, answer: Answer) -> Json:
+        if answer.error is not None:
+            return {**self._task("failed"), "error": answer.error}
+        return {**self._task("completed"), "result": answer.result}
+
+    def _task(self, status: str) -> Json:
+        return task(self.run.request_id or "", status, self._begun, self._changed)
+
+
+def task(request_id: str, status: str, begun: datetime, changed: datetime) -> Json:
+    """A task. It lasts as long as the request, so no time to live is given."""
+    waiting = {"statusMessage": f"People are asked: {request_id}."} if status == "working" else {}
+    return {
+        "taskId": task_id(request_id),
+        "status": status,
+        **waiting,
+        "createdAt": begun.isoformat(),
+        "lastUpdatedAt": changed.isoformat(),
+        "ttlMs": None,
+        "pollIntervalMs": POLL_EVERY,
+    }
+
+
+def shown_before(request_id: str, result: Json | None) -> Json:
+    """The answer to `tasks/get` about a task of an earlier gate: with its result, or while people are asked."""
+    now = datetime.now(UTC)
+    if result is None:
+        return {**task(request_id, "working", now, now), "resultType": "complete"}
+    return {**task(request_id, "completed", now, now), "result": result, "resultType": "complete"}

@@ -1,0 +1,94 @@
+"""Keeps what came of a claimed call, encrypted, for as long as the hub keeps what has ended."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import grpc
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from durabletask.client import AsyncTaskHubGrpcClient
+from durabletask.internal import orchestrator_service_pb2 as pb
+
+from orchestration.domain.names import call_result_id
+from orchestration.domain.request import CALL_RESULT, VERSION
+from orchestration.held_calls.claims import Claim
+from orchestration.held_calls.result import CallResult
+from orchestration.service.calls import ours, state_of, within_budget
+from orchestration.service.request_ids import KeyedDigests
+
+_NONCE: Final = 12  # bytes, as AES-GCM has it
+# As in `intents`: an instance of that ID which runs or has ended is not replaced.
+_REFUSE_A_SECOND: Final = pb.OrchestrationIdReusePolicy(replaceableStatus=[pb.ORCHESTRATION_STATUS_CANCELED])
+
+
+class CallResults:
+    """See `keep` and `found`. Each may raise `HubUnavailableError`.
+
+    `keyed` are digests under the server's secrets, the newest first: each result is encrypted with a key of its own.
+    """
+
+    def __init__(self, client: AsyncTaskHubGrpcClient, keyed: KeyedDigests) -> None:
+        self._client = client
+        self._keyed = keyed
+
+    async def keep(
+        self, claim: Claim, result: Mapping[str, Any] | None, at: datetime, *, made: bool = True
+    ) -> None:
+        """Keeps the result of the claim's call, or that there is one where it is None; or that it was not `made`.
+
+        The first one counts.
+        """
+        text = (
+            None if result is None else json.dumps(result, ensure_ascii=False, separators=(",", ":")).encode()
+        )
+        encrypted = None if text is None else self._encrypted(claim, text)
+        kept = CallResult(at=at, encrypted=encrypted, made=made)
+        try:
+            await within_budget(
+                self._client.schedule_new_orchestration(
+                    CALL_RESULT,
+                    input=kept,
+                    instance_id=call_result_id(claim.request_id, claim.nonce),
+                    version=VERSION,
+                    reuse_id_policy=_REFUSE_A_SECOND,
+                )
+            )
+        except grpc.RpcError as error:
+            if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
+                raise ours(error) from error
+
+    async def found(self, claim: Claim) -> tuple[CallResult, dict[str, Any] | None] | None:
+        """What is kept of the call, and its result, None where there is none; None where nothing is known.
+
+        What cannot be decrypted, as after a rotation that forgot the old secret, counts as no result.
+        """
+        state = await state_of(self._client, call_result_id(claim.request_id, claim.nonce))
+        kept = state.get_input(CallResult) if state is not None and state.name == CALL_RESULT else None
+        if kept is None:
+            return None
+        return kept, None if kept.encrypted is None else self._decrypted(claim, kept.encrypted)
+
+    def _keys(self, claim: Claim) -> list[bytes]:
+        return [key[:32] for key in self._keyed(f"result {claim.request_id} {claim.nonce}")]
+
+    def _encrypted(self, claim: Claim, text: bytes) -> str:
+        nonce = secrets.token_bytes(_NONCE)
+        sealed = AESGCM(self._keys(claim)[0]).encrypt(nonce, text, claim.attempt.encode())
+        return base64.b64encode(nonce + sealed).decode()
+
+    def _decrypted(self, claim: Claim, encrypted: str) -> dict[str, Any] | None:
+        raw = base64.b64decode(encrypted)
+        for key in self._keys(claim):
+            try:
+                text = AESGCM(key).decrypt(raw[:_NONCE], raw[_NONCE:], claim.attempt.encode())
+            except InvalidTag:
+                continue
+            found: dict[str, Any] = json.loads(text)
+            return found
+        return None

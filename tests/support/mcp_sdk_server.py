@@ -1,0 +1,62 @@
+"""A server made with the official SDK, as a program: over standard input and output, or over HTTP on a port.
+
+`mcp_sdk_server.py FILE [PORT]`: its tool `append` adds a line to the file.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from mcp.server.mcpserver import Context, Elicit, MCPServer, Resolve
+from pydantic import BaseModel
+
+FILE = Path(sys.argv[1])
+server = MCPServer("sdk")
+
+
+class WhoName(BaseModel):
+    name: str
+
+
+@server.tool()
+def append(line: str) -> str:
+    """Adds the line."""
+    with FILE.open("a") as file:
+        file.write(line + "\n")
+    return f"added {line}"
+
+
+@server.tool()
+async def count(upto: int, ctx: Context) -> int:
+    """Counts, and says how far it is."""
+    for number in range(upto):
+        await ctx.report_progress(number + 1, upto)
+    return upto
+
+
+def who() -> Elicit[WhoName]:
+    return Elicit("Who are you?", WhoName)
+
+
+@server.tool()
+async def greet(name: Annotated[WhoName, Resolve(who)]) -> str:
+    """Asks the client who it is."""
+    return f"Hello, {name.name}"
+
+
+@server.resource("notes://{name}")
+def note(name: str) -> str:
+    """A note."""
+    return f"About {name}"
+
+
+@server.prompt()
+def review(code: str) -> str:
+    """A prompt."""
+    return f"Review {code}"
+
+
+if len(sys.argv) > 2:
+    server.run("streamable-http", port=int(sys.argv[2]))
+else:
+    server.run("stdio")

@@ -1,0 +1,139 @@
+"""One held call: what is forwarded, what is kept, and what happens when whoever waited has left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from bot.mcp.gate.asking import Claimed, Ended, KnownCall
+from bot.mcp.gate.held_run import Answer, CancelledCallError, HeldRun, NotSentError, UpstreamLostError
+from bot.mcp.gate.messages import Json, ToolCallMessage
+from orchestration.domain.errors import CountersignError
+from tests.support.mcp_gate import words
+
+CALL = ToolCallMessage(
+    "write", {"path": "a"}, {"name": "write", "arguments": {"path": "a"}, "_meta": {"x": 1}}
+)
+
+
+class OneRequest:
+    """Stands for Countersign in front of one request. Each of its steps waits until it is let go."""
+
+    def __init__(self, arguments: Mapping[str, Any] | None = None, *, is_yes: bool = True) -> None:
+        self.decided, self.claimable = asyncio.Event(), asyncio.Event()
+        self.claimable.set()
+        self.kept: list[Mapping[str, Any]] = []
+        self.released = self.claims = 0
+        self._arguments = arguments
+        self._is_yes = is_yes
+
+    async def ask(self, _call: Mapping[str, Any], *, resume: bool) -> str:
+        assert resume
+        return "deploy-1"
+
+    async def ended(self, _request_id: str) -> Ended:
+        await self.decided.wait()
+        return Ended(self._is_yes, "It was rejected.")
+
+    async def look(self, _request_id: str) -> Ended | None:
+        return None
+
+    async def claim(self, _request_id: str, _attempt: str) -> Claimed | None:
+        self.claims += 1
+        await self.claimable.wait()
+        return Claimed(self._arguments)
+
+    async def keep(self, _request_id: str, _attempt: str, result: Mapping[str, Any]) -> None:
+        self.kept.append(result)
+
+    async def release(self, _request_id: str, _attempt: str) -> None:
+        self.released += 1
+
+    async def known(self, _request_id: str) -> KnownCall | None:
+        return None
+
+
+class OneServer:
+    """The server: what it got, and what comes of it."""
+
+    def __init__(self, outcome: Json | Exception | None = None) -> None:
+        self.got: list[Json] = []
+        self._outcome = {"content": []} if outcome is None else outcome
+
+    async def make(self, params: Json) -> Answer:
+        self.got.append(params)
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return Answer(dict(self._outcome), settles=True)
+
+
+def begun(request: OneRequest, server: OneServer) -> HeldRun:
+    run = HeldRun(CALL, {}, request, server.make, resume=True)
+    run.start()
+    return run
+
+
+async def test_what_was_approved_is_forwarded_and_the_agent_is_told_what_ran() -> None:
+    request, server = OneRequest({"path": "b"}), OneServer()
+    run = begun(request, server)
+    request.decided.set()
+    answer = await run.answer()
+    assert server.got == [{"name": "write", "arguments": {"path": "b"}, "_meta": {"x": 1}}]
+    assert answer.result is not None
+    assert 'It was made with these: {"path": "b"}' in words(answer.result)
+    assert request.kept == [answer.result]
+
+
+async def test_a_rejection_is_neither_claimed_nor_forwarded() -> None:
+    request, server = OneRequest(is_yes=False), OneServer()
+    run = begun(request, server)
+    request.decided.set()
+    answer = await run.answer()
+    assert answer.result is not None
+    assert words(answer.result) == "The call was not made: It was rejected."
+    assert (request.claims, server.got, answer.settles) == (0, [], False)
+
+
+async def test_whoever_leaves_before_the_claim_ends_the_run_and_after_it_nothing_runs() -> None:
+    early, late, server = OneRequest(), OneRequest(), OneServer()
+    left = begun(early, server)
+    await left.asked.wait()
+    left.leave()
+    await left.settled()
+    early.decided.set()
+    assert early.claims == 0
+
+    late.claimable.clear()
+    late.decided.set()
+    run = begun(late, server)
+    while not late.claims:
+        await asyncio.sleep(0)
+    run.leave()
+    late.claimable.set()
+    await run.settled()
+    assert (late.released, late.kept, server.got) == (1, [], [])
+
+
+@pytest.mark.parametrize(
+    ("failure", "said", "released"),
+    [
+        (NotSentError("It is gone."), "The call was not made.", 1),
+        (UpstreamLostError(), "It may have run", 0),
+        (CancelledCallError(), "It may have run", 0),
+        (CountersignError("Something else."), "Something else.", 0),
+        (RuntimeError("a fault"), "Look whether the call ran.", 0),
+    ],
+)
+async def test_what_fails_is_said_and_never_kept_as_a_result(
+    failure: Exception, said: str, released: int
+) -> None:
+    request = OneRequest()
+    run = begun(request, OneServer(failure))
+    request.decided.set()
+    answer = await run.answer()
+    assert answer.result is not None
+    assert said in words(answer.result)
+    assert (answer.result["isError"], request.released, request.kept) == (True, released, [])
