@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final
@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from bot.cli.api_client import ApiClient, ApiReply, CallRefusedError, UnreachableError, approval_path
 from bot.cli.summary import YES, ending
-from orchestration.domain.arguments import ANY, canonical, masked, replaced
+from bot.gate.approved_arguments import OTHER_CALL, approved_arguments
 from orchestration.domain.errors import CountersignError
 
 HOLD: Final = 30  # seconds, one long poll
@@ -105,32 +105,12 @@ class _CallAsking:
             if error.status != HTTPStatus.CONFLICT:
                 raise
             return replace(answer, allowed=False, reason=str(error))
-        edited = bool(claimed.body.get("edited"))
-        if claimed.body.get("attempt") != self._attempt or (
-            not edited and claimed.body.get("arguments_digest") != digest
-        ):
-            raise CountersignError("The server's answer is about another call, so the call is refused.")
-        return replace(answer, arguments=self._changed(claimed.body)) if edited else answer
-
-    def _changed(self, claimed: Mapping[str, Any]) -> dict[str, Any]:
-        """Our own arguments with what people changed. They have to be what the server says was approved.
-
-        The server never had the values that are masked, so they are not in its answer. Raises `CountersignError`.
-        """
-        arguments: Any = self._call["arguments"]
-        masks = [path.split(".") for path in self._call.get("mask", ())]
-        for change in claimed["changes"]:
-            if any(_leads_to(mask, change["path"]) for mask in masks):
-                raise CountersignError(
-                    "The server's answer changes a value that is masked, so the call is refused."
-                )
-            arguments = replaced(arguments, change["path"], change["after"])
-        shown, _ = masked(arguments, self._call.get("mask", ()), str)
-        if canonical(shown) != canonical(claimed["arguments"]):
-            raise CountersignError(
-                "People changed the call, and the server's answer does not say clearly to what, so the call is refused."
-            )
-        return dict(arguments)
+        if claimed.body.get("attempt") != self._attempt:
+            raise CountersignError(OTHER_CALL)
+        changed = approved_arguments(self._call, claimed.body)
+        if changed is None and claimed.body.get("arguments_digest") != digest:
+            raise CountersignError(OTHER_CALL)
+        return replace(answer, arguments=changed)
 
     async def _reached(
         self,
@@ -153,11 +133,3 @@ class _CallAsking:
                 if until is not None and clock.time() >= until:
                     raise
                 await asyncio.sleep(max(PAUSE, min(error.retry_after, HOLD)))
-
-
-def _leads_to(mask: Sequence[str], path: Sequence[str]) -> bool:
-    """Whether the value at that path is masked by that one, or lies within what is."""
-    beginning = path[: len(mask)]
-    return len(beginning) == len(mask) and all(
-        one in {ANY, two} for one, two in zip(mask, beginning, strict=True)
-    )

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from bot.cli.api_client import ApiClient, ApiReply, CallRefusedError, UnreachableError, approval_path
 from bot.cli.summary import YES, ending
+from bot.gate.approved_arguments import approved_arguments
 from bot.mcp.gate.asking import Claimed, Ended, KnownCall
 from orchestration.domain.errors import CountersignError, UnknownRequestError
 
@@ -57,7 +58,7 @@ class ApiAsking:
             raise
         return _ended(found) if found.status == HTTPStatus.OK else None
 
-    async def claim(self, request_id: str, attempt: str) -> Claimed | None:
+    async def claim(self, request_id: str, attempt: str, call: Mapping[str, Any]) -> Claimed | None:
         """Uses it up, or finds that another attempt did."""
         try:
             claimed = await self._reached("POST", _path(request_id, "claim"), {"attempt": attempt})
@@ -69,7 +70,7 @@ class ApiAsking:
             return None
         if claimed.body.get("attempt") != attempt:
             raise CountersignError("The server's answer is about another attempt, so the call was not made.")
-        return Claimed(claimed.body.get("arguments"))
+        return Claimed(approved_arguments(call, claimed.body))
 
     async def keep(self, request_id: str, attempt: str, result: Mapping[str, Any]) -> None:
         """Keeps it, or that there is one that is too large."""

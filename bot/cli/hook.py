@@ -21,7 +21,7 @@ from bot.coding_agents.clients import CLIENTS
 from bot.gate import gate_file
 from bot.gate.call_json import LARGEST, CallJsonError, parse
 from bot.gate.gate_file import CallAction, GateFile
-from bot.gate.ruling import Ruling, rule_on
+from bot.gate.ruling import Ruling, change_fault, rule_on
 from bot.terminal import complain, explain, say
 from orchestration.domain.arguments import canonical
 from orchestration.domain.errors import CountersignError
@@ -164,7 +164,9 @@ def _asked(
         "accepts_edits": client.takes_changes,
     }
     answer = asyncio.run(ask_people({**environment, **server}, asked, seconds=seconds))
-    if answer.arguments is not None and (fault := _not_theirs(gate, ruling, client, call, answer.arguments)):
+    if answer.arguments is not None and (
+        fault := _change_fault(gate, ruling, client, call, answer.arguments)
+    ):
         return client.answer(CallAction.DENY, fault)
     action = CallAction.ALLOW if answer.allowed else CallAction.DENY
     if answer.arguments is None:
@@ -172,30 +174,12 @@ def _asked(
     return client.changed(call.arguments, answer.arguments, answer.reason)
 
 
-def _not_theirs(
+def _change_fault(
     gate: GateFile, ruling: Ruling, client: HookClient, call: ClientCall, changed: dict[str, Any]
 ) -> str | None:
-    """Why the gate file does not leave the changed call to those who changed it; None where it does.
-
-    A change gets no call past a rule that denies it, or that has it asked under another policy.
-    """
-    now = rule_on(
-        gate,
-        call.tool,
-        changed,
-        server=call.server,
-        directory=call.directory,
-        command=client.command(call, changed),
-    )
-    if now.action is CallAction.ALLOW or (now.action, now.policy) == (CallAction.ASK, ruling.policy):
-        return None
-    said = {
-        CallAction.DENY: f"denies that: {now.reason}",
-        CallAction.ASK: f"has that asked under {now.policy}.",
-        CallAction.CLIENT: "leaves that to the client.",
-    }
-    words = said[now.action]
-    return f"People changed the call and approved that, but the gate file {words} The call was not made."
+    command = client.command(call, changed)
+    now = rule_on(gate, call.tool, changed, server=call.server, directory=call.directory, command=command)
+    return change_fault(ruling, now)
 
 
 def _cannot_ask(client: HookClient) -> str:

@@ -85,6 +85,22 @@ def _of_all(perhaps: list[Ruling], certain: Ruling) -> Ruling:
     )
 
 
+def change_fault(asked: Ruling, changed: Ruling) -> str | None:
+    """Why the gate file does not leave the changed call to those who changed it; None where it does.
+
+    A change gets no call past a rule that denies it, or that has it asked under another policy.
+    """
+    if changed.action is CallAction.ALLOW or (changed.action, changed.policy) == (asked.action, asked.policy):
+        return None
+    said = {
+        CallAction.DENY: f"denies that: {changed.reason}",
+        CallAction.ASK: f"has that asked under {changed.policy}.",
+        CallAction.CLIENT: "leaves that to the client.",
+    }
+    words = said[changed.action]
+    return f"People changed the call and approved that, but the gate file {words} The call was not made."
+
+
 def _fits(rule: Rule, tool: str, call: dict[str, Any]) -> bool | None:
     """Whether it fits; None where that cannot be told."""
     if not any(fnmatchcase(tool, pattern) for pattern in rule.tools):

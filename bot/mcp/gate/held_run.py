@@ -107,9 +107,13 @@ class HeldRun:
         asking: PeopleAsking,
         forward: Forward,
         *,
+        change_fault: Callable[[Mapping[str, Any]], str | None],
         resume: bool,
     ) -> None:
-        """`question` is the call as it is asked. `resume`: the answer to an earlier one may have been lost."""
+        """`question` is the call as it is asked. `resume`: the answer to an earlier one may have been lost.
+
+        `change_fault` says why the call must not be made with arguments that people changed; None where it may.
+        """
         self.call = call
         self.key = key_of(call)
         self.request_id: str | None = None
@@ -120,6 +124,7 @@ class HeldRun:
         self._question = question
         self._asking = asking
         self._forward = forward
+        self._change_fault = change_fault
         self._resume = resume
         self._attempt = secrets.token_urlsafe(24)
         self._approved: Mapping[str, Any] = call.arguments
@@ -180,13 +185,16 @@ class HeldRun:
         if not ended.is_yes:
             return Answer(refusal(f"The call was not made: {ended.words}"))
         self.under_way = True
-        claimed = await self._asking.claim(request_id, self._attempt)
+        claimed = await self._asking.claim(request_id, self._attempt, self._question)
         if claimed is None:
             return Answer(await self._made_before(request_id), settles=True)
         if not self.wanted:
             await self._keep(self._asking.release(request_id, self._attempt))
             return Answer(refusal(LEFT.format(id=request_id)))
         if claimed.arguments is not None:
+            if (fault := self._change_fault(claimed.arguments)) is not None:
+                await self._keep(self._asking.release(request_id, self._attempt))
+                return Answer(refusal(fault), settles=True)
             self._approved = claimed.arguments
         return await self.make({})
 
@@ -270,4 +278,5 @@ def question_of(call: ToolCallMessage, ruling: Ruling, agent: str, server: str) 
         "arguments": call.arguments,
         "mask": list(dict.fromkeys(ruling.mask)),
         "window": f"{int(ruling.window.total_seconds())}s",
+        "accepts_edits": True,
     }

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from bot.gate.gate_file import CallAction, GateFile
-from bot.gate.ruling import Ruling, rule_on
+from bot.gate.ruling import Ruling, change_fault, rule_on
 from bot.mcp.gate import messages, tasks
 from bot.mcp.gate.asking import PeopleAsking
 from bot.mcp.gate.held_run import Answer, HeldRun, key_of, question_of
@@ -216,7 +216,16 @@ class Relay:
         async def forward(params: Json) -> Answer:
             return await self._server_calls.make(run, tasks.undeclared(call, params))
 
-        run = HeldRun(call, question, self._connected(), forward, resume=key not in self._answered)
+        run = HeldRun(
+            call,
+            question,
+            self._connected(),
+            forward,
+            change_fault=lambda changed: change_fault(
+                ruling, rule_on(self._gate, call.tool, changed, server=self._name)
+            ),
+            resume=key not in self._answered,
+        )
         self._runs[key] = run
         run.start()
         self._follow(self._forget(key, run))

@@ -167,7 +167,7 @@ async def test_openai_s_agents_are_told_yes_and_no_one_call_after_the_other(api:
     assert "“Ask the customer.”" in told[f"call-{bad}"]
 
 
-class ScriptedClient:
+class ScriptedTransport:
     """In the place of the program that the SDK starts: it wants to make two calls, and hears about each."""
 
     def __init__(self, *orders: str) -> None:
@@ -213,7 +213,7 @@ async def test_anthropic_s_sdk_is_told_yes_and_no(api: ApiWorld) -> None:
     good, bad = an_order(), an_order()
 
     names = names_of(recipe("claude_agent_sdk"), sdk, client)
-    script = ScriptedClient(good, bad)
+    script = ScriptedTransport(good, bad)
 
     async def ask() -> list[Any]:
         async with sdk.ClaudeSDKClient(options=names["options"], transport=script) as chat:

@@ -41,7 +41,7 @@ class OneRequest:
     async def look(self, _request_id: str) -> Ended | None:
         return None
 
-    async def claim(self, _request_id: str, _attempt: str) -> Claimed | None:
+    async def claim(self, _request_id: str, _attempt: str, _call: Mapping[str, Any]) -> Claimed | None:
         self.claims += 1
         await self.claimable.wait()
         return Claimed(self._arguments)
@@ -70,10 +70,19 @@ class OneServer:
         return Answer(dict(self._outcome), settles=True)
 
 
-def begun(request: OneRequest, server: OneServer) -> HeldRun:
-    run = HeldRun(CALL, {}, request, server.make, resume=True)
+def begun(request: OneRequest, server: OneServer, *, fault: str | None = None) -> HeldRun:
+    run = HeldRun(CALL, {}, request, server.make, change_fault=lambda _: fault, resume=True)
     run.start()
     return run
+
+
+async def test_a_change_that_the_gate_file_does_not_leave_to_people_is_not_forwarded() -> None:
+    request, server = OneRequest({"path": "b"}), OneServer()
+    run = begun(request, server, fault="The gate file denies that.")
+    request.decided.set()
+    answer = await run.answer()
+    assert "The gate file denies that." in str(answer.result)
+    assert (server.got, request.released) == ([], 1)
 
 
 async def test_what_was_approved_is_forwarded_and_the_agent_is_told_what_ran() -> None:
