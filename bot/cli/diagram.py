@@ -10,7 +10,7 @@ from orchestration.domain.fulfilment import Fulfilment, FulfilmentState, Transit
 
 INDENT: Final = "    "
 # Punctuation that Mermaid takes as it stands, wherever it stands in a label.
-PLAIN: Final = " -_.,()[]/"
+PLAIN: Final = " -.,()[]/"
 DIRECTION: Final = re.compile(r"(direction) ", re.IGNORECASE)
 
 
@@ -37,7 +37,7 @@ def _exits(state: FulfilmentState) -> Iterator[tuple[str, str]]:
 
 def _label(transition: Transition) -> str:
     conditions = " and ".join(guard.words() for guard in transition.when)
-    return f"{transition.name} [{_escaped(conditions)}]" if conditions else transition.name
+    return _escaped(f"{transition.name} [{conditions}]" if conditions else transition.name)
 
 
 def _escaped(text: str) -> str:

@@ -22,7 +22,17 @@ DRAW = """async text => {
   return { states: read(".node .nodeLabel"), ways: read(".edgeLabels .edgeLabel p") };
 }"""
 # Words that are Mermaid's own, as names.
-STATES = ["end", "note", "state", "direction LR", "fork", "default", "style", "classDef x", "stateDiagram-v2"]
+STATES = [
+    "end",
+    "note",
+    "a _b_ c",
+    "direction LR",
+    "fork",
+    "default",
+    "style",
+    "classDef x",
+    "stateDiagram-v2",
+]
 # Texts that conditions may name.
 TEXTS = [
     "a: b; c # d",
