@@ -21,10 +21,8 @@ LONGEST_PAUSE: Final = 5.0
 class ServedApprovals:
     """See `AgentApprovals`. A call is repeated while the server is away, for a moment."""
 
-    def __init__(self, api: ApiClient, *, patience: float = PATIENCE) -> None:
-        """patience: seconds."""
+    def __init__(self, api: ApiClient) -> None:
         self._api = api
-        self._patience = patience
 
     async def ask(self, asked: AskArguments) -> str:
         """As `POST /api/approvals`."""
@@ -71,10 +69,10 @@ class ServedApprovals:
         query: Mapping[str, str] | None = None,
         key: str | None = None,
         wait: float = 0,
-        patience: float | None = None,
+        patience: float = PATIENCE,
     ) -> ApiReply:
         clock = asyncio.get_running_loop()
-        until = clock.time() + (self._patience if patience is None else patience)
+        until = clock.time() + patience
         while True:
             try:
                 return await self._api.call(method, path, body, query=query, key=key, wait=wait)

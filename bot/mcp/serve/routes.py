@@ -43,10 +43,9 @@ class McpRoutes:
         guarded = self._api.authenticator.guarded(endpoint)
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            origin = request.headers.get("Origin")
-            if origin is not None and not is_own_origin(
-                origin, request.headers.get("Host"), self._public_url
-            ):
+            host = request.headers.get("Host")
+            origins = request.headers.getall("Origin", [])
+            if not all(is_own_origin(origin, host, self._public_url) for origin in origins):
                 raise Problem("forbidden", "Origin: a page of another site may not call this address.")
             return await guarded(request)
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from mcp.server.lowlevel import Server
 
 from bot.mcp.serve.policy_resources import PolicyResources
-from bot.mcp.serve.tools import TICK, ApprovalsOf, ApprovalTools
+from bot.mcp.serve.tools import ApprovalsOf, ApprovalTools
 
 INSTRUCTIONS: Final = (
     "Countersign asks people for a yes or no before you do what matters, and keeps the question for as long as they "
@@ -18,9 +18,9 @@ INSTRUCTIONS: Final = (
 )
 
 
-def approvals_server(approvals_of: ApprovalsOf, *, tick: float = TICK) -> Server[Any]:
-    """The server. tick: seconds between two notifications of progress."""
-    tools, policies = ApprovalTools(approvals_of, tick=tick), PolicyResources(approvals_of)
+def approvals_server(approvals_of: ApprovalsOf) -> Server[Any]:
+    """The server. Whose approvals a call is about, `approvals_of` takes from the call."""
+    tools, policies = ApprovalTools(approvals_of), PolicyResources(approvals_of)
     return Server(
         "countersign",
         version=version("countersign"),

@@ -79,10 +79,8 @@ class ApprovalTool:
 class ApprovalTools:
     """Lists and calls the tools. Whose approvals they are about, `approvals_of` takes from the call."""
 
-    def __init__(self, approvals_of: ApprovalsOf, *, tick: float = TICK) -> None:
-        """tick: seconds between two notifications of progress."""
+    def __init__(self, approvals_of: ApprovalsOf) -> None:
         self._approvals_of = approvals_of
-        self._tick = tick
         tools = (
             ApprovalTool(
                 "request_approval",
@@ -191,7 +189,7 @@ class ApprovalTools:
                     await context.session.report_progress(
                         clock.time() - began, given.wait_seconds, waiting_for(looked.approval)
                     )
-                    await asyncio.wait([waiting], timeout=min(self._tick, left() + SPARE))
+                    await asyncio.wait([waiting], timeout=min(TICK, left() + SPARE))
                 looked = waiting.result() if waiting.done() else looked
             except NotDoneError as error:
                 if not error.temporary:

@@ -7,19 +7,28 @@ import os
 import re
 import secrets
 import sys
+import time
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
+from bot.cli.api_client import ApiClient
+from bot.cli.served_approvals import ServedApprovals
 from bot.mcp.serve.in_process import TokenApprovals
 from bot.mcp.serve.port import NotDoneError
+from bot.mcp.serve.server import approvals_server
+from bot.mcp.serve.tools import SPARE
+from tests.faults.passing import answered as passed_back
+from tests.faults.passing import listen, passed_on
 from tests.support.api_world import ApiWorld
 from tests.support.mcp import answered, mcp_over_http, mcp_over_stdio, said
 
@@ -315,6 +324,70 @@ async def test_a_token_that_is_revoked_waits_no_longer(api: ApiWorld) -> None:
     api.tokens.revoke(token.name)
     with pytest.raises(NotDoneError, match="revoked"):
         await approvals.wait(request_id, 0.01)
+
+
+async def test_a_token_over_its_rate_waits_no_longer(api: ApiWorld) -> None:
+    """Else the number of calls that it holds would have no bound."""
+    secret = api.token("agent", "U0RITA", "request", rate=1)
+    token = api.tokens.find(secret)
+    assert token
+    request_id = await api.ask(secret)
+    approvals = TokenApprovals(api.app.api.access, token, api.tokens, api.app.api.rates)
+    await approvals.wait(request_id, 0.01)  # counted with the call that brought it
+    with pytest.raises(NotDoneError, match=r"over its rate.*Try again in \d+ s\.") as refusal:
+        await approvals.wait(request_id, 0.01)
+    assert not refusal.value.temporary
+
+
+async def test_who_has_too_much_open_is_told_so_at_once(tmp_path: Path) -> None:
+    async with ApiWorld(tmp_path, settings={"COUNTERSIGN_OPEN_PER_TOKEN": "1"}) as world:
+        token = world.token("agent", "U0RITA", "request")
+        await world.ask(token)
+        async with served(world.url, token) as by_api, connected("http", world.url, token) as by_http:
+            for client in (by_api, by_http):
+                async with asyncio.timeout(5):
+                    words = said(await ask(client))
+                assert "as many requests open as may be at once (1)" in words
+                assert "not known" not in words
+
+
+@asynccontextmanager
+async def served(url: str, token: str) -> AsyncIterator[Client]:
+    """What `countersign mcp serve` does, in this process."""
+    async with ApiClient({"COUNTERSIGN_URL": url, "COUNTERSIGN_TOKEN": token}) as api:
+        approvals = ServedApprovals(api)
+        async with Client(approvals_server(lambda _: approvals)) as client:
+            yield client
+
+
+@pytest.mark.parametrize("silent_at_once", [True, False])
+async def test_a_network_that_is_dead_keeps_nobody_longer_than_they_said(
+    api: ApiWorld, silent_at_once: bool
+) -> None:
+    token = api.token("agent", "U0RITA", "request")
+    request_id = await api.ask(token)
+    over = asyncio.Event()
+
+    async def passed(request: web.Request) -> web.Response:
+        if silent_at_once or request.query:
+            await over.wait()
+        async with api.http.get(api.url + request.path_qs, headers=passed_on(request.headers)) as found:
+            return await passed_back(found)
+
+    runner, url = await listen(passed)
+    try:
+        async with served(url, token) as client:
+            began = time.monotonic()
+            result = await client.call_tool("wait_for_approval", {"id": request_id, "wait_seconds": 1})
+            assert time.monotonic() - began < 1 + SPARE + 1
+            assert result.is_error is silent_at_once
+            if silent_at_once:
+                assert said(result) == "The server did not answer in time. Call wait_for_approval again."
+            else:
+                assert answered(result)["answer"] == "pending"
+    finally:
+        over.set()
+        await runner.cleanup()
 
 
 async def test_a_bot_that_stops_answers_who_waits(own_api: ApiWorld) -> None:
