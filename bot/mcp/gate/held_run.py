@@ -165,18 +165,26 @@ class HeldRun:
         if self._keeping is not None:
             await asyncio.wait([self._keeping])
 
+    async def go_on(self, more: Mapping[str, Any]) -> Answer:
+        """Goes on with the call that was made, with what the client answers to the server's question."""
+        return await self._answered(self._make(more))
+
     async def _run(self) -> Answer:
         try:
-            return await self._answer()
-        except CountersignError as error:
-            return Answer(refusal(str(error)))
-        except Exception as error:  # the client waits for an answer, whatever happens
-            log.exception("A call of %s failed", self.call.tool)
-            return Answer(
-                refusal(f"The gate has failed ({type(error).__name__}). Look whether the call ran.")
-            )
+            return await self._answered(self._answer())
         finally:
             self.asked.set()
+
+    async def _answered(self, work: Awaitable[Answer]) -> Answer:
+        """The answer, whatever happens: the client waits for one."""
+        try:
+            return await work
+        except CountersignError as error:
+            return Answer(refusal(str(error)))
+        except Exception as error:  # a fault of ours
+            log.exception("A call of %s failed", self.call.tool)
+            reason = f"The gate has failed ({type(error).__name__}). Look whether the call ran."
+            return Answer(refusal(reason))
 
     async def _answer(self) -> Answer:
         self.request_id = request_id = await self._asking.ask(self._question, resume=self._resume)
@@ -196,9 +204,9 @@ class HeldRun:
                 await self._keep(self._asking.release(request_id, self._attempt))
                 return Answer(refusal(fault), settles=True)
             self._approved = claimed.arguments
-        return await self.make({})
+        return await self._make({})
 
-    async def make(self, more: Mapping[str, Any]) -> Answer:
+    async def _make(self, more: Mapping[str, Any]) -> Answer:
         """Has the claimed call made, or with `more` params goes on with it, and keeps the result."""
         try:
             answer = await self._forward(self.call.params_with(self._approved, more))

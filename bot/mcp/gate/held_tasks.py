@@ -70,11 +70,9 @@ class HeldTasks:
         if task is None:
             return await self._of_before(message, approval)
         if message.method == tasks.CANCEL:
-            if task.run.under_way:
-                await self._server_calls.cancel(task.run, {"reason": "The client cancelled the task."})
-            else:
-                task.cancelled = True
-                task.run.leave()
+            task.cancelled = not task.run.under_way
+            task.run.leave()
+            await self._server_calls.cancel(task.run, {"reason": "The client cancelled the task."})
             return {"resultType": "complete"}
         if message.method == tasks.UPDATE:
             asked = task.input
@@ -90,7 +88,7 @@ class HeldTasks:
         return task.shown()
 
     async def _update(self, task: HeldTask, more: Json) -> None:
-        task.put(await task.run.make(more))
+        task.put(await task.run.go_on(more))
 
     async def _of_before(self, message: ClientMessage, approval: str) -> Json:
         """A task that an earlier gate made. Raises `CountersignError`."""

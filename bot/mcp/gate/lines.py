@@ -73,10 +73,11 @@ class PipeLines:
         return True
 
     async def close(self) -> None:
-        """Sends no more."""
-        with suppress(ConnectionError, OSError, RuntimeError):
+        """Sends no more. What the other side does not read within two seconds is given up."""
+        with suppress(ConnectionError, OSError, RuntimeError, TimeoutError):
             self._writer.close()
-            await self._writer.wait_closed()
+            async with asyncio.timeout(2):
+                await self._writer.wait_closed()
 
 
 async def standard_lines(largest: int) -> PipeLines:

@@ -34,6 +34,8 @@ INTERNAL_ERROR: Final = -32603
 _ENVELOPE: Final = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
 _CALL_PARAMS: Final = frozenset({"name", "arguments", "_meta", "task", "inputResponses", "requestState"})
 _FOLDED_PARAMS: Final = {folded(name): name for name in _CALL_PARAMS}
+# What can be asked about. Any other name could be one for the gate and another one for the server.
+_TOOL: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/@-]{0,127}")
 _NEITHER: Final = "is neither a request nor the answer to one"
 # Servers end a line at some of these as well, so one message of ours would be several of theirs.
 _NO_PART_OF_A_LINE: Final = re.compile(rb"[\x00-\x1f\x7f]|\xe2\x80[\xa8\xa9]|\xc2\x85")
@@ -159,7 +161,7 @@ def _check_asking(body: Json, answers: int) -> None:
     """Raises `CallJsonError` for a request or a notification that is wrong."""
     if not isinstance(body["method"], str) or answers:
         raise CallJsonError(_NEITHER)
-    if not isinstance(body.get("params", {}), dict):
+    if not isinstance(body.get("params"), dict | None):
         raise CallJsonError("has params that are no object")
     if body["method"] != CALL and folded(body["method"]) == CALL:
         raise CallJsonError(f"has a method that could be read as {CALL}")
@@ -189,6 +191,8 @@ def call_of(message: ClientMessage) -> ToolCallMessage:
     tool, arguments = params.get("name"), params.get("arguments", {})
     if not isinstance(tool, str) or not isinstance(arguments, dict):
         raise bad("The params need a name, which is a text, and arguments, which are an object.")
+    if not _TOOL.fullmatch(tool):
+        raise bad(f"{tool[:40]!a} is no name of a tool: ASCII letters, digits and _.:/@- alone.")
     if not isinstance(params.get("_meta", {}), dict):
         raise bad("The params have a _meta that is no object.")
     if len({folded(name) for name in arguments}) < len(arguments):

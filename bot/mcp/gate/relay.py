@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from bot.gate.gate_file import CallAction, GateFile
@@ -179,10 +179,20 @@ class Relay:
             # There is no prompt of the client behind a server, so what is left to the client is asked as well.
             self._hold(message.id, self._hold_call(message.id, call, ruling))
 
-    def _hold(self, request_id: RequestId, answering: Any) -> None:
-        task = asyncio.create_task(answering, name=f"answer to {request_id}")
+    def _hold(self, request_id: RequestId, answering: Awaitable[None]) -> None:
+        task = asyncio.create_task(
+            self._answered_at_all(request_id, answering), name=f"answer to {request_id}"
+        )
         self._held[request_id] = task
         task.add_done_callback(lambda _: self._held.pop(request_id, None))
+
+    async def _answered_at_all(self, request_id: RequestId, answering: Awaitable[None]) -> None:
+        try:
+            await answering
+        except Exception:  # a fault of ours: the client waits all the same
+            log.exception("A request of the client was not answered")
+            line = messages.error(request_id, messages.INTERNAL_ERROR, "The gate has failed.")
+            await self._client.send(line)
 
     async def _hold_call(self, request_id: RequestId, call: ToolCallMessage, ruling: Ruling) -> None:
         key = key_of(call)
@@ -287,7 +297,7 @@ class Relay:
             )
         self._run_of[request_id] = run
         try:
-            return run, await run.make(call.continuing)
+            return run, await run.go_on(call.continuing)
         finally:
             self._run_of.pop(request_id, None)
 

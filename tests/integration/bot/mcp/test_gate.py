@@ -112,6 +112,8 @@ TRICKS: dict[str, bytes] = {
     "the method in capitals": (
         f'{{"jsonrpc":"2.0","id":1,"method":"ping","Method":"tools/call","params":{WRITE}}}'.encode()
     ),
+    "a name with a space": b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"look "}}',
+    "no params": b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":null}',
     "another spelling of the method": f'{{"jsonrpc":"2.0","id":1,"method":"Tools/Call ","params":{WRITE}}}'.encode(),
     "wide letters": f'{{"jsonrpc":"2.0","id":1,"method":"\uff54ools/call","params":{WRITE}}}'.encode(),
     "a notification": f'{{"jsonrpc":"2.0","method":"tools/call","params":{WRITE}}}'.encode(),
