@@ -99,7 +99,7 @@ def _hook(client: HookClient, given: argparse.Namespace) -> int:
         complain(f"standard input {error}.")
     except CountersignError as error:
         explain("\n".join(f"countersign: {line}" for line in str(error).splitlines()))
-    except Exception as error:  # noqa: BLE001 - any other exit status would let the call through
+    except BaseException as error:  # noqa: BLE001 - any other status may let the call through; a panic is no Exception
         complain(f"the call is blocked by a fault of Countersign's own: {type(error).__name__}: {error}")
     else:
         return answer.status

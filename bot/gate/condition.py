@@ -6,14 +6,16 @@ import importlib
 import importlib.util
 import re
 import sys
-from functools import cache, lru_cache
+import threading
+from functools import lru_cache
 from importlib.machinery import PathFinder
-from types import ModuleType
 from typing import Any, Final
 
 NAMES: Final = ("agent", "arguments", "argv", "directory", "server", "tool")
 # What a macro such as `list.exists(x, …)` calls its element.
 _BOUND: Final = re.compile(r"\.\s*(?:all|exists|exists_one|existsOne|map|filter)\s*\(\s*(\w+)\s*,")
+_MODULE: Final = "cel.cel"
+_LOADING: Final = threading.Lock()
 
 
 class ConditionError(ValueError):
@@ -55,19 +57,21 @@ class Condition:
         return found if isinstance(found, bool) else None
 
 
-@cache
 def _cel() -> Any:
     """The library's compiled module.
 
     The package itself imports its command line, which takes ten times as long as all that a hook does with it. So the
     module is loaded from its place in the package, and under its own name: whoever imports the package gets this one.
     """
-    name = "cel.cel"
-    package = None if "cel" in sys.modules else importlib.util.find_spec("cel")
-    found = PathFinder.find_spec(name, package.submodule_search_locations) if package is not None else None
-    if found is None or found.loader is None:
-        return importlib.import_module("cel")
-    module: ModuleType = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    sys.modules[name] = module
-    return module
+    with _LOADING:  # It can be loaded once in a process, and panics at the second time.
+        if (loaded := sys.modules.get(_MODULE)) is not None:
+            return loaded
+        package = importlib.util.find_spec("cel")
+        places = package.submodule_search_locations if package is not None else None
+        found = PathFinder.find_spec(_MODULE, places) if places is not None else None
+        if found is None or found.loader is None:
+            return importlib.import_module("cel")
+        module = importlib.util.module_from_spec(found)
+        found.loader.exec_module(module)
+        sys.modules[_MODULE] = module
+        return module

@@ -40,7 +40,7 @@ def a_command() -> dict[str, Any]:
 
 
 def here(
-    url: str, token: str | None, gate: Path, given: Any, seconds: float = 570, client: str = "claude-code"
+    url: str, token: str | None, gate: Path, given: Any, seconds: float = 60, client: str = "claude-code"
 ) -> asyncio.Task[HookAnswer]:
     """The hook in a thread. What it raises ends it with 2, as its process has it."""
     raw = json.dumps(given).encode()

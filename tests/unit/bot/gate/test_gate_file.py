@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -216,3 +218,30 @@ def test_no_pattern_of_the_agent_s_takes_long() -> None:
     """The library's expressions take time in proportion to the text; a test run would not end otherwise."""
     slow = rule("allow", 'arguments.text.matches("^(a+)+$")')
     assert ruled(slow, "T", text="a" * 200_000 + "b") is CallAction.ASK
+
+
+# In a process of its own, as a library can be loaded once.
+LOADS = """
+import sys, threading
+from bot.gate.condition import Condition
+found = []
+def run():
+    found.append(Condition('tool == "x"').holds({"tool": "x"}))
+threads = [threading.Thread(target=run) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert found == [True] * 8, found
+assert "prompt_toolkit" not in sys.modules
+import cel
+assert cel.evaluate("1 + 1") == 2
+assert Condition('tool == "x"').holds({"tool": "x"}) is True
+"""
+
+
+def test_the_library_is_loaded_once_and_without_its_command_line() -> None:
+    """Also by several threads at once, and where somebody imports the package itself, before or after."""
+    for text in (LOADS, "import cel\n" + LOADS.replace('assert "prompt_toolkit" not in sys.modules', "")):
+        done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
