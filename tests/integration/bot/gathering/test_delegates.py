@@ -21,10 +21,11 @@ from tests.support.receiver import Receiver
 from tests.support.world import policies
 
 
-async def away(world: GatheringWorld, person: str, delegate: str) -> None:
-    """Their own word, and on record."""
+async def away(world: GatheringWorld, person: str, delegate: str | None) -> None:
+    """Their own word, and on record; without a delegate they are back."""
     today = world.now().date()
-    entry = PersonEntry(delegate=delegate, away=Away(since=today, until=today + timedelta(days=9)))
+    spell = Away(since=today, until=today + timedelta(days=9))
+    entry = PersonEntry(delegate=delegate, away=spell) if delegate else PersonEntry()
     await world.service.set_away(person, entry)
 
 
