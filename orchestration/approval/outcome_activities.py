@@ -27,20 +27,9 @@ class OutcomeActivities:
         self._ids = ids
 
     def take_policy(self, _: ActivityContext, given: ApprovalRequest) -> Taken:
-        """What the service takes along for a person or a program, for an orchestration that asks by itself.
-
-        What the service alone stamps is left out: no token asked, and no key makes it the same as another request.
-        """
+        """What the service takes along for a person or a program, for an orchestration that asks by itself."""
         try:
-            stamped = {
-                "asked_with": None,
-                "idempotency_key": None,
-                "responds_to": None,
-                "responds_since": None,
-                "call": None,
-            }
-            asked = given.model_copy(update=stamped)
-            known = taken(asked, self._book(), self._ids)
+            known = taken(rules.unstamped(given), self._book(), self._ids)
             return Taken(given=known.model_copy(update={"asked_without_seal": True}))
         except InvalidRequestError as error:
             return Taken(problem=str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import date
+from typing import Final, TypeVar
 
 from orchestration.domain.commands import Comment, Decision, Delegation, Reason
 from orchestration.domain.errors import InvalidRequestError
@@ -14,6 +15,11 @@ from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Choice, RemarkKind
 from orchestration.domain.rounds import EligibleVoters, Members
 from orchestration.domain.text import is_blank, prose
+
+R = TypeVar("R", ApprovalRequest, GatheringRequest)
+
+# What the service alone says of a request.
+STAMPS: Final = ("asked_with", "idempotency_key", "responds_to", "responds_since", "call")
 
 
 def check_request(
@@ -44,6 +50,15 @@ def check_request(
     if auto_approves(request, policy) is None:
         _check_others_suffice(request, policy, enrolled)
     return request
+
+
+def unstamped(request: R) -> R:
+    """The request as an orchestration may ask it by itself, without what the service alone says of one.
+
+    No token asked it, no key makes it the same as another, and nobody admitted a receiver.
+    """
+    known = type(request).model_fields
+    return request.model_copy(update={name: None for name in STAMPS if name in known})
 
 
 def check_receivers(request: ApprovalRequest | GatheringRequest) -> None:

@@ -89,14 +89,7 @@ class GatheringActivities:
     def take_gathering_policy(self, _: ActivityContext, given: GatheringRequest) -> TakenGathering:
         """What the service takes along for a person or a program, for an orchestration that asks by itself."""
         try:
-            stamped = {
-                "asked_with": None,
-                "idempotency_key": None,
-                "responds_to": None,
-                "responds_since": None,
-            }
-            asked = given.model_copy(update=stamped)
-            known = taken_gathering(asked, self._book(), self._ids)
+            known = taken_gathering(rules.unstamped(given), self._book(), self._ids)
             return TakenGathering(given=known.model_copy(update={"asked_without_seal": True}))
         except InvalidRequestError as error:
             return TakenGathering(problem=str(error))

@@ -9,17 +9,23 @@ import pytest
 
 from bot.records.entries import unchecked_claims
 from bot.slack.views import home_gatherings
+from orchestration.domain.commands import Reason
+from orchestration.domain.gathering import AnswerWay
 from orchestration.domain.people import Away, PersonEntry
+from orchestration.domain.request import Via
+from orchestration.service.approvals import Actor
 from tests.integration.bot.gathering.test_home import shows
 from tests.support.gathering import ANSWER, DEPLOYS, GatheringWorld, answer, asked
 from tests.support.messages import actions_of, says, text_of
 from tests.support.receiver import Receiver
+from tests.support.world import policies
 
 
-async def away(world: GatheringWorld, person: str, delegate: str) -> None:
-    """Their own word, and on record."""
+async def away(world: GatheringWorld, person: str, delegate: str | None) -> None:
+    """Their own word, and on record; without a delegate they are back."""
     today = world.now().date()
-    entry = PersonEntry(delegate=delegate, away=Away(since=today, until=today + timedelta(days=9)))
+    spell = Away(since=today, until=today + timedelta(days=9))
+    entry = PersonEntry(delegate=delegate, away=spell) if delegate else PersonEntry()
     await world.service.set_away(person, entry)
 
 
@@ -117,3 +123,22 @@ async def test_who_has_no_fit_delegate_is_asked_themselves(
         assert "in the place of" not in text_of(message)
         progress = await world.app.api.gatherings.status(started["id"])
         assert progress.sources[0].delegate is None
+
+
+async def test_nobody_answers_for_whom_the_operator_revoked(world: GatheringWorld) -> None:
+    """Also not a delegate who was asked before: the answer would be that person's."""
+    await away(world, "U0ADA", "U0FAY")
+    request_id = (await world.gather(world.token("ci"), policy="poll"))["id"]
+    before = await world.gathering(request_id, lambda progress: len(progress.posts) == 3)
+    service, fay = world.app.api.gatherings, Actor("U0FAY", Via.CHAT)
+    world.write(policies("gathering").replace('"U0ADA"', '"U0SAM"') + "\n[people.U0ADA]\nrevoked = true\n")
+    await world.eventually(lambda: "U0ADA" in service.book().revoked())
+
+    async def said(source: str) -> Reason:
+        ticket = await service.answer(
+            request_id, fay, source, {"answer": "Yes"}, way=AnswerWay.CHAT, nonce=before.nonce
+        )
+        return (await service.verdict(ticket)).reason
+
+    assert await said("ada") is Reason.REVOKED
+    assert await said("fay") is Reason.RECORDED

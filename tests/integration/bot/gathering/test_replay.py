@@ -17,6 +17,7 @@ from google.protobuf import json_format
 from orchestration.domain.gathering import AnswerWay, Gathered, GatheringStatus
 from orchestration.domain.request import Via
 from orchestration.service.approvals import Actor
+from tests.integration.bot.gathering.test_delegates import away
 from tests.support.gathering import GatheringWorld
 from tests.support.replaying import history, keep, replay
 
@@ -68,10 +69,24 @@ async def cancelled(world: GatheringWorld) -> str:
     return begun["id"]
 
 
+async def delegated(world: GatheringWorld) -> str:
+    """One is away at the reminder. The histories beside this one are of before there were delegates and worklists."""
+    begun = await started(world)
+    await away(world, "U0ADA", "U0FAY")
+    await world.skip(hours=12, minutes=1)
+    await world.gathering(begun["id"], lambda progress: len(progress.posts) == 5)
+    await say(world, begun["id"], "U0FAY", "legal", ready=True)
+    await say(world, begun["id"], "U0ADA", "legal", ready=False)
+    assert (await world.scan(begun["scanner"], {"findings": 2})).status == 202
+    await say(world, begun["id"], "U0FAY", "security", ready=True)
+    return begun["id"]
+
+
 PATHS: list[tuple[Path_, GatheringStatus]] = [
     (complete, GatheringStatus.COMPLETE),
     (incomplete, GatheringStatus.INCOMPLETE),
     (cancelled, GatheringStatus.CANCELLED),
+    (delegated, GatheringStatus.COMPLETE),
 ]
 
 
