@@ -65,7 +65,13 @@ def book(origin: str, place: Path) -> str:
         order = order.replace(events, f'on_enter = [{{ post = "https://erp.example/{state}" }}]\n{events}')
     expenses = recipe("expenses").replace("C0EXPENSES", "C0DEPLOYS").replace("https://pay.example", origin)
     gatherings = policies("gathering").replace("https://scanner.example", origin)
-    return order.replace("https://erp.example", origin) + SPEND + expenses + gatherings + policy(*map(str, folders))
+    return (
+        order.replace("https://erp.example", origin)
+        + SPEND
+        + expenses
+        + gatherings
+        + policy(*map(str, folders))
+    )
 
 
 @dataclass

@@ -10,22 +10,12 @@ import pytest_asyncio
 from tests.support.api_world import ApiWorld
 from tests.support.world import policies
 
-POLICY = """
-[policies.agents]
-title = "Call of an agent"
-channel = "C0DEPLOYS"
-[[policies.agents.levels]]
-name = "On call"
-approvers = ["S0ONCALL"]
-timeout = "1h"
-"""
-
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ApiWorld]:
     """One for all of them: no two ask about the same call."""
     found = ApiWorld(tmp_path_factory.mktemp("countersign") / "data", sms=False)
-    found.write(policies("api") + POLICY)
+    found.write(policies("api"))
     async with found:
         yield found
 
