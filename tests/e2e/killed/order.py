@@ -24,7 +24,7 @@ class FulfilledOrder:
         self._rita, self._ada = bot.token("U0RITA", "request"), bot.token("U0ADA", "read", "decide:order")
         self._admin = bot.token("U0DIRK", "admin", "read")
         self._hooks: dict[str, str] = {}
-        self._last: asyncio.Future[list[ApiAnswer]] | None = None
+        self._last: asyncio.Task[list[ApiAnswer]] | None = None
         self.request_id = ""
         self.answers: list[ApiAnswer] = []
 
@@ -46,12 +46,11 @@ class FulfilledOrder:
         self.answers += await self._sent("Shipped", "PaymentReceived", "PaymentReceived", "Shipped")
 
     async def finish(self) -> None:
-        self._last = asyncio.gather(self._sent("Delivered", "Delivered"))
+        self._last = asyncio.create_task(self._sent("Delivered", "Delivered"))
 
     async def last_answers(self) -> list[ApiAnswer]:
         assert self._last is not None
-        [answers] = await self._last
-        return list(answers)
+        return await self._last
 
     async def found(self) -> dict[str, Any]:
         """What follows the approval, as the API says it."""

@@ -55,8 +55,8 @@ timeout = "2d"
 
 def book(origin: str, place: Path) -> str:
     """The policies of all of it, with the other system at this address, and folders for documents in `place`."""
-    folders = [place / name for name in ("inbox", "published", "archived")]
-    for folder in folders:
+    inbox, published, archived = (place / name for name in ("inbox", "published", "archived"))
+    for folder in (inbox, published, archived):
         folder.mkdir()
     order = policies("order")
     for state, event in (("paid", "Shipped"), ("shipped", "Delivered")):
@@ -65,7 +65,13 @@ def book(origin: str, place: Path) -> str:
         order = order.replace(events, f'on_enter = [{{ post = "https://erp.example/{state}" }}]\n{events}')
     expenses = recipe("expenses").replace("C0EXPENSES", "C0DEPLOYS").replace("https://pay.example", origin)
     gatherings = policies("gathering").replace("https://scanner.example", origin)
-    return order.replace("https://erp.example", origin) + SPEND + expenses + gatherings + policy(*folders)
+    return (
+        order.replace("https://erp.example", origin)
+        + SPEND
+        + expenses
+        + gatherings
+        + policy(inbox, published, archived)
+    )
 
 
 @dataclass
