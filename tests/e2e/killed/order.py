@@ -24,7 +24,7 @@ class FulfilledOrder:
         self._rita, self._ada = bot.token("U0RITA", "request"), bot.token("U0ADA", "read", "decide:order")
         self._admin = bot.token("U0DIRK", "admin", "read")
         self._hooks: dict[str, str] = {}
-        self._last: asyncio.Future[list[ApiAnswer]] | None = None
+        self._last: asyncio.Task[list[ApiAnswer]] | None = None
         self.request_id = ""
         self.answers: list[ApiAnswer] = []
 
@@ -46,7 +46,7 @@ class FulfilledOrder:
         self.answers += await self._sent("Shipped", "PaymentReceived", "PaymentReceived", "Shipped")
 
     async def finish(self) -> None:
-        self._last = asyncio.ensure_future(self._sent("Delivered", "Delivered"))
+        self._last = asyncio.create_task(self._sent("Delivered", "Delivered"))
 
     async def last_answers(self) -> list[ApiAnswer]:
         assert self._last is not None

@@ -55,8 +55,8 @@ timeout = "2d"
 
 def book(origin: str, place: Path) -> str:
     """The policies of all of it, with the other system at this address, and folders for documents in `place`."""
-    folders = [place / name for name in ("inbox", "published", "archived")]
-    for folder in folders:
+    inbox, published, archived = (place / name for name in ("inbox", "published", "archived"))
+    for folder in (inbox, published, archived):
         folder.mkdir()
     order = policies("order")
     for state, event in (("paid", "Shipped"), ("shipped", "Delivered")):
@@ -70,7 +70,7 @@ def book(origin: str, place: Path) -> str:
         + SPEND
         + expenses
         + gatherings
-        + policy(*map(str, folders))
+        + policy(inbox, published, archived)
     )
 
 

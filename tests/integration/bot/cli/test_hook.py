@@ -118,7 +118,7 @@ async def test_a_rejected_call_gets_the_reason_and_a_changed_argument_asks_anew(
 
 
 async def test_the_same_call_by_another_client_is_another_call(api: ApiWorld, gate: Path) -> None:
-    """Its tool has another name there, and each client is told in its own way."""
+    """Its tool has another name there, or it cannot make a call that people changed. Each is told in its own way."""
     agent, given = api.token("agent", "U0RITA", "request"), a_command()
     gemini = given | {"hook_event_name": "BeforeTool", "tool_name": "run_shell_command"}
     hooks = [
@@ -127,7 +127,7 @@ async def test_the_same_call_by_another_client_is_another_call(api: ApiWorld, ga
         here(api.url, agent, gate, gemini, client="gemini"),
     ]
     command = given["tool_input"]["command"]
-    await api.eventually(lambda: len(api.titled(command)) == 2)
+    await api.eventually(lambda: len(api.titled(command)) == 3)
     await api.eventually(lambda: api.app.api.polls == 3)
     for request_id in api.titled(command):
         await decide(api, request_id, "reject")
