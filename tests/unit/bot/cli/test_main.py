@@ -61,3 +61,9 @@ def test_asking_without_a_receipt_takes_no_cryptography() -> None:
         check=True,
     )
     assert (ran.stderr.strip(), ran.stdout.startswith("usage: countersign ask")) == ("", True)
+
+
+def test_a_bot_takes_the_sdk_of_mcp_only_once_somebody_calls_it() -> None:
+    told = "import sys, bot.app; print('bot.mcp.serve.routes' in sys.modules, 'mcp' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert ran.stdout == "True False\n"
