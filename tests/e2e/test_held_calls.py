@@ -46,9 +46,8 @@ async def test_no_call_runs_without_an_approval_and_none_twice(tmp_path: Path) -
                 if doomed == "bot":
                     await bot.restart()
                 else:
-                    with suppress(
-                        ProcessLookupError
-                    ):  # it may have ended by itself, where the bot was away too long
+                    # It may have ended by itself, where the bot was away too long.
+                    with suppress(ProcessLookupError):
                         victim.kill()
             answers = [await hook_answer(survivor), await hook_answer(victim)]
             again = await hook_answer(await hook(given, "--wait", "20s" if choice == "reject" else "4s"))
