@@ -27,7 +27,7 @@ SEED = int(os.environ.get("COUNTERSIGN_SEED") or secrets.randbits(32))
 VICTIMS = ("client", "gate", "bot", "hub")
 STEPS = ("asking", "waiting", "decided", "running", "answered")
 ROUNDS = 5 if os.environ.get("COUNTERSIGN_PROOF") else 0  # of each victim at each step
-BRIEFLY = [("client", "running"), ("gate", "decided"), ("bot", "waiting"), ("hub", "running")]
+BRIEFLY = [("client", "running"), ("gate", "decided"), ("hub", "running")]  # of the bot: test_held_calls
 TRIES = 20
 UNKNOWN, YES, NO = "may have run", "slow done", "As said."
 

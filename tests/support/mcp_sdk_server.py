@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from mcp.server.mcpserver import Context, Elicit, MCPServer, Resolve
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 FILE = Path(sys.argv[1])
 server = MCPServer("sdk")
@@ -18,12 +18,17 @@ class WhoName(BaseModel):
     name: str
 
 
+# A server of 2026-07-28 refuses a call whose header does not say the same as its argument.
+Mirrored = Annotated[str, Field(json_schema_extra={"x-mcp-header": "Line"})]
+
+
 @server.tool()
-def append(line: str) -> str:
+def append(line: Mirrored, ctx: Context) -> str:
     """Adds the line."""
     with FILE.open("a") as file:
         file.write(line + "\n")
-    return f"added {line}"
+    team = (ctx.headers or {}).get("x-team")
+    return f"added {line} for {team}"
 
 
 @server.tool()

@@ -56,9 +56,8 @@ def folder(tmp_path: Path) -> Path:
 
 def a_client(api: ApiWorld, agent: str, gate: Path, upstream: Sequence[str], **more: Any) -> Client:
     command, *arguments = gate_command(gate, upstream, "--name", "notes")
-    return Client(
-        StdioServerParameters(command=command, args=arguments, env=environment(api.url, agent)), **more
-    )
+    environ = environment(api.url, agent) | {"TEAM": "platform"}
+    return Client(StdioServerParameters(command=command, args=arguments, env=environ), **more)
 
 
 async def decided(api: ApiWorld, text: str, choice: str = "approve") -> str:
@@ -157,7 +156,8 @@ async def test_a_server_over_http(api: ApiWorld, gate: Path, tmp_path: Path, mod
         async def ask_person(_context: Any, _params: Any) -> types.ElicitResult:
             return types.ElicitResult(action="accept", content={"name": "Rita"})
 
-        client = a_client(api, agent, gate, ["--url", url], mode=mode, elicitation_callback=ask_person)
+        behind = ["--url", url, "--header", "X-Team=TEAM"]
+        client = a_client(api, agent, gate, behind, mode=mode, elicitation_callback=ask_person)
         async with client:
             assert {tool.name for tool in (await client.list_tools()).tools} == {"append", "count", "greet"}
             seen: list[float] = []
@@ -176,9 +176,11 @@ async def test_a_server_over_http(api: ApiWorld, gate: Path, tmp_path: Path, mod
             assert "Review x = 1" in str(prompt.messages[0].content)
             adding = asyncio.create_task(client.call_tool("append", {"line": line}))
             await decided(api, line)
-            assert text_of(await adding) == f"added {line}"
+            assert text_of(await adding) == f"added {line} for platform"
             assert file.read_text() == f"{line}\n"
-        async with a_client(api, agent, gate, ["--url", url], mode=mode) as client:
+        if mode == "legacy":
+            return
+        async with a_client(api, agent, gate, behind, mode=mode) as client:
             assert "It was not made again." in text_of(await client.call_tool("append", {"line": line}))
             assert file.read_text() == f"{line}\n"
 
