@@ -46,7 +46,9 @@ class Record:
         self.state = given.state.model_copy(deep=True) if given.state else State(asked_at=now)
         # What is decided: what was asked, with all that approvers changed.
         self.request = with_edits(given.request, self.state.edits)
-        self.identity = Identity(nonce=given.nonce, digest=self.request.digest())
+        self.asked_digest = given.request.digest()
+        digest = self.request.digest() if self.state.edits else self.asked_digest
+        self.identity = Identity(nonce=given.nonce, digest=digest)
         self.salt = given.salt
         self.voting = Voting(self.request, self.policy, self.people, self.state, given.salt, self.asked)
 
