@@ -19,6 +19,7 @@ from orchestration.service.approvals import Actor
 from orchestration.service.calls import state_of
 from orchestration.service.held_calls import ClaimedArguments, HeldCalls
 from tests.support.api_world import ApiAnswer, ApiWorld
+from tests.support.world import PATIENCE_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -39,6 +40,11 @@ async def asked(api: ApiWorld, token: str, call: dict[str, Any]) -> str:
     request_id: str = answer.body["id"]
     await api.until(request_id, lambda progress: len(progress.cards) == 1)
     return request_id
+
+
+async def lines(api: ApiWorld, token: str, request_id: str) -> list[str]:
+    found = await api.call("GET", f"/api/approvals/{request_id}/timeline", token)
+    return [step["text"] for step in found.body["items"]]
 
 
 async def claimed(api: ApiWorld, token: str, request_id: str, by: str) -> ApiAnswer:
@@ -131,9 +137,11 @@ async def test_a_change_is_bounded_by_the_schema_and_by_what_was_shown(api: ApiW
     assert (again.status, again.body["id"]) == (200, request_id), "the same call joins what was asked"
     outcome = (await api.call("GET", f"/api/approvals/{request_id}", agent)).body["outcome"]
     assert (outcome["asked_digest"], outcome["digest"] != old["digest"]) == (old["digest"], True)
-    timeline = (await api.call("GET", f"/api/approvals/{request_id}/timeline", agent)).body["items"]
-    assert any("with a change of “arguments.command”" in step["text"] for step in timeline)
-    assert any(f"from digest {old['digest']} to {outcome['digest']}" in step["text"] for step in timeline)
+    digests = f"from digest {old['digest']} to {outcome['digest']}"
+    async with asyncio.timeout(PATIENCE_S):  # the turn that ends it goes on record after its outcome is known
+        while not any(digests in text for text in (told := await lines(api, agent, request_id))):
+            await asyncio.sleep(0.05)
+    assert any("with a change of “arguments.command”" in text for text in told)
 
 
 async def test_a_result_is_kept_for_whoever_lost_it_and_the_call_is_not_asked_anew(own_api: ApiWorld) -> None:
