@@ -139,8 +139,9 @@ async def test_a_change_is_bounded_by_the_schema_and_by_what_was_shown(api: ApiW
     assert (outcome["asked_digest"], outcome["digest"] != old["digest"]) == (old["digest"], True)
     digests = f"from digest {old['digest']} to {outcome['digest']}"
     async with asyncio.timeout(PATIENCE_S):  # the turn that ends it goes on record after its outcome is known
-        while not any(digests in text for text in (told := await lines(api, agent, request_id))):
+        while not any(digests in text for text in await lines(api, agent, request_id)):
             await asyncio.sleep(0.05)
+    told = await lines(api, agent, request_id)
     assert any("with a change of “arguments.command”" in text for text in told)
 
 
