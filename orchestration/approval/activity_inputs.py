@@ -223,6 +223,7 @@ class ActivityInputs:
             cards=record.state.cards,
             approved=projection.outcome_event(record)["data"],
             revision=record.state.handed_over,
+            begun=record.state.fulfilment_begun,
             attempt=attempt,
         )
 

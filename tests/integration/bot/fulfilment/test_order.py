@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 from pathlib import Path
@@ -319,6 +320,37 @@ async def test_after_a_purge_its_address_says_that_it_is_over(orders: OrderWorld
     await orders.call("DELETE", f"/runtime/webhooks/durabletask/instances/{target}", orders.admin)
     sent = await orders.call("POST", hook, json={})
     assert (sent.status, "was purged" in sent.body["detail"]) == (410, True)
+
+
+async def test_one_that_was_stopped_and_purged_does_not_begin_anew(tmp_path: Path, erp: Receiver) -> None:
+    """The approval still has an action to do, and hands its card over once that is done; so does its reconciliation."""
+    on = (
+        "[policies.order.fulfilment]\n",
+        f'[policies.order.on]\napproved = {{ post = "{erp.origin}/on" }}\n\n',
+    )
+    erp.statuses = [500] * 50
+    async with OrderWorld(tmp_path, erp, (on[0], on[1] + on[0])) as orders:
+        request_id = await orders.ordered()
+        target = (await orders.state(request_id, "Created"))["id"]
+        instances = "/runtime/webhooks/durabletask/instances"
+        await orders.call("POST", f"{instances}/{target}/terminate", orders.admin)
+        await orders.client.wait_for_orchestration_completion(f"reconcile-{target}", timeout=20)
+        assert (await orders.call("DELETE", f"{instances}/{target}", orders.admin)).status == 200
+        hook = await orders.call(
+            "POST", "/api/hooks", orders.admin, json={"instance_id": request_id, "event_name": "Shipped"}
+        )
+        assert (hook.status, "was purged" in hook.body["detail"]) == (410, True)
+        erp.statuses = []
+        completed = asyncio.ensure_future(
+            orders.client.wait_for_orchestration_completion(request_id, timeout=20)
+        )
+        while not completed.done():
+            await orders.eventually(lambda: completed.done() or orders.is_due_within(minutes=6))
+            await orders.skip(minutes=1)
+        ended = await completed
+        assert ended is not None
+        assert ended.runtime_status is OrchestrationStatus.COMPLETED
+        assert await orders.client.get_orchestration_state(target) is None
 
 
 async def test_one_that_is_stopped_on_a_full_disk_has_every_step_on_record_later(orders: OrderWorld) -> None:
