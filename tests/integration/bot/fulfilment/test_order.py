@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import json
 from pathlib import Path
@@ -306,7 +305,7 @@ async def test_one_that_is_stopped_at_its_end_does_what_its_end_set_going(
         assert keys == {("/orders", f"{target}:1:0"), ("/done", f"{target}:4:0")}
         bodies = {body for _, body in erp.got}
         assert len(bodies) == 2
-        await orders.client.wait_for_orchestration_completion(f"reconcile-{target}", timeout=20)
+        await orders.completed(f"reconcile-{target}")
         assert len([said for said in orders.direct_messages("U0RITA") if told in said]) == 1
 
 
@@ -334,22 +333,14 @@ async def test_one_that_was_stopped_and_purged_does_not_begin_anew(tmp_path: Pat
         target = (await orders.state(request_id, "Created"))["id"]
         instances = "/runtime/webhooks/durabletask/instances"
         await orders.call("POST", f"{instances}/{target}/terminate", orders.admin)
-        await orders.client.wait_for_orchestration_completion(f"reconcile-{target}", timeout=20)
+        await orders.completed(f"reconcile-{target}")
         assert (await orders.call("DELETE", f"{instances}/{target}", orders.admin)).status == 200
         hook = await orders.call(
             "POST", "/api/hooks", orders.admin, json={"instance_id": request_id, "event_name": "Shipped"}
         )
         assert (hook.status, "was purged" in hook.body["detail"]) == (410, True)
         erp.statuses = []
-        completed = asyncio.ensure_future(
-            orders.client.wait_for_orchestration_completion(request_id, timeout=20)
-        )
-        while not completed.done():
-            await orders.eventually(lambda: completed.done() or orders.is_due_within(minutes=6))
-            await orders.skip(minutes=1)
-        ended = await completed
-        assert ended is not None
-        assert ended.runtime_status is OrchestrationStatus.COMPLETED
+        await orders.completed(request_id)
         assert await orders.client.get_orchestration_state(target) is None
 
 
