@@ -202,5 +202,6 @@ class ActivityInputs:
             cards=record.state.cards,
             approved=projection.outcome_event(record)["data"],
             revision=record.state.handed_over,
+            begun=record.state.fulfilment_begun,
             attempt=attempt,
         )

@@ -85,6 +85,8 @@ class Effects(Posts):
                 self.post_reply(StepKind.ACTION_DONE, to=self._record.request.callback_url)
             case SendResponse(again=True):
                 self.outcome.response_sent_again()
+            case HandOver():
+                self._record.state.fulfilment_begun = True
             case _:
                 pass
         if delivery.unsure:

@@ -117,6 +117,7 @@ def progress(record: Record) -> Progress:
         receipt_pending=state.receipt_pending,
         fulfilment=fulfilment_id(record.request_id, record.identity.nonce) if state.handed_over else None,
         handed_over=state.handed_over,
+        fulfilment_begun=state.fulfilment_begun,
         verdicts=state.verdicts,
     )
 

@@ -110,6 +110,7 @@ class State(BaseModel):
         default=0,
         description="How often the cards were handed over to the fulfilment, which draws them since",
     )
+    fulfilment_begun: bool = False
     held_replies: list[Step] = Field(default_factory=list)
     held_messages: list[SendMessage] = Field(default_factory=list)
 

@@ -273,6 +273,7 @@ class Progress(Recorded):
         default=None, description="The instance that carries on with it, once it is approved"
     )
     handed_over: int = Field(default=0, description="How often the cards were handed over to that")
+    fulfilment_begun: bool = Field(default=False, description="Whether that was started")
     verdicts: list[Verdict] = Field(default_factory=list, description="The last 100, newest last")
 
     @property

@@ -217,7 +217,8 @@ class HandOverInput(Recorded):
     """Input of `hand_over`: start the fulfilment of a request, or tell it how the request's card is now.
 
     `card` is as the approval last had it, and `cards` are its copies. `approved` is the request and its outcome, as
-    others get them. A later `revision` says more than an earlier one.
+    others get them. A later `revision` says more than an earlier one. `begun`: it was started before. Where it is not
+    there any more it was purged, and does not begin anew.
     """
 
     request_id: str
@@ -228,6 +229,7 @@ class HandOverInput(Recorded):
     cards: list[CardRef] = Field(default_factory=list)
     approved: dict[str, JsonValue]
     revision: int = Field(ge=1)
+    begun: bool = False
     attempt: int = Field(ge=1)
 
 

@@ -113,6 +113,7 @@ def _record(ended: ReconcileInput) -> Record:
         receipt_pending=seen.outcome is not None and seen.outcome.receipt is None,
         receipt=seen.outcome.receipt if seen.outcome else None,
         handed_over=seen.handed_over,
+        fulfilment_begun=seen.fulfilment_begun,
         escalated=bool(past and past[-1].escalated_to),
     )
     if seen.outcome is not None:  # it was decided, and stopped before it had told everybody

@@ -45,6 +45,8 @@ class HubFulfilments:
     async def _hand_over(self, given: HandOverInput) -> str:
         instance_id = fulfilment_id(given.request_id, given.card.nonce)
         state = await state_of(self._client, instance_id, payloads=False)
+        if state is None and given.begun:
+            return OVER_BY_NOW
         if state is None:
             if await _start(self._client, instance_id, FulfilmentInput(given=given)):
                 return STARTED

@@ -154,8 +154,8 @@ class FulfilmentService:
         if begun is None and view.progress.status.ended:
             if not view.progress.status.is_yes:
                 raise EndedInstanceError
-            # An approval completes only once what follows it has begun.
-            if state.runtime_status is OrchestrationStatus.COMPLETED:
+            # An approval also completes only once what follows it has begun.
+            if view.progress.fulfilment_begun or state.runtime_status is OrchestrationStatus.COMPLETED:
                 raise EndedInstanceError(PURGED)
             raise WrongStateError(BEGINS)
         return target, declared, begun

@@ -6,6 +6,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from durabletask.client import OrchestrationStatus
+
 from tests.support.api_world import ApiAnswer, ApiWorld
 from tests.support.receiver import Receiver
 from tests.support.world import PATIENCE_S, policies
@@ -70,6 +72,19 @@ class OrderWorld(ApiWorld):
                 if found and found["state"] == state and all(step["on_record"] for step in found["steps"]):
                     return found
                 await asyncio.sleep(0.05)
+
+    async def completed(self, instance_id: str) -> None:
+        """Returns once the instance has completed. What is put off for minutes is skipped to."""
+        ending = asyncio.ensure_future(
+            self.client.wait_for_orchestration_completion(instance_id, timeout=PATIENCE_S * 2)
+        )
+        while not ending.done():
+            await self.eventually(lambda: ending.done() or self.is_due_within(minutes=6))
+            if not ending.done():
+                await self.skip(minutes=1)
+        ended = await ending
+        assert ended is not None
+        assert ended.runtime_status is OrchestrationStatus.COMPLETED
 
     async def card_says(self, request_id: str, words: str) -> None:
         async with asyncio.timeout(PATIENCE_S):

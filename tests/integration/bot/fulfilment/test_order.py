@@ -305,7 +305,7 @@ async def test_one_that_is_stopped_at_its_end_does_what_its_end_set_going(
         assert keys == {("/orders", f"{target}:1:0"), ("/done", f"{target}:4:0")}
         bodies = {body for _, body in erp.got}
         assert len(bodies) == 2
-        await orders.client.wait_for_orchestration_completion(f"reconcile-{target}", timeout=20)
+        await orders.completed(f"reconcile-{target}")
         assert len([said for said in orders.direct_messages("U0RITA") if told in said]) == 1
 
 
@@ -319,6 +319,29 @@ async def test_after_a_purge_its_address_says_that_it_is_over(orders: OrderWorld
     await orders.call("DELETE", f"/runtime/webhooks/durabletask/instances/{target}", orders.admin)
     sent = await orders.call("POST", hook, json={})
     assert (sent.status, "was purged" in sent.body["detail"]) == (410, True)
+
+
+async def test_one_that_was_stopped_and_purged_does_not_begin_anew(tmp_path: Path, erp: Receiver) -> None:
+    """The approval still has an action to do, and hands its card over once that is done; so does its reconciliation."""
+    on = (
+        "[policies.order.fulfilment]\n",
+        f'[policies.order.on]\napproved = {{ post = "{erp.origin}/on" }}\n\n',
+    )
+    erp.statuses = [500] * 50
+    async with OrderWorld(tmp_path, erp, (on[0], on[1] + on[0])) as orders:
+        request_id = await orders.ordered()
+        target = (await orders.state(request_id, "Created"))["id"]
+        instances = "/runtime/webhooks/durabletask/instances"
+        await orders.call("POST", f"{instances}/{target}/terminate", orders.admin)
+        await orders.completed(f"reconcile-{target}")
+        assert (await orders.call("DELETE", f"{instances}/{target}", orders.admin)).status == 200
+        hook = await orders.call(
+            "POST", "/api/hooks", orders.admin, json={"instance_id": request_id, "event_name": "Shipped"}
+        )
+        assert (hook.status, "was purged" in hook.body["detail"]) == (410, True)
+        erp.statuses = []
+        await orders.completed(request_id)
+        assert await orders.client.get_orchestration_state(target) is None
 
 
 async def test_one_that_is_stopped_on_a_full_disk_has_every_step_on_record_later(orders: OrderWorld) -> None:
