@@ -85,7 +85,7 @@ async def test_an_approved_call_is_allowed_once_and_the_same_call_is_asked_anew(
     agent, given = api.token("agent", "U0RITA", "request"), a_command()
     hooks = [here(api.url, agent, gate, given) for _ in range(2)]
     [request_id] = await on_card(api, given)
-    await api.eventually(lambda: api.app.api.polls == 2)
+    await api.eventually(lambda: api.app.api.polls >= 2)
     await decide(api, request_id, "approve")
     answers = await asyncio.gather(*hooks)
     assert sorted(str(answer.decision) for answer in answers) == ["allow", "deny"]
@@ -128,7 +128,6 @@ async def test_the_same_call_by_another_client_is_another_call(api: ApiWorld, ga
     ]
     command = given["tool_input"]["command"]
     await api.eventually(lambda: len(api.titled(command)) == 3)
-    await api.eventually(lambda: api.app.api.polls == 3)
     for request_id in api.titled(command):
         await decide(api, request_id, "reject")
     claude, codex, other = await asyncio.gather(*hooks)

@@ -88,7 +88,7 @@ async def test_of_two_that_call_at_once_one_approval_is_for_one(api: ApiWorld) -
     order = an_order()
     calls = [asyncio.create_task(refund(order, 1)) for _ in range(2)]
     await card_of(api, order)
-    await api.eventually(lambda: api.app.api.polls == 2)
+    await api.eventually(lambda: api.app.api.polls >= 2)
     await decide_held(api, order)
     await api.eventually(lambda: bool(ran))
     # Whoever comes second is told that it was used, or asks anew and waits.
