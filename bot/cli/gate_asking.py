@@ -13,12 +13,16 @@ from urllib.parse import quote
 from bot.cli.api_client import ApiClient, ApiReply, CallRefusedError, UnreachableError, approval_path
 from bot.cli.summary import YES, ending
 from bot.mcp.gate.asking import Claimed, Ended, KnownCall
+from orchestration.domain.arguments import ANY, canonical, masked
 from orchestration.domain.errors import CountersignError, UnknownRequestError
 
 HOLD: Final = 30  # seconds, one long poll
 PAUSE: Final = 0.25  # seconds between two tries while the server is away, and at most `LONGEST_PAUSE`
 LONGEST_PAUSE: Final = 5.0
 # Seconds to reach the server for the first time. An agent that cannot ask is told so soon.
+UNCLEAR: Final = (
+    "People changed the call, and the server's answer does not say clearly to what. The call was not made."
+)
 PATIENCE: Final = 5.0
 
 
@@ -57,7 +61,7 @@ class ApiAsking:
             raise
         return _ended(found) if found.status == HTTPStatus.OK else None
 
-    async def claim(self, request_id: str, attempt: str) -> Claimed | None:
+    async def claim(self, request_id: str, attempt: str, call: Mapping[str, Any]) -> Claimed | None:
         """Uses it up, or finds that another attempt did."""
         try:
             claimed = await self._reached("POST", _path(request_id, "claim"), {"attempt": attempt})
@@ -69,7 +73,7 @@ class ApiAsking:
             return None
         if claimed.body.get("attempt") != attempt:
             raise CountersignError("The server's answer is about another attempt, so the call was not made.")
-        return Claimed(claimed.body.get("arguments"))
+        return Claimed(changed(call, claimed.body) if claimed.body.get("edited") else None)
 
     async def keep(self, request_id: str, attempt: str, result: Mapping[str, Any]) -> None:
         """Keeps it, or that there is one that is too large."""
@@ -114,6 +118,47 @@ class ApiAsking:
                     raise
                 await asyncio.sleep(max(pause, min(error.retry_after, HOLD)))
                 pause = min(pause * 2, LONGEST_PAUSE)
+
+
+def changed(call: Mapping[str, Any], claimed: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of the call with what people changed. They have to be what the server says was approved.
+
+    The server never had the values that are masked, so they are not in its answer. Raises `CountersignError`.
+    """
+    arguments: Any = call["arguments"]
+    try:
+        for change in claimed["changes"]:
+            if _is_masked(change["path"], call["mask"]) or isinstance(change["after"], (dict, list)):
+                raise CountersignError(UNCLEAR)
+            arguments = _replaced(arguments, change["path"], change["after"])
+        shown, _ = masked(arguments, call["mask"], str)
+        before, _ = masked(call["arguments"], call["mask"], str)
+        is_clear = canonical(shown) == canonical(claimed["arguments"]) != canonical(before)
+    except (LookupError, TypeError, ValueError) as error:
+        raise CountersignError(UNCLEAR) from error
+    if not is_clear or not isinstance(arguments, dict):
+        raise CountersignError(UNCLEAR)
+    return arguments
+
+
+def _is_masked(path: list[str], masks: list[str]) -> bool:
+    """Whether the value at that path is masked, or lies within what is."""
+    parts = [mask.split(".") for mask in masks]
+    return any(
+        len(mask) <= len(path) and all(one in {ANY, two} for one, two in zip(mask, path, strict=False))
+        for mask in parts
+    )
+
+
+def _replaced(value: Any, path: list[str], new: Any) -> Any:
+    """The value with another one at that path. Raises `LookupError`, `TypeError` or `ValueError` where there is none."""
+    if not path:
+        return new
+    head, rest = path[0], path[1:]
+    if isinstance(value, list):
+        number = int(head)
+        return [*value[:number], _replaced(value[number], rest, new), *value[number + 1 :]]
+    return {**value, head: _replaced(value[head], rest, new)}
 
 
 def _ended(found: ApiReply) -> Ended:

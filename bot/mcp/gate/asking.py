@@ -18,7 +18,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Claimed:
-    """The call is to be made now, once. `arguments` are those that were approved; None for those that were asked."""
+    """The call is to be made now, once. `arguments` are those that people changed; None for those that were asked."""
 
     arguments: Mapping[str, Any] | None
 
@@ -50,8 +50,8 @@ class PeopleAsking(Protocol):
         """How it ended; None while it is open. Raises `UnknownRequestError` where there is none."""
         ...
 
-    async def claim(self, request_id: str, attempt: str) -> Claimed | None:
-        """Uses the approval up; None where it cannot be used, as another attempt has done that."""
+    async def claim(self, request_id: str, attempt: str, call: Mapping[str, Any]) -> Claimed | None:
+        """Uses the approval of the call up; None where it cannot be used, as another attempt has done that."""
         ...
 
     async def keep(self, request_id: str, attempt: str, result: Mapping[str, Any]) -> None:

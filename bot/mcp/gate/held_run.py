@@ -87,6 +87,8 @@ class Answer:
 
 # Makes the call at the server. Raises `UpstreamLostError`, `CancelledCallError` or `NotSentError`.
 Forward = Callable[[Json], Awaitable[Answer]]
+# Why the call may not be made with arguments that people changed; None where it may.
+FaultOf = Callable[[Mapping[str, Any]], str | None]
 
 
 def key_of(call: ToolCallMessage) -> str:
@@ -106,6 +108,7 @@ class HeldRun:
         question: Mapping[str, Any],
         asking: PeopleAsking,
         forward: Forward,
+        fault_of: FaultOf,
         *,
         resume: bool,
     ) -> None:
@@ -120,6 +123,7 @@ class HeldRun:
         self._question = question
         self._asking = asking
         self._forward = forward
+        self._fault_of = fault_of
         self._resume = resume
         self._attempt = secrets.token_urlsafe(24)
         self._approved: Mapping[str, Any] = call.arguments
@@ -188,13 +192,16 @@ class HeldRun:
         if not ended.is_yes:
             return Answer(refusal(f"The call was not made: {ended.words}"))
         self.under_way = True
-        claimed = await self._asking.claim(request_id, self._attempt)
+        claimed = await self._asking.claim(request_id, self._attempt, self._question)
         if claimed is None:
             return Answer(await self._made_before(request_id), settles=True)
         if not self.wanted:
             await self._keep(self._asking.release(request_id, self._attempt))
             return Answer(refusal(LEFT.format(id=request_id)))
         if claimed.arguments is not None:
+            if (fault := self._fault_of(claimed.arguments)) is not None:
+                await self._keep(self._asking.release(request_id, self._attempt))
+                return Answer(refusal(fault), settles=True)
             self._approved = claimed.arguments
         return await self._make({})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from bot.gate.gate_file import CallAction, GateFile
@@ -226,11 +226,28 @@ class Relay:
         async def forward(params: Json) -> Answer:
             return await self._server_calls.make(run, tasks.undeclared(call, params))
 
-        run = HeldRun(call, question, self._connected(), forward, resume=key not in self._answered)
+        def fault_of(changed: Mapping[str, Any]) -> str | None:
+            return self._fault_of_change(call, ruling, changed)
+
+        resume = key not in self._answered
+        run = HeldRun(call, question, self._connected(), forward, fault_of, resume=resume)
         self._runs[key] = run
         run.start()
         self._follow(self._forget(key, run))
         return run
+
+    def _fault_of_change(
+        self, call: ToolCallMessage, asked: Ruling, changed: Mapping[str, Any]
+    ) -> str | None:
+        """A change gets no call past a rule that denies it, or that has it asked under another policy."""
+        now = rule_on(self._gate, call.tool, changed, server=self._name)
+        if now.action is CallAction.DENY:
+            return f"People changed the call, and the gate file denies what came of it. {now.reason}".strip()
+        if now.action is not CallAction.ALLOW and now.policy != asked.policy:
+            return (
+                "People changed the call, and the gate file has what came of it decided under another policy."
+            )
+        return None
 
     async def _forget(self, key: str, run: HeldRun) -> None:
         await run.asked.wait()
