@@ -151,7 +151,7 @@ def _is_masked(path: list[str], masks: list[str]) -> bool:
 
 
 def _replaced(value: Any, path: list[str], new: Any) -> Any:
-    """The value with another one at that path. Raises `LookupError`, `TypeError` or `ValueError` where there is none."""
+    """The value with another one at that path. Where there is none: `LookupError`, `TypeError` or `ValueError`."""
     if not path:
         return new
     head, rest = path[0], path[1:]

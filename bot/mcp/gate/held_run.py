@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from bot.gate.ruling import Ruling
 from bot.mcp.gate.asking import KnownCall, PeopleAsking
 from bot.mcp.gate.messages import Json, ToolCallMessage, refusal
 from orchestration.domain.arguments import canonical
@@ -273,16 +272,3 @@ def noted(result: Json, words: str) -> Json:
     content = result.get("content")
     note = {"type": "text", "text": words}
     return {**result, "content": [*(content if isinstance(content, list) else []), note]}
-
-
-def question_of(call: ToolCallMessage, ruling: Ruling, agent: str, server: str) -> Json:
-    """The call as people are asked about it."""
-    return {
-        "policy": ruling.policy,
-        "agent": agent,
-        "server": server,
-        "tool": call.tool,
-        "arguments": call.arguments,
-        "mask": list(dict.fromkeys(ruling.mask)),
-        "window": f"{int(ruling.window.total_seconds())}s",
-    }

@@ -11,7 +11,8 @@ from bot.gate.gate_file import CallAction, GateFile
 from bot.gate.ruling import Ruling, rule_on
 from bot.mcp.gate import messages, tasks
 from bot.mcp.gate.asking import PeopleAsking
-from bot.mcp.gate.held_run import Answer, HeldRun, key_of, question_of
+from bot.mcp.gate.call_rules import fault_of_change, question_of
+from bot.mcp.gate.held_run import Answer, HeldRun, key_of
 from bot.mcp.gate.held_tasks import HeldTasks
 from bot.mcp.gate.lines import Lines, LineTooLongError
 from bot.mcp.gate.messages import (
@@ -227,7 +228,7 @@ class Relay:
             return await self._server_calls.make(run, tasks.undeclared(call, params))
 
         def fault_of(changed: Mapping[str, Any]) -> str | None:
-            return self._fault_of_change(call, ruling, changed)
+            return fault_of_change(self._gate, self._name, call, ruling, changed)
 
         resume = key not in self._answered
         run = HeldRun(call, question, self._connected(), forward, fault_of, resume=resume)
@@ -235,19 +236,6 @@ class Relay:
         run.start()
         self._follow(self._forget(key, run))
         return run
-
-    def _fault_of_change(
-        self, call: ToolCallMessage, asked: Ruling, changed: Mapping[str, Any]
-    ) -> str | None:
-        """A change gets no call past a rule that denies it, or that has it asked under another policy."""
-        now = rule_on(self._gate, call.tool, changed, server=self._name)
-        if now.action is CallAction.DENY:
-            return f"People changed the call, and the gate file denies what came of it. {now.reason}".strip()
-        if now.action is not CallAction.ALLOW and now.policy != asked.policy:
-            return (
-                "People changed the call, and the gate file has what came of it decided under another policy."
-            )
-        return None
 
     async def _forget(self, key: str, run: HeldRun) -> None:
         await run.asked.wait()
