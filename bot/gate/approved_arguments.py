@@ -19,26 +19,25 @@ def approved_arguments(call: Mapping[str, Any], claimed: Mapping[str, Any]) -> d
     `call` is what was asked, with its `arguments` and `mask`. They have to be what the server says was approved. The
     server never had the values that are masked, so they are not in its answer. Raises `CountersignError`.
     """
+    masks = call.get("mask", ())
     arguments: Any = call["arguments"]
-    masks = [path.split(".") for path in call.get("mask", ())]
-    changes, approved = claimed.get("changes"), claimed.get("arguments")
-    if not isinstance(changes, list) or not isinstance(approved, dict):
+    try:
+        for change in claimed["changes"]:
+            if _is_masked(change["path"], masks) or isinstance(change["after"], (dict, list)):
+                raise CountersignError(OTHER_CALL)
+            arguments = replaced(arguments, change["path"], change["after"])
+        shown, _ = masked(arguments, masks, str)
+        as_approved = canonical(shown) == canonical(claimed["arguments"])
+    except (LookupError, TypeError, ValueError) as error:
+        raise CountersignError(OTHER_CALL) from error
+    if not as_approved:
         raise CountersignError(OTHER_CALL)
-    for change in changes:
-        if any(_leads_to(mask, change["path"]) for mask in masks):
-            raise CountersignError(
-                "The server's answer changes a value that is masked, so the call is refused."
-            )
-        arguments = replaced(arguments, change["path"], change["after"])
-    shown, _ = masked(arguments, call.get("mask", ()), str)
-    if canonical(shown) != canonical(approved):
-        raise CountersignError(OTHER_CALL)
-    return dict(arguments) if changes else None
+    return dict(arguments) if claimed["changes"] else None
 
 
-def _leads_to(mask: Sequence[str], path: Sequence[str]) -> bool:
-    """Whether the value at that path is masked by that one, or lies within what is."""
-    beginning = path[: len(mask)]
-    return len(beginning) == len(mask) and all(
-        one in {ANY, two} for one, two in zip(mask, beginning, strict=True)
+def _is_masked(path: Sequence[str], masks: Sequence[str]) -> bool:
+    """Whether the value at that path is masked, or lies within what is."""
+    return any(
+        len(mask) <= len(path) and all(one in {ANY, two} for one, two in zip(mask, path, strict=False))
+        for mask in (mask.split(".") for mask in masks)
     )

@@ -18,7 +18,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Claimed:
-    """The call is to be made now, once. `arguments` are those that people changed it to; None where they did not."""
+    """The call is to be made now, once. `arguments` are those that people changed; None for those that were asked."""
 
     arguments: Mapping[str, Any] | None
 

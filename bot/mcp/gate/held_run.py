@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from bot.gate.ruling import Ruling
 from bot.mcp.gate.asking import KnownCall, PeopleAsking
 from bot.mcp.gate.messages import Json, ToolCallMessage, refusal
 from orchestration.domain.arguments import canonical
@@ -87,6 +86,8 @@ class Answer:
 
 # Makes the call at the server. Raises `UpstreamLostError`, `CancelledCallError` or `NotSentError`.
 Forward = Callable[[Json], Awaitable[Answer]]
+# Why the call may not be made with arguments that people changed; None where it may.
+FaultOf = Callable[[Mapping[str, Any]], str | None]
 
 
 def key_of(call: ToolCallMessage) -> str:
@@ -106,14 +107,11 @@ class HeldRun:
         question: Mapping[str, Any],
         asking: PeopleAsking,
         forward: Forward,
+        fault_of: FaultOf,
         *,
-        change_fault: Callable[[Mapping[str, Any]], str | None],
         resume: bool,
     ) -> None:
-        """`question` is the call as it is asked. `resume`: the answer to an earlier one may have been lost.
-
-        `change_fault` says why the call must not be made with arguments that people changed; None where it may.
-        """
+        """`question` is the call as it is asked. `resume`: the answer to an earlier one may have been lost."""
         self.call = call
         self.key = key_of(call)
         self.request_id: str | None = None
@@ -124,7 +122,7 @@ class HeldRun:
         self._question = question
         self._asking = asking
         self._forward = forward
-        self._change_fault = change_fault
+        self._fault_of = fault_of
         self._resume = resume
         self._attempt = secrets.token_urlsafe(24)
         self._approved: Mapping[str, Any] = call.arguments
@@ -200,7 +198,7 @@ class HeldRun:
             await self._keep(self._asking.release(request_id, self._attempt))
             return Answer(refusal(LEFT.format(id=request_id)))
         if claimed.arguments is not None:
-            if (fault := self._change_fault(claimed.arguments)) is not None:
+            if (fault := self._fault_of(claimed.arguments)) is not None:
                 await self._keep(self._asking.release(request_id, self._attempt))
                 return Answer(refusal(fault), settles=True)
             self._approved = claimed.arguments
@@ -274,17 +272,3 @@ def noted(result: Json, words: str) -> Json:
     content = result.get("content")
     note = {"type": "text", "text": words}
     return {**result, "content": [*(content if isinstance(content, list) else []), note]}
-
-
-def question_of(call: ToolCallMessage, ruling: Ruling, agent: str, server: str) -> Json:
-    """The call as people are asked about it."""
-    return {
-        "policy": ruling.policy,
-        "agent": agent,
-        "server": server,
-        "tool": call.tool,
-        "arguments": call.arguments,
-        "mask": list(dict.fromkeys(ruling.mask)),
-        "window": f"{int(ruling.window.total_seconds())}s",
-        "accepts_edits": True,
-    }

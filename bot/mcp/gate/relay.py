@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from bot.gate.gate_file import CallAction, GateFile
-from bot.gate.ruling import Ruling, change_fault, rule_on
+from bot.gate.ruling import Ruling, rule_on
 from bot.mcp.gate import messages, tasks
 from bot.mcp.gate.asking import PeopleAsking
-from bot.mcp.gate.held_run import Answer, HeldRun, key_of, question_of
+from bot.mcp.gate.call_rules import fault_of_change, question_of
+from bot.mcp.gate.held_run import Answer, HeldRun, key_of
 from bot.mcp.gate.held_tasks import HeldTasks
 from bot.mcp.gate.lines import Lines, LineTooLongError
 from bot.mcp.gate.messages import (
@@ -226,16 +227,11 @@ class Relay:
         async def forward(params: Json) -> Answer:
             return await self._server_calls.make(run, tasks.undeclared(call, params))
 
-        run = HeldRun(
-            call,
-            question,
-            self._connected(),
-            forward,
-            change_fault=lambda changed: change_fault(
-                ruling, rule_on(self._gate, call.tool, changed, server=self._name)
-            ),
-            resume=key not in self._answered,
-        )
+        def fault_of(changed: Mapping[str, Any]) -> str | None:
+            return fault_of_change(self._gate, self._name, call, ruling, changed)
+
+        resume = key not in self._answered
+        run = HeldRun(call, question, self._connected(), forward, fault_of, resume=resume)
         self._runs[key] = run
         run.start()
         self._follow(self._forget(key, run))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bot.cli.gate_asking import changed
 from bot.mcp.gate.asking import Claimed, Ended, KnownCall
 from bot.mcp.gate.held_run import Answer, CancelledCallError, HeldRun, NotSentError, UpstreamLostError
 from bot.mcp.gate.messages import Json, ToolCallMessage
@@ -70,19 +71,10 @@ class OneServer:
         return Answer(dict(self._outcome), settles=True)
 
 
-def begun(request: OneRequest, server: OneServer, *, fault: str | None = None) -> HeldRun:
-    run = HeldRun(CALL, {}, request, server.make, change_fault=lambda _: fault, resume=True)
+def begun(request: OneRequest, server: OneServer) -> HeldRun:
+    run = HeldRun(CALL, {}, request, server.make, lambda changed: changed.get("fault"), resume=True)
     run.start()
     return run
-
-
-async def test_a_change_that_the_gate_file_does_not_leave_to_people_is_not_forwarded() -> None:
-    request, server = OneRequest({"path": "b"}), OneServer()
-    run = begun(request, server, fault="The gate file denies that.")
-    request.decided.set()
-    answer = await run.answer()
-    assert "The gate file denies that." in str(answer.result)
-    assert (server.got, request.released) == ([], 1)
 
 
 async def test_what_was_approved_is_forwarded_and_the_agent_is_told_what_ran() -> None:
@@ -94,6 +86,43 @@ async def test_what_was_approved_is_forwarded_and_the_agent_is_told_what_ran() -
     assert answer.result is not None
     assert 'It was made with these: {"path": "b"}' in words(answer.result)
     assert request.kept == [answer.result]
+
+
+async def test_a_change_that_the_gate_file_does_not_leave_to_people_is_not_made() -> None:
+    request, server = OneRequest({"fault": "The gate file denies it."}), OneServer()
+    run = begun(request, server)
+    request.decided.set()
+    answer = await run.answer()
+    assert answer.result is not None
+    assert words(answer.result) == "The gate file denies it."
+    assert (request.released, request.kept, server.got) == (1, [], [])
+
+
+def a_claim(*changes: tuple[list[str], Any], **arguments: Any) -> dict[str, Any]:
+    return {"arguments": arguments, "changes": [{"path": path, "after": after} for path, after in changes]}
+
+
+def test_changes_are_made_in_our_own_arguments_which_have_what_is_masked() -> None:
+    call = {"arguments": {"sql": "x", "key": "secret", "rows": [1, 2]}, "mask": ["key"]}
+    claimed = a_claim((["sql"], "y"), (["rows", "1"], 3), sql="y", key="[masked]", rows=[1, 3])
+    assert changed(call, claimed) == {"sql": "y", "key": "secret", "rows": [1, 3]}
+
+
+@pytest.mark.parametrize(
+    "claimed",
+    [
+        a_claim((["sql"], "y"), sql="z", key="[masked]"),
+        a_claim(sql="x", key="[masked]"),
+        a_claim((["key"], "other"), sql="x", key="[masked]"),
+        a_claim((["sql"], "y"), (["key"], "other"), sql="y", key="[masked]"),
+        a_claim((["nowhere"], "y"), sql="x", key="[masked]"),
+        a_claim(([], "y"), sql="y", key="[masked]"),
+        {"arguments": {"sql": "y", "key": "[masked]"}},
+    ],
+)
+def test_a_change_that_is_not_clear_is_refused(claimed: dict[str, Any]) -> None:
+    with pytest.raises(CountersignError, match="does not say clearly"):
+        changed({"arguments": {"sql": "x", "key": "secret"}, "mask": ["key"]}, claimed)
 
 
 async def test_a_rejection_is_neither_claimed_nor_forwarded() -> None:

@@ -1,0 +1,31 @@
+"""A call of a tool as the gate file has it: how people are asked, and what they may make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bot.gate.gate_file import GateFile
+from bot.gate.ruling import Ruling, change_fault, rule_on
+from bot.mcp.gate.messages import Json, ToolCallMessage
+
+
+def question_of(call: ToolCallMessage, ruling: Ruling, agent: str, server: str) -> Json:
+    """The call as people are asked about it."""
+    return {
+        "policy": ruling.policy,
+        "agent": agent,
+        "server": server,
+        "tool": call.tool,
+        "arguments": call.arguments,
+        "mask": list(dict.fromkeys(ruling.mask)),
+        "window": f"{int(ruling.window.total_seconds())}s",
+        "accepts_edits": True,
+    }
+
+
+def fault_of_change(
+    gate: GateFile, server: str, call: ToolCallMessage, asked: Ruling, changed: Mapping[str, Any]
+) -> str | None:
+    """Why a call may not be made with arguments that people changed; None where it may."""
+    return change_fault(asked, rule_on(gate, call.tool, changed, server=server))
