@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +56,11 @@ async def test_what_is_found_later_is_edited(world: GatheringWorld) -> None:
         )
         found = await calls(world.simulator, "conversations.history")
         assert {call["args"]["channel"] for call in found if not call["ok"]} == {"D0ADA", "D0FAY"}
-        await world.skip(seconds=30)
+        while not (await _nothing_to_press(ada, "D0ADA") and await _nothing_to_press(fay, "D0FAY")):
+            await world.skip(seconds=10)
+            await asyncio.sleep(0.1)
         for person in (ada, fay):
-            home = f"D{person.user_id[1:]}"
-            await person.wait_for_message(home, says("has ended: stopped by an operator"))
-            await person.wait_for(partial(_nothing_to_press, channel=home))
-        await world.client.wait_for_orchestration_completion("rc-late", timeout=20)
+            await person.wait_for_message(f"D{person.user_id[1:]}", says("has ended: stopped by an operator"))
 
 
 async def _nothing_to_press(person: Any, channel: str) -> bool:
