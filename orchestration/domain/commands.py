@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from orchestration.domain.grants import GrantTerms
 from orchestration.domain.ids import PersonId
 from orchestration.domain.names import EventName
 from orchestration.domain.request import (
@@ -89,6 +90,9 @@ class Decision(Stamped):
     )
     choice: Choice
     comment: Prose = Field(default="", max_length=2000)
+    grant: GrantTerms | None = Field(
+        default=None, description="Calls like this one are approved in advance, on these terms"
+    )
 
     def _filled_in(self) -> set[str]:
         return set() if self.round_named else {"round"}
@@ -174,6 +178,9 @@ class Reason(StrEnum):
     TOO_OFTEN = "too_often"
     REASON_REQUIRED = "reason_required"
     ALREADY_ENDED = "already_ended"
+    NOT_GRANTABLE = "not_grantable"
+    GRANT_TERMS = "grant_terms"
+    GRANT_OWN_SEAT = "grant_own_seat"
     MALFORMED = "malformed"
     DIRECTORY_UNAVAILABLE = "directory_unavailable"
     UNKNOWN_REQUEST = "unknown_request"

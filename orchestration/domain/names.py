@@ -25,6 +25,7 @@ class OrchestrationName(StrEnum):
     RECONCILE_GATHERING = "reconcile_gathering"
     FULFILMENT = "fulfilment"
     CHANNEL_DIGEST = "channel_digest"
+    STANDING_GRANT = "standing_grant"
 
 
 class EntityName(StrEnum):
@@ -35,6 +36,7 @@ class EntityName(StrEnum):
     PHONE = "phone"
     ROSTER = "roster"
     HELD_CALL = "held_call"
+    GRANT_USES = "grant_uses"
 
 
 class EventName(StrEnum):
@@ -58,6 +60,9 @@ class EventName(StrEnum):
     FULFILMENT_HANDED_OVER = "FulfilmentHandedOver"
     DIGEST_LINE = "DigestLine"
     DIGEST_STOP = "DigestStop"
+    GRANT_USED = "GrantUsed"
+    GRANT_REVOKED = "GrantRevoked"
+    GRANT_DOUBTED = "GrantDoubted"
 
 
 class IdPrefix(StrEnum):
@@ -69,6 +74,7 @@ class IdPrefix(StrEnum):
     FULFILMENT = "fulfilment"
     POST_INTENT = "post-intent"
     DIGEST = "digest"
+    GRANT = "grant"
 
 
 # Those of which no instance ever runs again. A digest's listener that has ended begins anew with the next line.
@@ -126,6 +132,11 @@ def code_id(request_id: str, nonce: str, number: int) -> str:
 def fulfilment_id(request_id: str, nonce: str) -> str:
     """The ID of the instance that carries on with that start of a request once it is approved."""
     return f"{IdPrefix.FULFILMENT}-{request_id}-{nonce[:_NONCE_SHOWN]}"
+
+
+def grant_id(request_id: str, nonce: str) -> str:
+    """The ID of the standing grant that was given on that start of a request."""
+    return f"{IdPrefix.GRANT}-{request_id}-{nonce[:_NONCE_SHOWN]}"
 
 
 def fulfilled_request(instance_id: str) -> tuple[str, str] | None:
