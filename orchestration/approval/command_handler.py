@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from orchestration.approval.approvers import Approvers
 from orchestration.approval.effects import Effects
 from orchestration.approval.ending import RequestEnding
+from orchestration.approval.granted import unfit_grant
 from orchestration.approval.record import Record
 from orchestration.approval.repeats import Repeats
 from orchestration.approval.step_up import StepUp
@@ -143,6 +144,9 @@ class CommandHandler:
         holder = record.voting.seat_for(decision, members)
         if holder is None:
             return Reason.NEEDED_LATER
+        unfit = unfit_grant(record, decision, holder, record.grant_offer, self._now())
+        if unfit is not None:
+            return unfit
         if factor is None and self._step_up.needed(decision, members):
             if record.voting.is_confirmed(decision):
                 return Reason.UNCHANGED

@@ -148,6 +148,18 @@ class AddToDigest(OutboxItem):
     kind: Literal["add_to_digest"] = "add_to_digest"
 
 
+class StartGrant(OutboxItem):
+    """Start the standing grant that was given with the approval."""
+
+    kind: Literal["start_grant"] = "start_grant"
+
+
+class TellUse(OutboxItem):
+    """Tell the grant that approved the request of its use, for its card."""
+
+    kind: Literal["tell_use"] = "tell_use"
+
+
 AnyOutboxItem = Annotated[
     PostCard
     | EditCard
@@ -161,6 +173,8 @@ AnyOutboxItem = Annotated[
     | NotifyInstance
     | SendResponse
     | HandOver
-    | AddToDigest,
+    | AddToDigest
+    | StartGrant
+    | TellUse,
     Field(discriminator="kind"),
 ]

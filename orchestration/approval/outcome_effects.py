@@ -14,6 +14,8 @@ from orchestration.approval.outbox_items import (
     SendCallback,
     SendResponse,
     SignReceipt,
+    StartGrant,
+    TellUse,
 )
 from orchestration.approval.posts import Posts
 from orchestration.approval.record import Record
@@ -64,6 +66,10 @@ class OutcomeEffects:
         self.run_actions()
         if self._record.policy.fulfilment is not None and self._record.state.status.is_yes:
             self._posts.hand_over()
+        if self._record.grants:
+            self._outbox.put("grant", StartGrant(give_up=CALLBACKS_RETRIED_FOR))
+        if self._record.state.grant is not None:
+            self._outbox.put("grant", TellUse(give_up=CALLBACKS_RETRIED_FOR))
         if request.callback_url:
             self._outbox.put("send_callback", SendCallback(give_up=CALLBACKS_RETRIED_FOR))
         if request.notify_instance:

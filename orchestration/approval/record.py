@@ -10,6 +10,7 @@ from orchestration.approval.voting import Voting
 from orchestration.domain.cards import Step, StepKind
 from orchestration.domain.commands import Comment, Reason, Verdict
 from orchestration.domain.digests import AutoApprovalNotice
+from orchestration.domain.granting import GrantOffer
 from orchestration.domain.policy import Level
 from orchestration.domain.request import (
     CardRef,
@@ -39,6 +40,7 @@ class Record:
         self.policy = given.policy
         self.policy_digest = given.policy_digest or given.policy.digest()
         self.people = given.people
+        self.pattern = given.pattern
         self.asked_without_seal = given.asked_without_seal
         self.identity = Identity(nonce=given.nonce, digest=given.request.digest())
         self.state = given.state.model_copy(deep=True) if given.state else State(asked_at=now)
@@ -49,6 +51,20 @@ class Record:
     def level(self) -> Level:
         """The level that is open, or was last."""
         return self.voting.level
+
+    @property
+    def grant_offer(self) -> GrantOffer | None:
+        """What a decision may grant beside the approval; None where nothing."""
+        grants = self.policy.grants
+        if grants is None or self.pattern is None or self.request.call is None or self.asked_without_seal:
+            return None
+        return GrantOffer(pattern=self.pattern, longest=grants.longest, most_uses=grants.most_uses)
+
+    @property
+    def grants(self) -> bool:
+        """Whether it was approved by a decision that gave a grant."""
+        vote, state = self.state.decided_by, self.state
+        return state.status is Status.APPROVED and state.grant is None and vote is not None and vote.grant is not None
 
     @property
     def ended(self) -> bool:

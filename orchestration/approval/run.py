@@ -13,6 +13,7 @@ from orchestration.approval.approvers import Approvers
 from orchestration.approval.command_handler import CommandHandler
 from orchestration.approval.effects import Effects
 from orchestration.approval.ending import RequestEnding
+from orchestration.approval.granted import GrantLookup
 from orchestration.approval.outbox_items import PostCard
 from orchestration.approval.record import Record
 from orchestration.approval.state import ApprovalInput, LostCard
@@ -72,6 +73,7 @@ class ApprovalRun:
             self._ending,
             self.now,
         )
+        self._grants = GrantLookup(ctx, self.record, self._inbox, self.now)
         self._happened = 0
 
     def now(self) -> datetime:
@@ -130,6 +132,19 @@ class ApprovalRun:
         self.record.state.round = 1
         self.end(Status.AUTO_APPROVED, reason=reason)
         self._effects.announce()
+
+    def use_grant(self) -> Durable[bool]:
+        """Whether a standing grant approved it, so that nobody is asked. Looked for once, before anybody is."""
+        if self._given.state is not None:
+            return False
+        used = yield from self._grants.use()
+        if used is None:
+            return False
+        self.record.state.grant = used
+        self.record.state.round = 1
+        reason = f"By the standing grant {used.grant}, use {used.number} of {used.of}."
+        self.end(Status.APPROVED, by=used.granted_by, reason=reason)
+        return True
 
     def escalate(self) -> Durable[None]:
         """Silence, or a level that nobody can decide: the escalation's channel gets a card. The first stays open."""

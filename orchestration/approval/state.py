@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from orchestration.approval.outbox_items import AnyOutboxItem, SendMessage
 from orchestration.domain.cards import Step
 from orchestration.domain.commands import Reason, Verdict
+from orchestration.domain.grants import GrantPattern, GrantUse
 from orchestration.domain.ids import PersonId
 from orchestration.domain.people import KnownPerson
 from orchestration.domain.policy import Policy
@@ -94,6 +95,7 @@ class State(BaseModel):
     ended_by: str | None = None
     comments: str = ""
     reason: str = ""
+    grant: GrantUse | None = Field(default=None, description="The grant that approved it")
     actions: list[ActionState] = Field(default_factory=list)
     callback_failed: bool = False
     response_failed: bool = False
@@ -137,6 +139,9 @@ class ApprovalInput(Recorded):
     )
     people: dict[PersonId, KnownPerson] = Field(
         default_factory=dict, description="Those whom the policy names"
+    )
+    pattern: GrantPattern | None = Field(
+        default=None, description="Which calls the grants are about that may approve it, or be given on it"
     )
     state: State | None = Field(
         default=None, description="Where an earlier generation stopped; none at start"

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from orchestration.approval.state import ApprovalInput
 from orchestration.domain.commands import Progress
 from orchestration.domain.errors import UnknownRequestError
+from orchestration.domain.grants import GrantPattern
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Choice, Identity, Outcome, Recorded, Status
 from orchestration.domain.rounds import EligibleVoters, Round
@@ -42,6 +43,7 @@ class RequestView:
     progress: Progress
     request: ApprovalRequest
     policy: Policy
+    pattern: GrantPattern | None = None
 
     @property
     def identity(self) -> Identity:
@@ -59,7 +61,7 @@ def view_of(state: OrchestrationState) -> RequestView:
     given = _input(state)
     if given.policy is None or not given.nonce:
         raise UnknownRequestError
-    return RequestView(progress_of(state), given.request, given.policy)
+    return RequestView(progress_of(state), given.request, given.policy, given.pattern)
 
 
 def progress_of(state: OrchestrationState) -> Progress:
