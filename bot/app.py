@@ -52,6 +52,7 @@ from bot.slack.api import home_publisher
 from bot.slack.api.connection import SlackConnection
 from bot.slack.api.directory import SlackDirectory
 from bot.slack.api.files import SlackFiles
+from bot.slack.api.grant_notifier import SlackGrantNotifier
 from bot.slack.api.groups import Groups
 from bot.slack.api.health import SlackHealth, WatchedAsyncWebClient
 from bot.slack.api.home_publisher import HomePublisher
@@ -70,6 +71,7 @@ from orchestration.approval.document_activities import DocumentActivities
 from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.digest.activities import DigestActivities
 from orchestration.fulfilment.activities import FulfilmentActivities
+from orchestration.grants.activities import GrantActivities
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
 from orchestration.replicas.roster import Replica
@@ -86,6 +88,8 @@ from orchestration.service.entities import Entities
 from orchestration.service.fulfilment_starts import HubFulfilments
 from orchestration.service.fulfilments import FulfilmentService
 from orchestration.service.gatherings import GatheringService
+from orchestration.service.grant_starts import HubGrants
+from orchestration.service.grants import GrantService
 from orchestration.service.held_calls import HeldCalls
 from orchestration.service.instances import Instances
 from orchestration.service.intents import HubIntents
@@ -175,6 +179,7 @@ async def running(
             connection.precedence,
         )
         gatherings = GatheringService(client, book, SlackIds(), service.starter, connection.turns)
+        grants = GrantService(client, book, SlackIds(), connection.now, connection.turns)
         challenges = codes.service(client, book, connection.turns) if codes else None
         records = RecordLog.open(settings.data_dir / RECORDS, keys, settings.issuer)
         closing.callback(records.close)
@@ -197,6 +202,7 @@ async def running(
                 ),
                 fulfilments,
                 digests,
+                grants,
                 challenges,
             ),
             secrets,
@@ -206,7 +212,7 @@ async def running(
         )
         slack = await closing.enter_async_context(_slack_clients(settings))
         people = _for_people(
-            settings, connection, client, operations, service, secrets, slack.listeners, redraw_every
+            settings, connection, client, operations, service, grants, secrets, slack.listeners, redraw_every
         )
 
         worker = connection.worker()
@@ -227,19 +233,26 @@ async def running(
             outcome_activities,
             telling,
             AskerActivities(askers),
-            AnswerActivities(HubAnswers(service, challenges, gatherings), notifier),
+            AnswerActivities(HubAnswers(service, challenges, gatherings, grants), notifier),
             FulfilmentActivities(HubFulfilments(client), records),
             DigestActivities(HubDigests(client), notifier, intents),
             codes.activities(book, notifier) if codes else None,
             gathering_activities(settings.public_url, secrets, http, records, askers, book, poster, intents),
             DocumentActivities(DocumentPreviews(SlackFiles(slack.activities)), intents),
+            GrantActivities(
+                SlackGrantNotifier(poster, people.home_publisher.grant_shown),
+                HubGrants(client, connection.now),
+                SlackDirectory(slack.activities),
+                book,
+                intents,
+            ),
         )
         for orchestrator in orchestrators:
             worker.add_orchestrator(orchestrator)
         closing.push_async_callback(_stop, worker)
         membership = await _joined(connection, client, as_stored, book, keys, worker.start, closing)
 
-        _in_background(closing, sweep.run([ReconcileSweep(client), digests], sweep_every), "sweep")
+        _in_background(closing, sweep.run([ReconcileSweep(client), digests, grants], sweep_every), "sweep")
 
         _in_background(closing, people.home_publisher.keep(), "draw App Homes")
 
@@ -252,7 +265,7 @@ async def running(
             settings,
             slack,
             people,
-            ListenerServices(service, gatherings, fulfilments, owed, challenges),
+            ListenerServices(service, gatherings, fulfilments, owed, grants, challenges),
             closing,
         )
         webhooks = sms.webhooks(challenges) if sms and challenges else None
@@ -384,6 +397,7 @@ def _for_people(
     client: AsyncTaskHubGrpcClient,
     operations: Operations,
     service: ApprovalService,
+    grants: GrantService,
     secrets: Secrets,
     slack: AsyncWebClient,
     redraw_every: float,
@@ -391,7 +405,15 @@ def _for_people(
     groups = Groups(slack)
     links = RecordLinks(settings.public_url, secrets)
     return _ForPeople(
-        HomePublisher(slack, Worklists(client), groups, service.book, connection.now, pause=redraw_every),
+        HomePublisher(
+            slack,
+            Worklists(client),
+            groups,
+            service.book,
+            connection.now,
+            pause=redraw_every,
+            grants=grants,
+        ),
         Prechecks(groups, links.make),
         RecordRoutes(service, operations, links, Names(slack, groups)),
     )

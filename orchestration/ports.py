@@ -35,6 +35,12 @@ from orchestration.domain.gathering import (
     ReadGatheringInput,
     RecordGatheringInput,
 )
+from orchestration.domain.grant_effects import (
+    GrantEditInput,
+    GrantPostInput,
+    StartGrantInput,
+    TellUseInput,
+)
 from orchestration.domain.request import CardRef
 
 
@@ -169,6 +175,45 @@ class Fulfilments(Protocol):
 
         Returns a short answer for the log.
         """
+        ...
+
+
+class StandingGrants(Protocol):
+    """Reaches the instances of standing grants."""
+
+    def start(self, given: StartGrantInput) -> str:
+        """Starts it, once however often. Returns a short answer for the log."""
+        ...
+
+    def tell_use(self, given: TellUseInput) -> str:
+        """Raises the event `GrantUsed` on it, where it has not ended. Returns a short answer for the log."""
+        ...
+
+    def stands(self, grant: str) -> bool:
+        """Whether the grant says of itself that it counts now. False for one that there is not."""
+        ...
+
+    def doubt(self, grant: str) -> None:
+        """Has it look whether it still counts."""
+        ...
+
+
+class GrantNotifier(Protocol):
+    """Shows the cards of standing grants to people."""
+
+    def post_grant(self, given: GrantPostInput, begin: Callable[[], bool]) -> CardRef | None:
+        """Post the card to the channel, or the trouble to the person, that `place` names.
+
+        `begin`: as of `Notifier.post_card`.
+        """
+        ...
+
+    def find_grant(self, given: GrantPostInput) -> CardRef | None:
+        """That very message, already posted; None when none is found, also when there is no way to look."""
+        ...
+
+    def edit_grant(self, given: GrantEditInput) -> None:
+        """Make the card say what is true. One that somebody deleted is no error."""
         ...
 
 

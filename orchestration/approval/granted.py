@@ -28,7 +28,9 @@ _CANDIDATES: TypeAdapter[list[Candidate]] = TypeAdapter(list[Candidate])
 _USE: TypeAdapter[GrantUse | None] = TypeAdapter(GrantUse | None)
 
 
-def unfit_grant(record: Record, decision: Decision, holder: str, offer: GrantOffer | None, now: datetime) -> Reason | None:
+def unfit_grant(
+    record: Record, decision: Decision, holder: str, offer: GrantOffer | None, now: datetime
+) -> Reason | None:
     """Why a decision that counts gives no grant; None where it may, or gives none.
 
     The person decides from a seat of their own in the level's own round, on terms within those of the policy.
@@ -108,7 +110,9 @@ class GrantLookup:
                 if used is not None:
                     return used
         except (TaskFailedError, ValidationError) as error:
-            self._log.warning("%s: people are asked, as no grant could be looked up: %s", self._record.request_id, error)
+            self._log.warning(
+                "%s: people are asked, as no grant could be looked up: %s", self._record.request_id, error
+            )
         return None
 
     def _stands(self, candidate: Candidate) -> Durable[bool]:

@@ -64,7 +64,12 @@ class Record:
     def grants(self) -> bool:
         """Whether it was approved by a decision that gave a grant."""
         vote, state = self.state.decided_by, self.state
-        return state.status is Status.APPROVED and state.grant is None and vote is not None and vote.grant is not None
+        return (
+            state.status is Status.APPROVED
+            and state.grant is None
+            and vote is not None
+            and vote.grant is not None
+        )
 
     @property
     def ended(self) -> bool:

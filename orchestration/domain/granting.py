@@ -64,9 +64,7 @@ class Grants(Recorded):
 
     def of_tool(self, tool: str) -> GrantedCalls | None:
         """What may be granted of this tool; None where nothing may."""
-        return next(
-            (one for one in self.calls if any(fnmatchcase(tool, glob) for glob in one.tools)), None
-        )
+        return next((one for one in self.calls if any(fnmatchcase(tool, glob) for glob in one.tools)), None)
 
     def faults(self, levels: int, quorum: object, people: int) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """What is wrong with it in a policy of so many levels, and of this quorum at the first.
@@ -75,9 +73,15 @@ class Grants(Recorded):
         one person can approve.
         """
         if levels > 1:
-            yield (), "a grant is one person's yes, so it goes with one level alone; remove it, or the other levels"
+            yield (
+                (),
+                "a grant is one person's yes, so it goes with one level alone; remove it, or the other levels",
+            )
         elif quorum != 1 or people > 1:
-            yield (), "a grant is one person's yes, so it goes with quorum = 1 alone; remove it, or lower the quorum"
+            yield (
+                (),
+                "a grant is one person's yes, so it goes with quorum = 1 alone; remove it, or lower the quorum",
+            )
         for number, one in enumerate(self.calls):
             if not one.tools:
                 yield ("calls", number, "tool"), "names no tool"

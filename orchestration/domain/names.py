@@ -139,6 +139,11 @@ def grant_id(request_id: str, nonce: str) -> str:
     return f"{IdPrefix.GRANT}-{request_id}-{nonce[:_NONCE_SHOWN]}"
 
 
+def is_grant_id(instance_id: str) -> bool:
+    """Whether it is an ID as `grant_id` makes it: no policy, and so no request, has such a name."""
+    return instance_id.startswith(f"{IdPrefix.GRANT}-")
+
+
 def fulfilled_request(instance_id: str) -> tuple[str, str] | None:
     """The request, and the beginning of its nonce, that an ID of `fulfilment_id` is made of; None for another ID."""
     found = _FULFILMENT.fullmatch(instance_id)

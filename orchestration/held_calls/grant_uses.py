@@ -101,7 +101,9 @@ def grant_uses(ctx: EntityContext, given: Any) -> Any:
         case "candidates":
             now = datetime.fromisoformat(given["now"])
             found = [one for one in state.grants if one.usable(now)]
-            answer = [Candidate(id=one.id, granted_by=one.granted_by).model_dump(mode="json") for one in found]
+            answer = [
+                Candidate(id=one.id, granted_by=one.granted_by).model_dump(mode="json") for one in found
+            ]
         case "use":
             state, use = _use(state, UseGrant.model_validate(given))
             answer = use.model_dump(mode="json") if use else None

@@ -45,6 +45,11 @@ OURS: Final = Scope(
             "ask_system",
             "record_gathering",
             "take_gathering_policy",
+            "start_grant",
+            "tell_use",
+            "check_grant",
+            "post_grant",
+            "edit_grant",
         }
     ),
     entities=frozenset(EntityName),

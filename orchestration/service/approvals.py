@@ -37,6 +37,7 @@ from orchestration.domain.errors import (
     InvalidRequestError,
     UnknownRequestError,
 )
+from orchestration.domain.grants import GrantPattern, GrantTerms
 from orchestration.domain.ids import IdReader, entity_key
 from orchestration.domain.people import PersonEntry
 from orchestration.domain.policy_book import PolicyBook
@@ -131,6 +132,14 @@ class ApprovalService:
         """
         return await self.starter.start(taken(request, self.book(), self._ids))
 
+    async def start_call(self, request: ApprovalRequest, pattern: GrantPattern | None) -> str:
+        """As `start`, for a tool call; `pattern` says which calls the grants are about that may approve it.
+
+        Nobody but `HeldCalls` may call this, which makes the pattern of the call itself.
+        """
+        given = taken(request, self.book(), self._ids)
+        return await self.starter.start(given.model_copy(update={"pattern": pattern}))
+
     async def start_review(self, request: ApprovalRequest) -> str:
         """As `start`, for the review of a document. Nobody but the watcher of the places may call this."""
         return await self.starter.start(taken(request, self.book(), self._ids, reviews=True))
@@ -154,9 +163,12 @@ class ApprovalService:
         round: int,
         round_named: bool = True,
         comment: str = "",
+        grant: GrantTerms | None = None,
         command_id: str | None = None,
     ) -> Ticket:
         """Approves or rejects what the actor was `shown`, and nothing else that may be there by now.
+
+        With `grant` calls like this one are approved in advance, on these terms, which they were shown too.
 
         The same `command_id` is handled once, here as in every other command, and with another command it is refused.
         Each raises `InvalidRequestError` naming the field that is not fit, such as a comment over 2,000 characters.
@@ -172,6 +184,7 @@ class ApprovalService:
                 round_named=round_named,
                 choice=choice,
                 comment=comment,
+                grant=grant,
             ),
         )
 

@@ -20,11 +20,13 @@ from orchestration.domain.errors import (
     UnknownRequestError,
     UnusableApprovalError,
 )
+from orchestration.domain.grants import GrantPattern, apart
 from orchestration.domain.held_call import CallFacts, HeldCall
 from orchestration.domain.request import HELD_CALL, ApprovalRequest, Status, to_json
 from orchestration.held_calls.claims import Claim, HeldCallState
 from orchestration.service.approvals import Actor, ApprovalService
 from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK, translated, within_budget
+from orchestration.service.grant_starts import grant_stands
 from orchestration.service.request_ids import KeyedDigests
 
 TITLE: Final = 150  # characters
@@ -71,10 +73,10 @@ class HeldCalls:
     async def ask(self, call: ToolCall, actor: Actor) -> tuple[Progress, str]:
         """The request that this very call waits for, and the digest of its arguments: an open one, or a new one.
 
-        One that was approved and not used counts within the window, and so does a rejection. After the window, and
+        A new one that fits a standing grant is approved by it, without asking anybody. One that was approved and not used counts within the window, and so does a rejection. After the window, and
         after every other end, people are asked anew. Raises what `ApprovalService.start` does.
         """
-        request = self._request(call, actor)
+        request, pattern = self._request(call, actor), self._pattern(call, actor)
         held = _call_of(request)
         number = (await self._state(held.key)).number
         for _ in range(PASSED_BY):
@@ -82,9 +84,9 @@ class HeldCalls:
             # The space keeps it apart from every key that a caller may choose.
             once = {"call": this, "idempotency_key": f"call {held.key} {number}"}
             progress = await self._approvals.status(
-                await self._approvals.start(request.model_copy(update=once))
+                await self._approvals.start_call(request.model_copy(update=once), pattern)
             )
-            if not progress.status.ended or self._counts(progress, held.window):
+            if not progress.status.ended or await self._answers(progress, held.window):
                 return progress, held.arguments_digest
             number = (await self._run(held.key, "pass_by", number, number)).number
         raise HubSilentError
@@ -113,6 +115,10 @@ class HeldCalls:
             raise UnusableApprovalError(
                 "The approval is too old by now. Make the same call again to ask anew."
             )
+        if not await self._granted(progress):
+            raise UnusableApprovalError(
+                "The standing grant that approved it has ended. Make the same call again to ask anew."
+            )
         number = request.call.number
         claim = Claim(number=number, request_id=request_id, nonce=progress.nonce, attempt=attempt)
         state = await self._run(request.call.key, "claim", claim.model_dump(mode="json"), number)
@@ -121,6 +127,51 @@ class HeldCalls:
                 "The approval was used before, and each is for one call. Make the same call again to ask anew."
             )
         return request.call
+
+    async def _answers(self, progress: Progress, window: timedelta) -> bool:
+        return self._counts(progress, window) and await self._granted(progress)
+
+    async def _granted(self, progress: Progress) -> bool:
+        """Whether the grant still stands by which it was approved; true of what people decided themselves."""
+        use = progress.outcome.grant if progress.outcome else None
+        return use is None or await grant_stands(self._client, use.grant, self._now())
+
+    def _pattern(self, call: ToolCall, actor: Actor) -> GrantPattern | None:
+        """Which grants may approve the call; None where its policy lets nobody give any.
+
+        The pattern is under the server's secret. It binds the policy as it is written, whose token asks, the agent, the
+        server, the tool, the place, and every argument but those that may vary. What is masked never varies: nobody
+        would see it.
+        """
+        policy = self._approvals.book().policies.get(call.policy)
+        allowed = (
+            policy.grants.of_tool(call.tool) if policy is not None and policy.grants is not None else None
+        )
+        if policy is None or allowed is None:
+            return None
+        shown, bound = args.masked(call.arguments, call.mask, self._keyed_hex)
+        shown = json.loads(args.canonical(shown))
+        # What is masked is a text where it is shown, and something else where it is bound: it is no such path in both.
+        fixed, varied = apart(bound, [path for path, _ in apart(shown, allowed.paths)[1]])
+        about = {
+            "grants of": policy.key,
+            "policy_digest": policy.digest(),
+            "requester": actor.id,
+            "asked_with": actor.token,
+            "agent": call.agent,
+            "server": call.server,
+            "tool": call.tool,
+            "directory": call.directory,
+            "window": call.window.total_seconds(),
+            "fixed": args.canonical(fixed).decode(),
+            "varied": varied,
+        }
+        seen, _ = apart(shown, [path for path, _ in varied])
+        return GrantPattern(
+            key=self._keyed_hex(to_json(about)),
+            fixed=args.written_out(seen) if seen else "",
+            vary=[f"{args.visible(path)}: {kind}" for path, kind in varied],
+        )
 
     def _request(self, call: ToolCall, actor: Actor) -> ApprovalRequest:
         """What people are asked, with the key of the call and not yet a number. Raises `InvalidRequestError`."""

@@ -74,6 +74,29 @@ def gathering_of_click(body: Mapping[str, Any]) -> GatheringTarget:
     raise UnreadableCardError
 
 
+class GrantTarget(BaseModel):
+    """What a button of a standing grant is about: the grant, and which start of a request it was given on."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    grant: str = Field(pattern=r"^grant-[!-~]{1,130}$")
+    nonce: Nonce
+
+    def value(self) -> str:
+        """For a button."""
+        return self.model_dump_json()
+
+
+def grant_of_click(body: Mapping[str, Any]) -> GrantTarget:
+    """What the pressed button is about. Raises `UnreadableCardError`."""
+    for value in map(_value, body.get("actions") or ()):
+        try:
+            return GrantTarget.model_validate_json(value)
+        except ValidationError:
+            continue
+    raise UnreadableCardError
+
+
 def option(choice: str) -> str:
     """For an entry of a card's menu. There is no room for a target in it; the buttons beside it have that."""
     return json.dumps({"choice": choice}, separators=(",", ":"))

@@ -28,6 +28,7 @@ APPROVE: Final = "approve"
 READ: Final = "read_and_approve"
 REJECT: Final = "reject"
 MORE: Final = "more"
+GRANT: Final = "grant_like_this"
 ENTER_CODE: Final = "enter_code"
 ACTIONS: Final = "decision"
 
@@ -132,6 +133,7 @@ def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json
         blocks.actions(
             ACTIONS,
             *buttons(title, target, code=bool(card.confirming), whole=whole),
+            *([_button(GRANT, "Approve calls like this…", None, title, target)] if card.grantable else []),
             blocks.overflow(
                 MORE, {option(key): label for key, label in MENU.items() if whole or key != COMMENTED}
             ),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from bot.slack.messages.fulfilment import step_line
+from bot.slack.messages.grants import end_line, use_line
 from bot.slack.messages.status_labels import (
     CALLED,
     DOT,
@@ -173,4 +174,6 @@ _LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {
     StepKind.SOURCE_CORRECTED: _source_answered,
     StepKind.SOURCE_NOT_ASKED: _source_not_asked,
     StepKind.GATHERED: _gathered,
+    StepKind.GRANT_USED: lambda step: use_line(step.event or "", step.to or "", step.text),
+    StepKind.GRANT_ENDED: lambda step: end_line(step.event or "", step.actor, step.text, step.at),
 }
