@@ -391,7 +391,7 @@ class _ForPeople:
     records: RecordRoutes
 
 
-def _for_people(
+def _for_people(  # noqa: PLR0913, PLR0917 - each is known by its type
     settings: Settings,
     connection: Connection,
     client: AsyncTaskHubGrpcClient,

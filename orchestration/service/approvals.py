@@ -153,7 +153,7 @@ class ApprovalService:
 
     # ---- commands: each is on disk when its ticket is returned, and `verdict` waits for the answer ---------
 
-    async def decide(
+    async def decide(  # noqa: PLR0913 - keyword arguments that name themselves
         self,
         request_id: str,
         actor: Actor,

@@ -73,8 +73,9 @@ class HeldCalls:
     async def ask(self, call: ToolCall, actor: Actor) -> tuple[Progress, str]:
         """The request that this very call waits for, and the digest of its arguments: an open one, or a new one.
 
-        A new one that fits a standing grant is approved by it, without asking anybody. One that was approved and not used counts within the window, and so does a rejection. After the window, and
-        after every other end, people are asked anew. Raises what `ApprovalService.start` does.
+        A new one that fits a standing grant is approved by it, without asking anybody. One that was approved and not
+        used counts within the window, and so does a rejection; what a grant approved counts while that stands. After
+        the window, and after every other end, people are asked anew. Raises what `ApprovalService.start` does.
         """
         request, pattern = self._request(call, actor), self._pattern(call, actor)
         held = _call_of(request)

@@ -68,7 +68,7 @@ class StandingGrant(BaseModel):
         )
 
 
-class StandingGrants(BaseModel):
+class GrantList(BaseModel):
     """Those that stand, the one that ends first at the beginning."""
 
     grants: list[StandingGrant]
@@ -103,7 +103,7 @@ class GrantRoutes:
                 self.list,
                 "The standing grants that have not ended",
                 scopes,
-                {200: ResponseSpec("Those that the token may see", StandingGrants)},
+                {200: ResponseSpec("Those that the token may see", GrantList)},
                 ("unavailable",),
                 tag="Grants",
             ),
@@ -135,7 +135,7 @@ class GrantRoutes:
     async def list(self, call: ApiCall) -> web.Response:
         """Those of all policies, of the token's policies, or of its owner's agents."""
         found = [one for one in await self._grants.standing() if _sees(call.token, one)]
-        return json_response(StandingGrants(grants=[StandingGrant.of(one) for one in found]))
+        return json_response(GrantList(grants=[StandingGrant.of(one) for one in found]))
 
     async def show(self, call: ApiCall) -> web.Response:
         """One of them. Raises `Problem` where the token may not see it."""

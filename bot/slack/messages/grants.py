@@ -6,17 +6,17 @@ The same view gives the same blocks, within Slack's limits whatever the agent se
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 
 from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input.target import GrantTarget, message_metadata
 from bot.slack.messages.cards import Rendered
-from bot.slack.messages.status_labels import DOT, NO, OFF, OPEN, YES
-from bot.slack.text import bold, code_beginning, mention, plain, safe, said, when, within
+from bot.slack.messages.grant_lines import CALLED, MARKS
+from bot.slack.messages.status_labels import DOT, NO, OPEN
+from bot.slack.text import bold, code_beginning, mention, plain, safe, when, within
 from orchestration.domain.grant_effects import GrantView
-from orchestration.domain.grants import GrantEnd, GrantFacts
+from orchestration.domain.grants import GrantFacts
 from orchestration.domain.held_call import CallFacts
 
 ACTIONS: Final = "grant"
@@ -27,22 +27,6 @@ FIXED: Final = 2500  # characters on the card, in so many lines
 FIXED_LINES: Final = 40
 VARIES: Final = 200
 REASON: Final = 300
-MARKS: Final = {
-    None: OPEN,
-    GrantEnd.USED_UP: YES,
-    GrantEnd.EXPIRED: OFF,
-    GrantEnd.REVOKED: NO,
-    GrantEnd.LAPSED: NO,
-    GrantEnd.FAILED: NO,
-}
-CALLED: Final = {
-    None: "Standing grant",
-    GrantEnd.USED_UP: "Used up",
-    GrantEnd.EXPIRED: "Over",
-    GrantEnd.REVOKED: "Revoked",
-    GrantEnd.LAPSED: "Ended",
-    GrantEnd.FAILED: "Does not count",
-}
 NOTHING_FIXED: Final = "No argument is fixed."
 ALL_FIXED: Final = "Nothing else may differ: every argument has just this value."
 MASKED: Final = "What reads [masked] is fixed as well, to the value that nobody sees."
@@ -161,16 +145,3 @@ def home_row(view: GrantView) -> str:
         safe(facts.id, 120),
     ]
     return f"{bold(safe(title(facts.call), 250))}\n{DOT.join(small)}"
-
-
-def use_line(number: str, request_id: str, words: str) -> str:
-    """A use, in the thread."""
-    return f"{YES} Use {safe(number, 20)}: {said(words, REASON, room=900)} `{safe(request_id, 100)}`"
-
-
-def end_line(end: str, by: str | None, reason: str, at: datetime) -> str:
-    """The end, in the thread."""
-    known = next((one for one in GrantEnd if one.value == end), GrantEnd.LAPSED)
-    who = f" by {mention(by)}" if by else ""
-    lead = f"{MARKS[known]} {bold(CALLED[known])}{who}, {when(at)}"
-    return "\n".join(filter(None, [lead, safe(reason, REASON)]))

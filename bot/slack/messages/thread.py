@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from bot.slack.messages.fulfilment import step_line
-from bot.slack.messages.grants import end_line, use_line
+from bot.slack.messages.grant_lines import end_line, use_line
 from bot.slack.messages.status_labels import (
     CALLED,
     DOT,
