@@ -113,6 +113,7 @@ class Countersign:
     """
 
     service: ApprovalService
+    grants: GrantService
     api: Api
     records: RecordLog
     port: int
@@ -282,7 +283,7 @@ async def running(
         )
         log.info("listening on http://%s:%d", settings.host, port)
         connecting = _in_background(closing, slack_connection.connect(), "connect to Slack")
-        yield Countersign(service, api, records, port, connection, worker, membership, connecting)
+        yield Countersign(service, grants, api, records, port, connection, worker, membership, connecting)
 
 
 def _record_keeper(
