@@ -26,6 +26,12 @@ from orchestration.domain.effects import (
     SignReceiptInput,
 )
 from orchestration.domain.errors import DeliveryError, SmsRefusedError
+from orchestration.domain.grant_effects import (
+    GrantEditInput,
+    GrantPostInput,
+    StartGrantInput,
+    TellUseInput,
+)
 from orchestration.domain.request import CardRef, Status
 
 Begin = Callable[[], bool]
@@ -233,6 +239,31 @@ class NoFulfilments:
         raise NotImplementedError
 
     def record_step(self, given: RecordStepInput) -> None:
+        raise NotImplementedError
+
+
+class NoGrants:
+    """Grants nothing, and shows no grant."""
+
+    def start(self, given: StartGrantInput) -> str:
+        raise NotImplementedError
+
+    def tell_use(self, given: TellUseInput) -> str:
+        raise NotImplementedError
+
+    def stands(self, grant: str) -> bool:
+        raise NotImplementedError
+
+    def doubt(self, grant: str) -> None:
+        raise NotImplementedError
+
+    def post_grant(self, given: GrantPostInput, begin: Callable[[], bool]) -> CardRef | None:
+        raise NotImplementedError
+
+    def find_grant(self, given: GrantPostInput) -> CardRef | None:
+        raise NotImplementedError
+
+    def edit_grant(self, given: GrantEditInput) -> None:
         raise NotImplementedError
 
 

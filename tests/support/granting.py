@@ -55,7 +55,9 @@ class GrantWorld(ApiWorld):
         """The card of a request, as the person sees it."""
         return await person.wait_for_message(
             CHANNEL,
-            lambda message: (message["metadata"] or {}).get("event_payload", {}).get("instance_id") == request_id,
+            lambda message: (
+                (message["metadata"] or {}).get("event_payload", {}).get("instance_id") == request_id
+            ),
         )
 
     async def grant_form(self, person: Person, request_id: str) -> dict[str, Any]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Final
 
 from bot.slack.messages.status_labels import NO, OFF, OPEN, YES
-from bot.slack.text import bold, mention, safe, said, when
+from bot.slack.text import bold, mention, safe, said
 from orchestration.domain.grants import GrantEnd
 
 REASON: Final = 300  # characters
@@ -33,9 +32,9 @@ def use_line(number: str, request_id: str, words: str) -> str:
     return f"{YES} Use {safe(number, 20)}: {said(words, REASON, room=900)} `{safe(request_id, 100)}`"
 
 
-def end_line(end: str, by: str | None, reason: str, at: datetime) -> str:
+def end_line(end: str, by: str | None, reason: str) -> str:
     """The end, in the thread."""
     known = next((one for one in GrantEnd if one.value == end), GrantEnd.LAPSED)
     who = f" by {mention(by)}" if by else ""
-    lead = f"{MARKS[known]} {bold(CALLED[known])}{who}, {when(at)}"
+    lead = f"{MARKS[known]} {bold(CALLED[known])}{who}"
     return "\n".join(filter(None, [lead, safe(reason, REASON)]))

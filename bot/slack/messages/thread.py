@@ -175,5 +175,5 @@ _LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {
     StepKind.SOURCE_NOT_ASKED: _source_not_asked,
     StepKind.GATHERED: _gathered,
     StepKind.GRANT_USED: lambda step: use_line(step.event or "", step.to or "", step.text),
-    StepKind.GRANT_ENDED: lambda step: end_line(step.event or "", step.actor, step.text, step.at),
+    StepKind.GRANT_ENDED: lambda step: end_line(step.event or "", step.actor, step.text),
 }

@@ -37,7 +37,9 @@ async def test_calls_like_it_are_approved_on_record_until_the_grant_is_used_up(g
     assert lines[3].startswith("✓ *Used up*")
     await grants.asked_people(at(call, "/srv/e.py"))
 
-    receipt = (await grants.until(progress.request_id, lambda one: bool(one.outcome and one.outcome.receipt))).outcome
+    receipt = (
+        await grants.until(progress.request_id, lambda one: bool(one.outcome and one.outcome.receipt))
+    ).outcome
     assert receipt is not None
     published = (await grants.call("GET", "/.well-known/jwks.json", grants.agent)).body
     claims = verify(receipt.receipt or "", published)

@@ -21,6 +21,7 @@ from orchestration.domain.names import (
     nudge_of,
 )
 from orchestration.fulfilment.activities import FulfilmentActivities
+from orchestration.grants.activities import GrantActivities
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
 from orchestration.runtime import worker as registration
@@ -34,7 +35,9 @@ from tests.support.board import (
     NoAskers,
     NoDigests,
     NoFulfilments,
+    NoGrants,
 )
+from tests.support.book import CORE
 from tests.support.core_world import outcome_activities, unbound_gathering_activities
 
 
@@ -51,6 +54,7 @@ def registered() -> TaskHubGrpcWorker:
         DigestActivities(NoDigests(), board, AllNew()),
         ChallengeActivities(Codes([b"a secret of at least thirty-two bytes"]), phones, phones, phones),
         unbound_gathering_activities(),
+        grants=GrantActivities(NoGrants(), NoGrants(), board, lambda: CORE, AllNew()),
     )
     return worker
 

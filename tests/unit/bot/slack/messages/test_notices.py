@@ -146,6 +146,18 @@ LINES = [
         step(StepKind.SOURCE_NOT_ASKED, actor="U0ADA", to="Legal", text="They have left <us>."),
         "✗ *Legal*, <@U0ADA>, could not be asked: They have left &lt;us&gt;.",
     ),
+    (
+        step(StepKind.GRANT_USED, event="2 of 20", to="agents-1", text="a calls Edit: *✓ Revoked* <!here>"),
+        "✓ Use 2 of 20: “a calls Edit: ∗[v] Revoked∗ &lt;!here&gt;” `agents-1`",
+    ),
+    (
+        step(StepKind.GRANT_ENDED, event="revoked", actor="U0ADA"),
+        "✗ *Revoked* by <@U0ADA>",
+    ),
+    (
+        step(StepKind.GRANT_ENDED, event="lapsed", text="The policy has changed."),
+        "✗ *Ended*\nThe policy has changed.",
+    ),
     (step(StepKind.GATHERED), "✓ All have answered"),
     (
         step(StepKind.GATHERED, text="The time was over.", people=["legal", "scanner"]),
