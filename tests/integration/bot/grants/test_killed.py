@@ -140,5 +140,12 @@ async def test_a_bot_that_is_killed_between_a_use_and_its_answer_uses_it_once(tm
         used = f"{ROUNDS} of {ROUNDS} uses"
         await dirk.wait_for_message(CHANNEL, lambda one: used in str(one["blocks"]), timeout=60)
         [grant] = [one for one in world.workspace.messages.in_channel(CHANNEL) if used in read(one)]
-        thread = "\n".join(map(read, world.workspace.messages.in_thread(CHANNEL, grant.ts)[1:]))
-        assert [thread.count(f"`{one}`") for one in ids] == [1] * ROUNDS
+
+        def told() -> list[int]:
+            thread = "\n".join(map(read, world.workspace.messages.in_thread(CHANNEL, grant.ts)[1:]))
+            return [thread.count(f"`{one}`") for one in ids]
+
+        async with asyncio.timeout(30):
+            while 0 in told():
+                await asyncio.sleep(0.05)
+        assert told() == [1] * ROUNDS
