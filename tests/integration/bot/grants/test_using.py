@@ -22,7 +22,7 @@ async def test_calls_like_it_are_approved_on_record_until_the_grant_is_used_up(g
     assert (await grants.claim(request_id)).status == 200
     for number, path in enumerate(("/srv/b.py", "/srv/c.py", "/srv/d.py"), 1):
         progress = await grants.by_grant(at(call, path))
-        used = progress.outcome and progress.outcome.grant
+        used = progress.outcome.grant if progress.outcome else None
         assert used is not None
         assert (used.grant, used.granted_by, used.number, used.of) == (grant.facts.id, "U0DIRK", number, 3)
         assert progress.status is Status.APPROVED
