@@ -52,11 +52,12 @@ def reconcile(ctx: OrchestrationContext, ended: ReconcileInput) -> Durable[Outco
     effects.refresh_cards()
     if record.in_digest():
         effects.announce()
-    else:
+    elif record.state.grant is None:  # what a grant approved has no card
         for post in _maybe_posted(ended, record.policy):
             outbox.put(f"card:{post.round}", post)
     effects.remove_copies_of_cards()
-    effects.tell_requester(Notice.PROGRESS, step)
+    if record.state.grant is None:
+        effects.tell_requester(Notice.PROGRESS, step)
     effects.outcome.send_outcome()
     for person in (person for level in ended.progress.levels for person in level.waiting_for):
         ctx.signal_entity(EntityInstanceId(PERSON, entity_key(person)), "done", record.request_id)
@@ -116,6 +117,6 @@ def _record(ended: ReconcileInput) -> Record:
     if seen.outcome is not None:  # it was decided, and stopped before it had told everybody
         state.status, state.ended_at = seen.outcome.status, seen.outcome.processed_at
         state.ended_by, state.comments = seen.outcome.processed_by, seen.outcome.comments
-        state.reason = seen.outcome.reason
+        state.reason, state.grant = seen.outcome.reason, seen.outcome.grant
     given = ended.given.model_copy(update={"state": state})
     return Record(seen.request_id, given, seen.asked_at)
