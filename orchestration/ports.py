@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from orchestration.domain.answers import OwedAnswer
+from orchestration.domain.call_lists import CallListEditInput, CallListPostInput, ListedCall
 from orchestration.domain.cards import Card, Step
 from orchestration.domain.digests import DigestLine, PostDigestInput
 from orchestration.domain.effects import (
@@ -213,6 +214,34 @@ class GrantNotifier(Protocol):
         ...
 
     def edit_grant(self, given: GrantEditInput) -> None:
+        """Make the card say what is true. One that somebody deleted is no error."""
+        ...
+
+
+class CallLists(Protocol):
+    """Reaches the lists of waiting calls, each of which has one card for several requests."""
+
+    def join(self, name: str, run: str, channel: str, call: ListedCall) -> CardRef:
+        """Begins the list or joins it, and returns where its card is. `TryFailedError` while there is none."""
+        ...
+
+    def change(self, name: str, card: Card) -> None:
+        """What the card of a request on the list would say has changed. Nothing where the list is over."""
+        ...
+
+
+class CallListNotifier(Protocol):
+    """Shows the cards of lists of waiting calls to people."""
+
+    def post_call_list(self, given: CallListPostInput, begin: Callable[[], bool]) -> CardRef | None:
+        """Post the card to the channel. `begin`: as of `Notifier.post_card`."""
+        ...
+
+    def find_call_list(self, given: CallListPostInput) -> CardRef | None:
+        """That very card, already posted; None when none is found, also when there is no way to look."""
+        ...
+
+    def edit_call_list(self, given: CallListEditInput) -> None:
         """Make the card say what is true. One that somebody deleted is no error."""
         ...
 

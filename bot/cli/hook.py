@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from datetime import timedelta
@@ -28,6 +29,7 @@ WAIT: Final = timedelta(minutes=9, seconds=30)
 # Seconds for which a hook may take longer than it waits, before it ends itself and the call is blocked.
 SPARE: Final = 15
 EVENT: Final = "PreToolUse"
+_RUN: Final = re.compile(r"[!-~]{1,128}")
 DECISIONS: Final = {CallAction.ALLOW: "allow", CallAction.DENY: "deny", CallAction.CLIENT: "ask"}
 
 
@@ -80,11 +82,11 @@ def _claude_code(given: argparse.Namespace) -> int:
     seconds = given.wait.total_seconds()
     _end_when_told(seconds)
     try:
-        tool, arguments, more = _read_call()
+        tool, arguments, more, run = _read_call()
         gate = gate_file.load(given.gate)
         canonical(arguments)
         ruling = rule_on(gate, tool, arguments, **more)
-        decision, reason = _decide(gate, ruling, tool, arguments, more, seconds)
+        decision, reason = _decide(gate, ruling, tool, arguments, {**more, "run": run}, seconds)
         if not say(json.dumps(_output(decision, reason))):
             complain("nobody read the decision, so the call is blocked.")
             return BLOCKED
@@ -99,8 +101,8 @@ def _claude_code(given: argparse.Namespace) -> int:
     return BLOCKED
 
 
-def _read_call() -> tuple[str, dict[str, Any], dict[str, str]]:
-    """The tool, its arguments, and where it runs. Raises `CallJsonError`."""
+def _read_call() -> tuple[str, dict[str, Any], dict[str, str], str]:
+    """The tool, its arguments, where it runs, and the client's session. Raises `CallJsonError`."""
     call = parse(sys.stdin.buffer.read(LARGEST + 1))
     if not isinstance(call, dict) or call.get("hook_event_name") != EVENT:
         raise CallJsonError(f"is not the input of a {EVENT} hook")
@@ -109,7 +111,14 @@ def _read_call() -> tuple[str, dict[str, Any], dict[str, str]]:
         raise CallJsonError("has no tool_name, tool_input and cwd")
     server = call.get("mcp_server")
     name = server.get("name") if isinstance(server, dict) else None
-    return tool, arguments, {"server": name if isinstance(name, str) else "", "directory": directory}
+    place = {"server": name if isinstance(name, str) else "", "directory": directory}
+    return tool, arguments, place, _run_of(call)
+
+
+def _run_of(call: dict[str, Any]) -> str:
+    """The client's session, where the server takes it as a run: it only says which calls are shown together."""
+    session = call.get("session_id")
+    return session if isinstance(session, str) and _RUN.fullmatch(session) else ""
 
 
 def _decide(

@@ -68,6 +68,8 @@ class ActivityInputs:
                     channel=item.channel,
                     card=projection.card(record, round_),
                     notify=item.notify,
+                    list_id=item.list_id,
+                    run=record.run,
                     attempt=attempt,
                     maybe_done=maybe_done,
                 )

@@ -26,6 +26,7 @@ class PostCard(OutboxItem):
     round: int
     channel: str
     notify: list[str]
+    list_id: str = ""
 
 
 class EditCard(OutboxItem):

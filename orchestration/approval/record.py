@@ -41,6 +41,7 @@ class Record:
         self.policy_digest = given.policy_digest or given.policy.digest()
         self.people = given.people
         self.pattern = given.pattern
+        self.run = given.run
         self.asked_without_seal = given.asked_without_seal
         self.identity = Identity(nonce=given.nonce, digest=given.request.digest())
         self.state = given.state.model_copy(deep=True) if given.state else State(asked_at=now)

@@ -6,7 +6,8 @@ import logging
 from datetime import datetime
 from typing import Any, Final
 
-from durabletask.task import OrchestrationContext, when_any
+from durabletask.entities import EntityInstanceId
+from durabletask.task import OrchestrationContext, Task, TaskFailedError, when_any
 
 from orchestration.approval import projection
 from orchestration.approval.approvers import Approvers
@@ -22,11 +23,12 @@ from orchestration.challenge.models import EVENT_UNDELIVERED
 from orchestration.domain.cards import Notice, StepKind
 from orchestration.domain.commands import EVENTS
 from orchestration.domain.policy import OnTimeout
-from orchestration.domain.request import CardRef, Status
+from orchestration.domain.request import AGENT_RUN, CardRef, Status
 from orchestration.domain.rounds import Members
 from orchestration.durable import clock
 from orchestration.durable.generator import Durable
 from orchestration.durable.inbox import Inbox
+from orchestration.held_calls.agent_run import RunMember
 from orchestration.people.worklist import WorklistUpdates
 
 log = logging.getLogger(__name__)
@@ -102,6 +104,8 @@ class ApprovalRun:
         if members is not None:
             self._approvers.ask(members)
         away = yield from self._approvers.find_delegates(level.approvers, members)
+        if not index:
+            yield from self._join_list()
         if index:
             passed = record.policy.levels[index - 1].name
             by = record.state.decided_by
@@ -116,6 +120,31 @@ class ApprovalRun:
         self._effects.post_card(level.channel or record.policy.channel, level.notify)
         self._tell_delegates(away)
         yield from self._look_for_gone()
+
+    def _join_list(self) -> Durable[None]:
+        """Has the waiting calls of one run of an agent on one card. Where that cannot be, it gets a card of its own."""
+        state = self.record.state
+        if not self._given.run or state.list_id:
+            return
+        member = RunMember(request_id=self.record.request_id, nonce=self.record.identity.nonce)
+        run = EntityInstanceId(AGENT_RUN, self._given.run)
+        call: Task[Any] = self._ctx.call_entity(run, "join", member.model_dump(mode="json"))
+        try:
+            joined = yield from self._inbox.meanwhile(call)
+        except TaskFailedError as error:
+            self._log.warning("%s: gets a card of its own: %s", self.record.request_id, error)
+        else:
+            state.list_id = joined if isinstance(joined, str) else ""
+
+    def leave_list(self) -> None:
+        """It has ended: once all of its list have, the next call of the run begins another."""
+        state = self.record.state
+        if not state.list_id or state.left_list:
+            return
+        member = RunMember(request_id=self.record.request_id, nonce=self.record.identity.nonce)
+        run = EntityInstanceId(AGENT_RUN, self._given.run)
+        self._ctx.signal_entity(run, "leave", member.model_dump(mode="json"))
+        state.left_list = True
 
     def _look_for_gone(self) -> Durable[None]:
         """Who was asked and cannot be reached is told, once the card is on its way."""

@@ -96,6 +96,10 @@ class State(BaseModel):
     comments: str = ""
     reason: str = ""
     grant: GrantUse | None = Field(default=None, description="The grant that approved it")
+    list_id: str = Field(
+        default="", description="The list of waiting calls that the first card is a part of, where it is one"
+    )
+    left_list: bool = False
     actions: list[ActionState] = Field(default_factory=list)
     callback_failed: bool = False
     response_failed: bool = False
@@ -139,6 +143,9 @@ class ApprovalInput(Recorded):
     )
     people: dict[PersonId, KnownPerson] = Field(
         default_factory=dict, description="Those whom the policy names"
+    )
+    run: str = Field(
+        default="", description="The key of the agent's run, whose waiting calls are shown together"
     )
     pattern: GrantPattern | None = Field(
         default=None, description="Which calls the grants are about that may approve it, or be given on it"

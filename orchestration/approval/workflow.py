@@ -31,6 +31,7 @@ def approval(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outcome
             run.announce(reason)
         elif not (yield from run.use_grant()):
             yield from ask_each_level(run)
+        run.leave_list()
         yield from run.finish()
     except ContinueAsNew:
         ctx.continue_as_new(run.carried(), save_events=True)

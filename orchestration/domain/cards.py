@@ -122,6 +122,7 @@ class StepKind(StrEnum):
     GATHERED = "gathered"
     GRANT_USED = "grant_used"  # these two are of standing grants
     GRANT_ENDED = "grant_ended"
+    CALL_JOINED = "call_joined"  # a list of waiting calls
 
 
 class Step(Recorded):

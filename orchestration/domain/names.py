@@ -26,6 +26,7 @@ class OrchestrationName(StrEnum):
     FULFILMENT = "fulfilment"
     CHANNEL_DIGEST = "channel_digest"
     STANDING_GRANT = "standing_grant"
+    CALL_LIST = "call_list"
 
 
 class EntityName(StrEnum):
@@ -37,6 +38,7 @@ class EntityName(StrEnum):
     ROSTER = "roster"
     HELD_CALL = "held_call"
     GRANT_USES = "grant_uses"
+    AGENT_RUN = "agent_run"
 
 
 class EventName(StrEnum):
@@ -63,6 +65,7 @@ class EventName(StrEnum):
     GRANT_USED = "GrantUsed"
     GRANT_REVOKED = "GrantRevoked"
     GRANT_DOUBTED = "GrantDoubted"
+    CALL_LISTED = "CallListed"
 
 
 class IdPrefix(StrEnum):
@@ -75,6 +78,7 @@ class IdPrefix(StrEnum):
     POST_INTENT = "post-intent"
     DIGEST = "digest"
     GRANT = "grant"
+    CALLS = "calls"
 
 
 # Those of which no instance ever runs again. A digest's listener that has ended begins anew with the next line.
@@ -137,6 +141,11 @@ def fulfilment_id(request_id: str, nonce: str) -> str:
 def grant_id(request_id: str, nonce: str) -> str:
     """The ID of the standing grant that was given on that start of a request."""
     return f"{IdPrefix.GRANT}-{request_id}-{nonce[:_NONCE_SHOWN]}"
+
+
+def call_list_id(request_id: str, nonce: str) -> str:
+    """The ID of the list of waiting calls whose first was that start of a request."""
+    return f"{IdPrefix.CALLS}-{request_id}-{nonce[:_NONCE_SHOWN]}"
 
 
 def is_grant_id(instance_id: str) -> bool:

@@ -34,12 +34,14 @@ GATHERING: Final = OrchestrationName.GATHERING
 RECONCILE_GATHERING: Final = OrchestrationName.RECONCILE_GATHERING
 FULFILMENT: Final = OrchestrationName.FULFILMENT
 STANDING_GRANT: Final = OrchestrationName.STANDING_GRANT
+CALL_LIST: Final = OrchestrationName.CALL_LIST
 PERSON: Final = EntityName.PERSON
 WORKLIST: Final = EntityName.WORKLIST
 PHONE: Final = EntityName.PHONE
 ROSTER: Final = EntityName.ROSTER
 HELD_CALL: Final = EntityName.HELD_CALL
 GRANT_USES: Final = EntityName.GRANT_USES
+AGENT_RUN: Final = EntityName.AGENT_RUN
 # Stamped on every new instance, so that a later release knows which code its history was made by.
 VERSION: Final = "1.0.0"
 
@@ -304,6 +306,9 @@ class CardRef(Recorded):
     channel: str
     ts: str
     round: int
+    list_id: str = Field(
+        default="", description="The list of waiting calls whose message it is; empty for a card of its own"
+    )
 
 
 class ActionState(Recorded):

@@ -50,6 +50,8 @@ OURS: Final = Scope(
             "check_grant",
             "post_grant",
             "edit_grant",
+            "post_call_list",
+            "edit_call_list",
         }
     ),
     entities=frozenset(EntityName),

@@ -18,6 +18,9 @@ from orchestration.approval.document_activities import DocumentActivities
 from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.approval.state import ApprovalInput
 from orchestration.approval.workflow import approval
+from orchestration.call_lists.activities import CallListActivities
+from orchestration.call_lists.models import CallListInput, CallListProgress
+from orchestration.call_lists.workflow import call_list
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.models import ChallengeInput, ChallengeProgress
 from orchestration.challenge.phone import phone
@@ -29,6 +32,7 @@ from orchestration.domain.effects import DelegateChange
 from orchestration.domain.gathering import Gathered
 from orchestration.domain.names import OrchestrationName
 from orchestration.domain.request import (
+    AGENT_RUN,
     GRANT_USES,
     HELD_CALL,
     PERSON,
@@ -47,6 +51,7 @@ from orchestration.gathering.workflow import gathering
 from orchestration.grants.activities import GrantActivities
 from orchestration.grants.models import GrantInput, GrantProgress
 from orchestration.grants.workflow import standing_grant
+from orchestration.held_calls.agent_run import agent_run
 from orchestration.held_calls.claims import held_call
 from orchestration.held_calls.grant_uses import grant_uses
 from orchestration.people.activities import PeopleActivities
@@ -74,6 +79,7 @@ def register(  # noqa: PLR0913, PLR0917 - each is known by its type
     gatherings: GatheringActivities | None = None,
     documents: DocumentActivities | None = None,
     grants: GrantActivities | None = None,
+    call_lists: CallListActivities | None = None,
 ) -> None:
     """Registers every orchestration, entity and activity. Instances of a newer release are left to a newer worker."""
     # mypy cannot tell a generator's return type apart in the SDK's union, so it is named here.
@@ -107,6 +113,11 @@ def register(  # noqa: PLR0913, PLR0917 - each is known by its type
         worker.add_activity(gatherings.take_gathering_policy)
         worker.add_activity(gatherings.read_gathering)
     worker.add_entity(grant_uses, GRANT_USES)
+    worker.add_entity(agent_run, AGENT_RUN)
+    if call_lists is not None:
+        _add(worker, cast("Orchestrator[CallListInput, CallListProgress | None]", call_list))
+        worker.add_activity(call_lists.post_call_list)
+        worker.add_activity(call_lists.edit_call_list)
     if grants is not None:
         _add(worker, cast("Orchestrator[GrantInput, GrantProgress | None]", standing_grant))
         worker.add_activity(grants.start_grant)

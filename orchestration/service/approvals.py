@@ -132,13 +132,14 @@ class ApprovalService:
         """
         return await self.starter.start(taken(request, self.book(), self._ids))
 
-    async def start_call(self, request: ApprovalRequest, pattern: GrantPattern | None) -> str:
+    async def start_call(self, request: ApprovalRequest, pattern: GrantPattern | None, run: str) -> str:
         """As `start`, for a tool call; `pattern` says which calls the grants are about that may approve it.
 
-        Nobody but `HeldCalls` may call this, which makes the pattern of the call itself.
+        `run` is the key of the agent's run, whose waiting calls are shown together. Nobody but `HeldCalls` may call
+        this, which makes both of the call itself.
         """
         given = taken(request, self.book(), self._ids)
-        return await self.starter.start(given.model_copy(update={"pattern": pattern}))
+        return await self.starter.start(given.model_copy(update={"pattern": pattern, "run": run}))
 
     async def start_review(self, request: ApprovalRequest) -> str:
         """As `start`, for the review of a document. Nobody but the watcher of the places may call this."""

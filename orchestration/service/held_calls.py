@@ -40,7 +40,10 @@ PASSED_BY: Final = 20  # settled requests of a call that one `ask` goes past
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A call as a program describes it. `mask` are paths into the arguments that nobody is to see."""
+    """A call as a program describes it. `mask` are paths into the arguments that nobody is to see.
+
+    Calls of one `run` of the agent that wait at the same time are shown on one card.
+    """
 
     policy: str
     agent: str
@@ -50,6 +53,7 @@ class ToolCall:
     directory: str = ""
     mask: Sequence[str] = ()
     window: timedelta = field(default=DEFAULT_WINDOW)
+    run: str = ""
 
 
 class HeldCalls:
@@ -78,6 +82,7 @@ class HeldCalls:
         the window, and after every other end, people are asked anew. Raises what `ApprovalService.start` does.
         """
         request, pattern = self._request(call, actor), self._pattern(call, actor)
+        run = self._run_key(call, actor)
         held = _call_of(request)
         number = (await self._state(held.key)).number
         for _ in range(PASSED_BY):
@@ -85,7 +90,7 @@ class HeldCalls:
             # The space keeps it apart from every key that a caller may choose.
             once = {"call": this, "idempotency_key": f"call {held.key} {number}"}
             progress = await self._approvals.status(
-                await self._approvals.start_call(request.model_copy(update=once), pattern)
+                await self._approvals.start_call(request.model_copy(update=once), pattern, run)
             )
             if not progress.status.ended or await self._answers(progress, held.window):
                 return progress, held.arguments_digest
@@ -136,6 +141,17 @@ class HeldCalls:
         """Whether the grant still stands by which it was approved; true of what people decided themselves."""
         use = progress.outcome.grant if progress.outcome else None
         return use is None or await grant_stands(self._client, use.grant, self._now())
+
+    def _run_key(self, call: ToolCall, actor: Actor) -> str:
+        """Whose waiting calls are shown together; empty where the call gets a card of its own.
+
+        That is so without a run, and where an approval needs a code, which confirms one request.
+        """
+        policy = self._approvals.book().policies.get(call.policy)
+        if not call.run or policy is None or policy.confirms:
+            return ""
+        about = {"run": call.run, "agent": call.agent, "policy": call.policy}
+        return self._keyed_hex(to_json({**about, "requester": actor.id, "asked_with": actor.token}))[:40]
 
     def _pattern(self, call: ToolCall, actor: Actor) -> GrantPattern | None:
         """Which grants may approve the call; None where its policy lets nobody give any.

@@ -55,6 +55,11 @@ class NewCall(Model):
         description="How long an answer counts: an approval that was not used, and a rejection. A day at most; "
         "without it, ten minutes",
     )
+    run: Annotated[str, Field(pattern=r"^[!-~]{0,128}$")] = Field(
+        default="",
+        description="Which run of the agent makes the call, such as its session. Calls of one run that wait at the same "
+        "time are on one card. It changes nothing else: the same call of another run is the same call",
+    )
 
 
 class WaitingCall(BaseModel):
@@ -128,6 +133,7 @@ class CallRoutes:
             directory=given.directory,
             mask=given.mask,
             window=given.window or DEFAULT_WINDOW,
+            run=given.run,
         )
         progress, digest = await self._calls.ask(asked, call.actor)
         shown = WaitingCall(id=progress.request_id, status=progress.status, arguments_digest=digest)
