@@ -49,6 +49,7 @@ from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
 from bot.set_up import SetUp
 from bot.slack.api import home_publisher
+from bot.slack.api.call_list_notifier import SlackCallListNotifier
 from bot.slack.api.connection import SlackConnection
 from bot.slack.api.directory import SlackDirectory
 from bot.slack.api.files import SlackFiles
@@ -69,6 +70,7 @@ from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.asker_activities import AskerActivities
 from orchestration.approval.document_activities import DocumentActivities
 from orchestration.approval.outcome_activities import OutcomeActivities
+from orchestration.call_lists.activities import CallListActivities
 from orchestration.digest.activities import DigestActivities
 from orchestration.fulfilment.activities import FulfilmentActivities
 from orchestration.grants.activities import GrantActivities
@@ -83,6 +85,7 @@ from orchestration.sealing.keys import SealKeys
 from orchestration.service.answers import HubAnswers, OwedAnswers
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.askers import HubAskers
+from orchestration.service.call_lists import HubCallLists
 from orchestration.service.digests import DigestService, HubDigests
 from orchestration.service.entities import Entities
 from orchestration.service.fulfilment_starts import HubFulfilments
@@ -225,6 +228,7 @@ async def running(
             SlackDirectory(slack.activities),
             DocumentActions(OutcomeActions(known, http, secrets, CloudEvents(settings.issuer, http))),
             intents,
+            HubCallLists(client),
         )
         telling = sms.people_activities(book, notifier) if sms else PeopleActivities(notifier)
         askers = HubAskers(client, tokens.revoked)
@@ -247,6 +251,7 @@ async def running(
                 book,
                 intents,
             ),
+            CallListActivities(SlackCallListNotifier(poster, people.home_publisher.shown), intents),
         )
         for orchestrator in orchestrators:
             worker.add_orchestrator(orchestrator)

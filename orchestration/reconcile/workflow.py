@@ -21,9 +21,10 @@ from orchestration.domain.cards import Notice, StepKind
 from orchestration.domain.commands import Progress
 from orchestration.domain.ids import entity_key
 from orchestration.domain.policy import Policy
-from orchestration.domain.request import PERSON, Outcome, Recorded, Status
+from orchestration.domain.request import AGENT_RUN, PERSON, Outcome, Recorded, Status
 from orchestration.durable import clock
 from orchestration.durable.generator import Durable
+from orchestration.held_calls.agent_run import RunMember
 from orchestration.people.worklist import WorklistUpdates
 
 
@@ -62,6 +63,9 @@ def reconcile(ctx: OrchestrationContext, ended: ReconcileInput) -> Durable[Outco
     for person in (person for level in ended.progress.levels for person in level.waiting_for):
         ctx.signal_entity(EntityInstanceId(PERSON, entity_key(person)), "done", record.request_id)
     WorklistUpdates(ctx, record.request_id).done(list(_named(ended)))
+    if ended.given.run:
+        member = RunMember(request_id=record.request_id, nonce=record.identity.nonce).model_dump(mode="json")
+        ctx.signal_entity(EntityInstanceId(AGENT_RUN, ended.given.run), "leave", member)
     while True:
         outbox.step()
         waits = outbox.waits()

@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
 import grpc
-from durabletask.client import AsyncTaskHubGrpcClient
+from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationStatus
 from pydantic import ValidationError
 
 from orchestration.approval.status import OVER
@@ -33,7 +33,10 @@ class HubCallLists:
         self._loop = asyncio.get_running_loop()
 
     def join(self, name: str, run: str, channel: str, call: ListedCall) -> CardRef:
-        """Raises `TryFailedError` while there is no card, `DeliveryError` where there never is, `HubUnavailableError`."""
+        """Raises `TryFailedError` while there is no card, `DeliveryError` where there never is one.
+
+        And `HubUnavailableError`.
+        """
         return self._in_loop(self._join(name, run, channel, call))
 
     def change(self, name: str, card: Card) -> None:
@@ -84,7 +87,8 @@ class HubCallLists:
             found = state.get_custom_status(CallListProgress) or CallListProgress()
         except ValidationError as error:
             raise DeliveryError(f"{name} cannot be read.") from error
-        if state.runtime_status in OVER and not found.problem:
+        completed = state.runtime_status is OrchestrationStatus.COMPLETED and found.card is not None
+        if state.runtime_status in OVER and not completed and not found.problem:
             return found.model_copy(update={"card": None, "problem": STOPPED})
         return found
 

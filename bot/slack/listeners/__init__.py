@@ -16,7 +16,7 @@ from bot.slack.api.home_publisher import HomePublisher
 from bot.slack.api.prechecks import Prechecks
 from bot.slack.api.pulse import Pulse
 from bot.slack.api.slack_time import SlackTime
-from bot.slack.listeners import actions, codes, commands, home, views
+from bot.slack.listeners import actions, call_lists, codes, commands, home, views
 from bot.slack.listeners import gatherings as gathering_listeners
 from bot.slack.listeners import grants as grant_listeners
 from bot.slack.listeners.asking import AskStarter
@@ -69,6 +69,7 @@ def register(
     views.register(app, approvals, asks)
     gathering_listeners.register(app, gatherings)
     home.register(app, subcommands)
+    call_lists.register(app, approvals, prechecks)
     grant_listeners.register(app, approvals, services.grants, prechecks)
     if services.challenges is not None:
         codes.register(app, approvals, services.challenges)

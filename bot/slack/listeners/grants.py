@@ -66,7 +66,7 @@ def _giving(app: AsyncApp, service: ApprovalService, standing: GrantService, pre
         )
         return grant_form.grant_form(item, offer, origin, standing.now())
 
-    @app.action({"block_id": cards.ACTIONS, "action_id": cards.GRANT})
+    @app.action({"block_id": cards.ANY_ACTIONS, "action_id": cards.GRANT})
     @answered
     async def open_grant(interaction: Interaction) -> None:
         await open_form(interaction, service, prechecks, draw)

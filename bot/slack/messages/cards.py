@@ -8,6 +8,7 @@ says who, when and why. People are named by mentions only: a display name can be
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -31,6 +32,8 @@ MORE: Final = "more"
 GRANT: Final = "grant_like_this"
 ENTER_CODE: Final = "enter_code"
 ACTIONS: Final = "decision"
+# Of a card that shows several requests, each has a block of its own.
+ANY_ACTIONS: Final = re.compile(r"^decision(\.\d+)?$")
 
 # The menu beside the buttons, in the order of how often each is wanted.
 COMMENTED: Final = "approve_with_comment"
