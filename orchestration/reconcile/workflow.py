@@ -63,15 +63,20 @@ def reconcile(ctx: OrchestrationContext, ended: ReconcileInput) -> Durable[Outco
     for person in (person for level in ended.progress.levels for person in level.waiting_for):
         ctx.signal_entity(EntityInstanceId(PERSON, entity_key(person)), "done", record.request_id)
     WorklistUpdates(ctx, record.request_id).done(list(_named(ended)))
-    if ended.given.run:
-        member = RunMember(request_id=record.request_id, nonce=record.identity.nonce).model_dump(mode="json")
-        ctx.signal_entity(EntityInstanceId(AGENT_RUN, ended.given.run), "leave", member)
+    _leave_run(ctx, record)
     while True:
         outbox.step()
         waits = outbox.waits()
         if not waits:
             return projection.outcome(record)
         yield when_any(waits)
+
+
+def _leave_run(ctx: OrchestrationContext, record: Record) -> None:
+    """The card of several calls is not kept waiting for it."""
+    if record.run:
+        member = RunMember(request_id=record.request_id, nonce=record.identity.nonce)
+        ctx.signal_entity(EntityInstanceId(AGENT_RUN, record.run), "leave", member.model_dump(mode="json"))
 
 
 def _named(ended: ReconcileInput) -> Iterator[str]:

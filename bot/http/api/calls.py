@@ -57,8 +57,8 @@ class NewCall(Model):
     )
     run: Annotated[str, Field(pattern=r"^[!-~]{0,128}$")] = Field(
         default="",
-        description="Which run of the agent makes the call, such as its session. Calls of one run that wait at the same "
-        "time are on one card. It changes nothing else: the same call of another run is the same call",
+        description="Which run of the agent makes the call, such as its session. Calls of one run that wait at the "
+        "same time are on one card. It changes nothing else: the same call of another run is the same call",
     )
 
 

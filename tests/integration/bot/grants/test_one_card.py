@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from typing import Any
 
@@ -10,8 +11,9 @@ import pytest
 
 from bot.slack.listeners.call_lists import REJECT_FORM
 from orchestration.domain.request import Status
-from tests.support.granting import CHANNEL, GrantWorld, an_edit
+from tests.support.granting import GrantWorld, an_edit
 from tests.support.messages import Message, private, text_of
+from tests.support.slack import deliver
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -41,6 +43,17 @@ def shows(*words: str) -> Any:
     return lambda message: all(word in text_of(message) for word in words)
 
 
+def buttons(card: Message, action_id: str) -> list[dict[str, Any]]:
+    """The buttons of that name, in their order."""
+    rows = [block["elements"] for block in card["blocks"] if block["type"] == "actions"]
+    return [element for row in rows for element in row if element["action_id"] == action_id]
+
+
+def listed(card: Message) -> list[str]:
+    """The requests of its rows."""
+    return [json.loads(one["value"])["instance_id"] for one in buttons(card, "reject")]
+
+
 def rows(card: Message) -> list[str]:
     """The blocks of buttons."""
     return [block["block_id"] for block in card["blocks"] if block["type"] == "actions"]
@@ -53,8 +66,7 @@ async def test_calls_at_once_share_a_card_and_are_decided_one_by_one(grants: Gra
     card = await dirk.wait_for_message(channel, shows("3 calls of claude-code wait", "Approve all 3 shown"))
     assert card["ts"] == ts
     assert rows(card) == ["decision.1", "decision.2", "decision.3", "decide_all"]
-    titles = [block["text"]["text"] for block in card["blocks"] if block["type"] == "section"]
-    first = next(one for one in asked if (await grants.service.view(one)).request.title in titles[0])
+    first = listed(card)[0]
     await dirk.click(channel, ts, "approve", block_id="decision.1")
     await grants.until(first, lambda one: one.status is Status.APPROVED)
     card = await dirk.wait_for_message(
@@ -79,15 +91,8 @@ async def test_all_that_are_shown_are_decided_and_no_call_that_came_later(grants
     [later] = await waiting(grants, like(call))
     await dirk.wait_for_message(channel, shows("3 calls of claude-code wait"))
     assert await places(grants, [later]) == {(channel, ts)}
-    from tests.support.slack import deliver  # noqa: PLC0415
 
-    [button] = [
-        element
-        for block in old["blocks"]
-        if block["type"] == "actions"
-        for element in block["elements"]
-        if element["action_id"] == "approve_all"
-    ]
+    [button] = buttons(old, "approve_all")
     assert await deliver(grants, **pressed_all("U0DIRK", old, button)) == (200, "")
     for one in asked:
         progress = await grants.until(one, lambda known: known.status.ended)
@@ -103,8 +108,6 @@ async def test_all_that_are_shown_are_decided_and_no_call_that_came_later(grants
 
 def pressed_all(person: str, card: Message, button: dict[str, Any]) -> dict[str, str]:
     """The form of a press on a button of the card as it was."""
-    import json  # noqa: PLC0415
-
     payload = {
         "type": "block_actions",
         "user": {"id": person, "team_id": "T0ACME"},
@@ -196,6 +199,3 @@ async def test_a_grant_is_given_on_one_of_several(grants: GrantWorld) -> None:
     await dirk.submit(form)
     await grants.eventually(lambda: any(grants.grant_cards(one) for one in asked))
     await dirk.wait_for_message(channel, shows("1 calls of claude-code wait"))
-
-
-assert CHANNEL
