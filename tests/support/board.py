@@ -26,6 +26,7 @@ from orchestration.domain.effects import (
     SignReceiptInput,
 )
 from orchestration.domain.errors import DeliveryError, SmsRefusedError
+from orchestration.domain.call_lists import CallListEditInput, CallListPostInput
 from orchestration.domain.grant_effects import (
     GrantEditInput,
     GrantPostInput,
@@ -264,6 +265,19 @@ class NoGrants:
         raise NotImplementedError
 
     def edit_grant(self, given: GrantEditInput) -> None:
+        raise NotImplementedError
+
+
+class NoCallLists:
+    """Shows no list of calls."""
+
+    def post_call_list(self, given: CallListPostInput, begin: Callable[[], bool]) -> CardRef | None:
+        raise NotImplementedError
+
+    def find_call_list(self, given: CallListPostInput) -> CardRef | None:
+        raise NotImplementedError
+
+    def edit_call_list(self, given: CallListEditInput) -> None:
         raise NotImplementedError
 
 

@@ -9,6 +9,7 @@ from durabletask.worker import TaskHubGrpcWorker
 
 from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.asker_activities import AskerActivities
+from orchestration.call_lists.activities import CallListActivities
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
 from orchestration.digest.activities import DigestActivities
@@ -33,6 +34,7 @@ from tests.support.board import (
     BoardPhones,
     NoAnswers,
     NoAskers,
+    NoCallLists,
     NoDigests,
     NoFulfilments,
     NoGrants,
@@ -55,6 +57,7 @@ def registered() -> TaskHubGrpcWorker:
         ChallengeActivities(Codes([b"a secret of at least thirty-two bytes"]), phones, phones, phones),
         unbound_gathering_activities(),
         grants=GrantActivities(NoGrants(), NoGrants(), board, lambda: CORE, AllNew()),
+        call_lists=CallListActivities(NoCallLists(), AllNew()),
     )
     return worker
 

@@ -7,6 +7,7 @@ from durabletask.worker import TaskHubGrpcWorker
 from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.asker_activities import AskerActivities
 from orchestration.approval.document_activities import DocumentActivities
+from orchestration.call_lists.activities import CallListActivities
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
 from orchestration.digest.activities import DigestActivities
@@ -23,6 +24,7 @@ from tests.support.board import (
     BoardPhones,
     NoAnswers,
     NoAskers,
+    NoCallLists,
     NoDigests,
     NoFulfilments,
     NoGrants,
@@ -47,6 +49,7 @@ def test_everything_that_the_worker_registers_is_sealed() -> None:
         unbound_gathering_activities(),
         DocumentActivities(NoPreviews(), AllNew()),
         GrantActivities(NoGrants(), NoGrants(), board, lambda: CORE, AllNew()),
+        CallListActivities(NoCallLists(), AllNew()),
     )
     registry = worker._registry
     assert set(registry.orchestrators) == OURS.orchestrations

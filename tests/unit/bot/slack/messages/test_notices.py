@@ -158,6 +158,10 @@ LINES = [
         step(StepKind.GRANT_ENDED, event="lapsed", text="The policy has changed."),
         "✗ *Ended*\nThe policy has changed.",
     ),
+    (
+        step(StepKind.CALL_JOINED, text="a calls Bash: <!here> *x*", people=["S0ONCALL"]),
+        "○ One more call waits: “a calls Bash: &lt;!here&gt; ∗x∗” <!subteam^S0ONCALL>",
+    ),
     (step(StepKind.GATHERED), "✓ All have answered"),
     (
         step(StepKind.GATHERED, text="The time was over.", people=["legal", "scanner"]),
