@@ -37,6 +37,7 @@ from orchestration.domain.gathering import (
     RecordGatheringInput,
 )
 from orchestration.domain.grant_effects import (
+    GrantCheckInput,
     GrantEditInput,
     GrantPostInput,
     StartGrantInput,
@@ -190,8 +191,11 @@ class StandingGrants(Protocol):
         """Raises the event `GrantUsed` on it, where it has not ended. Returns a short answer for the log."""
         ...
 
-    def stands(self, grant: str) -> bool:
-        """Whether the grant says of itself that it counts now. False for one that there is not."""
+    def stands(self, given: GrantCheckInput) -> bool:
+        """Whether the grant says of itself that it counts now, by just this person and policy.
+
+        False for one that there is not.
+        """
         ...
 
     def doubt(self, grant: str) -> None:

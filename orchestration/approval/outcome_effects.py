@@ -168,6 +168,13 @@ class OutcomeEffects:
         for person in self._posts.concerned():
             self._posts.send_message(person, Notice.NOTIFICATION_REFUSED, step)
 
+    def grant_refused(self, problem: str) -> None:
+        """Nothing was approved in advance: whoever gave the grant and the owner have to know."""
+        step = self._posts.post_reply(StepKind.ACTION_FAILED, to="the standing grant", text=problem[:300])
+        giver = self._record.state.ended_by
+        for person in dict.fromkeys([*([giver] if giver else []), *self._posts.concerned()]):
+            self._posts.send_message(person, Notice.NOTIFICATION_REFUSED, step)
+
     def _post_failure(self, instance_id: str | None, problem: str) -> Step:
         place = f"orchestration {instance_id}" if instance_id else "an orchestration"
         return self._posts.post_reply(StepKind.ACTION_FAILED, to=place, text=problem[:300])

@@ -90,7 +90,7 @@ class GrantActivities:
 
         Raises where nobody can tell: then nothing is approved by it.
         """
-        if given.before_use and not self._grants.stands(given.grant):
+        if given.before_use and not self._grants.stands(given):
             return GrantStanding(stands=False)
         reason = self._against(given)
         if reason and given.before_use:

@@ -12,7 +12,7 @@ from durabletask.client import AsyncTaskHubGrpcClient
 
 from orchestration.approval.status import OVER
 from orchestration.domain.errors import DeliveryError, HubUnavailableError, UnknownRequestError
-from orchestration.domain.grant_effects import StartGrantInput, TellUseInput
+from orchestration.domain.grant_effects import GrantCheckInput, StartGrantInput, TellUseInput
 from orchestration.domain.names import EventName
 from orchestration.domain.request import STANDING_GRANT, VERSION
 from orchestration.grants.models import (
@@ -48,9 +48,14 @@ class HubGrants:
         """Raises `HubUnavailableError`."""
         return self._in_loop(self._raise(given.grant, EVENT_USED, given.use))
 
-    def stands(self, grant: str) -> bool:
+    def stands(self, given: GrantCheckInput) -> bool:
         """Raises `HubUnavailableError`."""
-        return self._in_loop(grant_stands(self._client, grant, self._now()))
+        found = self._in_loop(read_grant(self._client, given.grant))
+        if found is None or not found.stands(self._now()):
+            return False
+        facts = found.facts
+        said = (facts.id, facts.granted_by, facts.policy, facts.policy_digest)
+        return said == (given.grant, given.granted_by, given.policy, given.policy_digest)
 
     def doubt(self, grant: str) -> None:
         """Raises `HubUnavailableError`."""

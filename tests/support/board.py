@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from orchestration.domain.answers import OwedAnswer
+from orchestration.domain.call_lists import CallListEditInput, CallListPostInput
 from orchestration.domain.cards import Card, Step
 from orchestration.domain.digests import DigestLine, PostDigestInput
 from orchestration.domain.effects import (
@@ -26,8 +27,8 @@ from orchestration.domain.effects import (
     SignReceiptInput,
 )
 from orchestration.domain.errors import DeliveryError, SmsRefusedError
-from orchestration.domain.call_lists import CallListEditInput, CallListPostInput
 from orchestration.domain.grant_effects import (
+    GrantCheckInput,
     GrantEditInput,
     GrantPostInput,
     StartGrantInput,
@@ -252,7 +253,7 @@ class NoGrants:
     def tell_use(self, given: TellUseInput) -> str:
         raise NotImplementedError
 
-    def stands(self, grant: str) -> bool:
+    def stands(self, given: GrantCheckInput) -> bool:
         raise NotImplementedError
 
     def doubt(self, grant: str) -> None:

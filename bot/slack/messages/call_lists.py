@@ -30,6 +30,9 @@ SHOWN: Final = 8  # calls with a part of their own
 ROOM: Final = 9000  # characters on the wire for these
 CODE: Final = 600  # characters of a call's arguments, in so many lines
 CODE_LINES: Final = 12
+FACT: Final = 150  # characters of one fact
+HEAD: Final = 500  # on the wire, of the title and of each fact
+EVERYTHING: Final = 1_000_000
 ENDED: Final = 10  # lines of calls that have ended, the latest
 VALUE: Final = 1900
 REST: Final = "_There is more of this call than fits here. Read it before you approve._"
@@ -71,8 +74,20 @@ def metadata(view: CallListView) -> Json:
 
 
 def is_whole(card: Card) -> bool:
-    """Whether its part shows all of the call."""
-    return code_beginning(card.description, CODE, CODE_LINES) == card.description and cards.shows_all(card)
+    """Whether its part shows all of the call: its arguments, its title and each of its facts."""
+    if code_beginning(card.description, CODE, CODE_LINES) != card.description:
+        return False
+    return cards.shows_all(card) and _head(card) == _head(card, EVERYTHING)
+
+
+def _head(card: Card, room: int = HEAD) -> list[str]:
+    """The title and the facts beside the arguments, each as it is shown; with more `room`, all of it."""
+    facts = [
+        f"{safe(field.label, 48, room=room)}: {safe(field.value, FACT if room == HEAD else room, room=room)}"
+        for field in card.fields
+        if field.label != "Agent"
+    ]
+    return [said(card.title, 150, room=room), within(facts, DOT, 3 * room)]
 
 
 def _agent(view: CallListView) -> str:
@@ -88,12 +103,8 @@ def _target(card: Card) -> Target:
 def _part(card: Card, number: int) -> list[Json]:
     """One call that waits: what it is, where it stands, and its buttons."""
     target, whole, title = _target(card), is_whole(card), card.title
-    facts = [
-        f"{safe(field.label, 48, room=200)}: {safe(field.value, 100, room=400)}"
-        for field in card.fields
-        if field.label != "Agent"
-    ]
-    lines = [bold(f"{number}. {said(title, 150, room=800)}"), within(facts, DOT, 1400)]
+    name, facts = _head(card)
+    lines = [bold(f"{number}. {name}"), facts]
     standing = level_lines(card, naming=False)
     parts = [blocks.section("\n".join([*lines, *([standing] if standing else [])]))]
     if card.description:

@@ -51,6 +51,12 @@ async def test_calls_like_it_are_approved_on_record_until_the_grant_is_used_up(g
         "of": 3,
         "until": "",
     }
+    reader = grants.token("reader", "U0RITA", "read")
+    shown = (await grants.call("GET", f"/api/approvals/{progress.request_id}", reader)).body
+    assert shown["outcome"]["grant"]["grant"] == grant.facts.id
+    assert shown["outcome"]["reason"] == f"By the standing grant {grant.facts.id}, use 3 of 3."
+    timeline = await grants.call("GET", f"/api/approvals/{progress.request_id}/timeline", reader)
+    assert timeline.status == 200
     given = (await grants.until(request_id, lambda one: bool(one.outcome and one.outcome.receipt))).outcome
     assert given is not None
     [vote] = verify(given.receipt or "", published)["decisions"]
