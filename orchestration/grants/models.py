@@ -81,6 +81,9 @@ class GrantInput(Recorded):
     """The input of `standing_grant`."""
 
     given: StartGrantInput
+    stopped: bool = Field(
+        default=False, description="Another instance of it was stopped: this one only says so, and ends it"
+    )
     state: GrantState | None = Field(
         default=None, description="Where an earlier generation stopped; none at start"
     )
@@ -92,6 +95,7 @@ class GrantProgress(Recorded):
     facts: GrantFacts
     opened: bool = Field(default=False, description="Whether it counts, or has counted")
     used: int = 0
+    uses: list[CountedUse] = Field(default_factory=list, description="Those that the thread has")
     deciders: list[str] = Field(default_factory=list, description="Who may decide by its policy")
     owner: str | None = None
     ended: GrantEnd | None = None
@@ -99,6 +103,7 @@ class GrantProgress(Recorded):
     ended_by: str | None = None
     reason: str = ""
     card: CardRef | None = None
+    steps: int = Field(default=0, description="The number of the last line in the thread")
     verdicts: list[Verdict] = Field(default_factory=list, description="The last ones, newest last")
 
     def stands(self, now: datetime) -> bool:

@@ -48,6 +48,7 @@ VERDICTS_KEPT: Final = 50
 TOO_MANY: Final = "There are several grants for calls like these already. Let one of them end first."
 USED_UP: Final = "Every use was made."
 EXPIRED: Final = "Its time is over."
+STOPPED: Final = "It was stopped on the task hub."
 _USES: TypeAdapter[list[CountedUse]] = TypeAdapter(list[CountedUse])
 
 
@@ -81,6 +82,7 @@ class GrantRun:
             facts=self._facts,
             opened=state.opened,
             used=len(state.uses),
+            uses=state.uses,
             deciders=self._given.given.deciders,
             owner=self._given.given.owner,
             ended=state.ended,
@@ -88,6 +90,7 @@ class GrantRun:
             ended_by=state.ended_by,
             reason=state.reason,
             card=state.card,
+            steps=state.steps,
             verdicts=state.verdicts,
         )
 
@@ -98,6 +101,8 @@ class GrantRun:
 
     def open(self) -> Durable[None]:
         """In the first generation: from here on it counts, and its card is posted."""
+        if self._given.stopped and self.state.ended is None:
+            yield from self._close(GrantEnd.FAILED, reason=STOPPED)
         if self._given.state is not None:
             return
         terms = self._facts.terms

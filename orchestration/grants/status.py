@@ -13,8 +13,8 @@ from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.grants import GrantEnd
 from orchestration.domain.request import STANDING_GRANT
 from orchestration.grants.models import GrantInput, GrantProgress
+from orchestration.grants.run import STOPPED
 
-STOPPED: Final = "It was stopped on the task hub."
 # One that is held hears of no revocation, so it counts for nothing either.
 STILL: Final = OVER | {OrchestrationStatus.SUSPENDED}
 

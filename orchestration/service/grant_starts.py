@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import grpc
-from durabletask.client import AsyncTaskHubGrpcClient
+from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
 
-from orchestration.approval.status import OVER
+from orchestration.approval.status import CUT_SHORT, OVER
 from orchestration.domain.errors import DeliveryError, HubUnavailableError, UnknownRequestError
 from orchestration.domain.grant_effects import GrantCheckInput, StartGrantInput, TellUseInput
-from orchestration.domain.names import EventName
+from orchestration.domain.names import EventName, IdPrefix
 from orchestration.domain.request import STANDING_GRANT, VERSION
 from orchestration.grants.models import (
     EVENT_DOUBTED,
@@ -21,6 +21,7 @@ from orchestration.grants.models import (
     GrantDoubt,
     GrantInput,
     GrantProgress,
+    GrantState,
 )
 from orchestration.grants.status import grant_progress_of
 from orchestration.service.calls import ours, state_of, translated, within_budget
@@ -95,6 +96,34 @@ class HubGrants:
         with translated():
             await within_budget(self._client.raise_orchestration_event(instance_id, event, data=data))
         return TOLD
+
+
+async def start_saying_grant_stopped(client: AsyncTaskHubGrpcClient, state: OrchestrationState) -> bool:
+    """Has the card of a grant that was cut short say so; False where that was begun before, or is no use.
+
+    Raises `grpc.RpcError`.
+    """
+    given = state.get_input(GrantInput)
+    if given is None or given.stopped or state.runtime_status not in CUT_SHORT:
+        return False
+    published = state.get_custom_status(GrantProgress)
+    known = published if published is not None and published.facts == given.given.facts else None
+    if known is None or known.ended is not None or known.card is None:
+        return False
+    kept = GrantState(opened=known.opened, uses=known.uses, card=known.card, steps=known.steps)
+    stopped = GrantInput(given=given.given, stopped=True, state=kept)
+    try:
+        await client.schedule_new_orchestration(
+            STANDING_GRANT,
+            input=stopped,
+            instance_id=f"{IdPrefix.RECONCILE}-{state.instance_id}",
+            version=VERSION,
+        )
+    except grpc.RpcError as error:
+        if error.code() is grpc.StatusCode.ALREADY_EXISTS:
+            return False
+        raise
+    return True
 
 
 async def read_grant(client: AsyncTaskHubGrpcClient, grant: str) -> GrantProgress | None:

@@ -161,12 +161,16 @@ async def test_it_counts_only_while_its_giver_may_decide(own_grants: GrantWorld,
 
 async def test_one_that_an_operator_stops_counts_for_nothing(grants: GrantWorld) -> None:
     dirk, call = grants.person("U0DIRK"), an_edit()
-    grant = (await grants.grant(dirk, await grants.asked_people(call))).facts
+    request_id = await grants.asked_people(call)
+    grant = (await grants.grant(dirk, request_id)).facts
     await grants.client.suspend_orchestration(grant.id)
     await grants.asked_people(at(call, "/srv/b.py"))
     await grants.client.resume_orchestration(grant.id)
     assert (await grants.by_grant(at(call, "/srv/c.py"))).status is Status.APPROVED
     await grants.client.terminate_orchestration(grant.id)
     await grants.asked_people(at(call, "/srv/d.py"))
+    await grants.eventually(lambda: "It was stopped on the task hub." in grants.says(request_id))
+    await grants.eventually(lambda: len(grants.told_uses(request_id)) == 3)
+    assert "/srv/c.py" in grants.told_uses(request_id)[0]
     await grants.client.purge_orchestration(grant.id)
     await grants.asked_people(at(call, "/srv/e.py"))
