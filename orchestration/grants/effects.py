@@ -40,6 +40,7 @@ class GrantEffects:
     ) -> None:
         self._log = ctx.create_replay_safe_logger(log)
         self._given = given.given
+        self._stopped = given.stopped
         self._state = state
         self._view = view
         self._now = now
@@ -60,10 +61,9 @@ class GrantEffects:
                 hurry=self._state.ended is not None,
             )
 
-    def post_reply(self, kind: StepKind, **what: object) -> None:
-        """Adds a line to the thread. Lines from before the card wait for it."""
-        self._state.steps += 1
-        step = Step.model_validate({"number": self._state.steps, "kind": kind, "at": self._now(), **what})
+    def post_reply(self, kind: StepKind, number: int, **what: object) -> None:
+        """Adds a line to the thread: a use has its number, the end has 0. Lines from before the card wait for it."""
+        step = Step.model_validate({"number": number, "kind": kind, "at": self._now(), **what})
         if self._state.card is None:
             self._state.held_replies.append(step)
         else:
@@ -77,7 +77,9 @@ class GrantEffects:
         self.outbox.put("trouble", item)
 
     def _put_reply(self, step: Step) -> None:
-        self.outbox.put("post_reply", PostReply(steps=[step], give_up=MESSAGES_RETRIED_FOR))
+        item = PostReply(steps=[step], give_up=MESSAGES_RETRIED_FOR, maybe_done=self._stopped)
+        # What an instance that was stopped may have said is looked for line by line.
+        self.outbox.put(f"post_reply:{step.number}" if self._stopped else "post_reply", item)
 
     # ---- running an item: the outbox asks ----------------------------------------------------------------
 

@@ -72,7 +72,6 @@ class GrantState(BaseModel):
     reason: str = ""
     card: CardRef | None = None
     verdicts: list[Verdict] = Field(default_factory=list)
-    steps: int = 0
     held_replies: list[Step] = Field(default_factory=list, description="Lines that wait for the card")
     lanes: dict[str, Lane[AnyGrantItem]] = Field(default_factory=dict)
 
@@ -95,7 +94,6 @@ class GrantProgress(Recorded):
     facts: GrantFacts
     opened: bool = Field(default=False, description="Whether it counts, or has counted")
     used: int = 0
-    uses: list[CountedUse] = Field(default_factory=list, description="Those that the thread has")
     deciders: list[str] = Field(default_factory=list, description="Who may decide by its policy")
     owner: str | None = None
     ended: GrantEnd | None = None
@@ -103,7 +101,6 @@ class GrantProgress(Recorded):
     ended_by: str | None = None
     reason: str = ""
     card: CardRef | None = None
-    steps: int = Field(default=0, description="The number of the last line in the thread")
     verdicts: list[Verdict] = Field(default_factory=list, description="The last ones, newest last")
 
     def stands(self, now: datetime) -> bool:

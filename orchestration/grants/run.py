@@ -82,7 +82,6 @@ class GrantRun:
             facts=self._facts,
             opened=state.opened,
             used=len(state.uses),
-            uses=state.uses,
             deciders=self._given.given.deciders,
             owner=self._given.given.owner,
             ended=state.ended,
@@ -90,7 +89,6 @@ class GrantRun:
             ended_by=state.ended_by,
             reason=state.reason,
             card=state.card,
-            steps=state.steps,
             verdicts=state.verdicts,
         )
 
@@ -210,6 +208,7 @@ class GrantRun:
         for use in new:
             self._effects.post_reply(
                 StepKind.GRANT_USED,
+                use.number,
                 text=use.title,
                 to=use.request_id,
                 event=f"{use.number} of {self._facts.terms.uses}",
@@ -281,7 +280,7 @@ class GrantRun:
     def _ended(self, end: GrantEnd, *, by: str | None = None, reason: str = "") -> None:
         state = self.state
         state.ended, state.ended_at, state.ended_by, state.reason = end, self.now(), by, reason
-        self._effects.post_reply(StepKind.GRANT_ENDED, actor=by, event=end.value, text=reason)
+        self._effects.post_reply(StepKind.GRANT_ENDED, 0, actor=by, event=end.value, text=reason)
         self._effects.refresh()
 
     def _answer(self, command_id: str, reason: Reason, fingerprint: str = "") -> None:

@@ -110,7 +110,7 @@ async def start_saying_grant_stopped(client: AsyncTaskHubGrpcClient, state: Orch
     known = published if published is not None and published.facts == given.given.facts else None
     if known is None or known.ended is not None or known.card is None:
         return False
-    kept = GrantState(opened=known.opened, uses=known.uses, card=known.card, steps=known.steps)
+    kept = GrantState(opened=known.opened, card=known.card)
     stopped = GrantInput(given=given.given, stopped=True, state=kept)
     try:
         await client.schedule_new_orchestration(
