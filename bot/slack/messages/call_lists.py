@@ -7,7 +7,7 @@ that decide at once just the calls that are shown whole: their values name each 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from bot.slack import blocks
 from bot.slack.blocks import Json
@@ -27,7 +27,7 @@ DETAILS: Final = "listed_details"
 
 # Slack takes 50 blocks and about 13,000 characters in a message, and 2,000 characters in the value of a button.
 SHOWN: Final = 8  # calls with a part of their own
-ROOM: Final = 9000  # characters on the wire for these
+ROOM: Final = 9000  # characters of all the texts of these
 CODE: Final = 600  # characters of a call's arguments, in so many lines
 CODE_LINES: Final = 12
 FACT: Final = 150  # characters of one fact
@@ -45,20 +45,22 @@ def render_calls(view: CallListView, notify: Sequence[str] | None = None) -> Ren
         return cards.render(view.cards[0], notify)
     waiting = [card for card in view.cards if card.open and not card.status.ended]
     others = [card for card in view.cards if card not in waiting]
-    shown, parts, room = [], [], ROOM
+    shown: list[Card] = []
+    parts: list[Json] = []
+    room = ROOM
     for number, card in enumerate(waiting[:SHOWN], 1):
         part = _part(card, number)
-        room -= sum(len(str(block)) for block in part)
+        room -= sum(map(_texts, part))
         if room < 0 and shown:
             break
         shown.append(card)
         parts += part
-    title = f"{len(waiting)} calls of {_agent(view)} wait" if waiting else f"Calls of {_agent(view)}"
+    title = _title(_agent(view), len(waiting))
     found = [blocks.header(plain(title, blocks.HEADER)), *parts]
     if len(waiting) > len(shown):
         found.append(blocks.context(MORE.format(number=len(waiting) - len(shown))))
     if lines := [_line(card) for card in others[-ENDED:]]:
-        found.append(blocks.section(within(lines, "\n", 2900)))
+        found.append(blocks.section(within(lines, "\n", 1800)))
     found += _all(shown)
     if pings := within([mention(who) for who in notify or ()], " ", 600):
         found.append(blocks.context(f"For {pings}"))
@@ -88,6 +90,22 @@ def _head(card: Card, room: int = HEAD) -> list[str]:
         if field.label != "Agent"
     ]
     return [said(card.title, 150, room=room), within(facts, DOT, 3 * room)]
+
+
+def _title(agent: str, waiting: int) -> str:
+    if not waiting:
+        return f"Calls of {agent}"
+    return f"1 call of {agent} waits" if waiting == 1 else f"{waiting} calls of {agent} wait"
+
+
+def _texts(part: Any) -> int:
+    """How many characters all the texts in a block have."""
+    if isinstance(part, list):
+        return sum(map(_texts, part))
+    if not isinstance(part, dict):
+        return 0
+    own = part.get("text")
+    return (len(own) if isinstance(own, str) else 0) + sum(map(_texts, part.values()))
 
 
 def _agent(view: CallListView) -> str:

@@ -79,7 +79,7 @@ async def test_calls_at_once_share_a_card_and_are_decided_one_by_one(grants: Gra
     )
     await dirk.click(channel, ts, "reject", block_id="decision.2")
     await dirk.submit(await dirk.wait_for_view("reject_reason"), {"reason": "Not this one."})
-    card = await dirk.wait_for_message(channel, shows(ts, "1 calls", "✗ Rejected by <@U0DIRK>"))
+    card = await dirk.wait_for_message(channel, shows(ts, "1 call of", "✗ Rejected by <@U0DIRK>"))
     assert rows(card) == ["decision.1"]
     left = [one for one in asked if not (await grants.service.status(one)).status.ended]
     assert len(left) == 1
@@ -105,7 +105,7 @@ async def test_all_that_are_shown_are_decided_and_no_call_that_came_later(grants
         assert progress.outcome is not None
         assert progress.outcome.processed_by == "U0DIRK"
     assert (await grants.service.status(later)).status is Status.PENDING
-    await ada.wait_for_message(channel, shows(ts, "1 calls of claude-code wait"))
+    await ada.wait_for_message(channel, shows(ts, "1 call of claude-code waits"))
     assert await deliver(grants, **pressed_all("U0ADA", old, button)) == (200, "")
     await ada.wait_for_message(channel, private("0 of 2 are recorded. Not these:"))
     assert (await grants.service.status(later)).status is Status.PENDING
@@ -191,7 +191,7 @@ async def test_a_call_that_is_not_shown_whole_is_read_before_it_is_approved(gran
     await grants.until(asked[0], lambda one: one.status is Status.APPROVED)
     await grants.until(asked[1], lambda one: one.status is Status.APPROVED)
     assert (await grants.service.status(asked[2])).status is Status.PENDING
-    await dirk.wait_for_message(channel, shows(ts, "1 calls of claude-code wait"))
+    await dirk.wait_for_message(channel, shows(ts, "1 call of claude-code waits"))
     await dirk.click(channel, ts, "read_and_approve", block_id="decision.1")
     assert "rm -rf /" in str(await dirk.wait_for_view("details"))
 
@@ -205,7 +205,7 @@ async def test_a_grant_is_given_on_one_of_several(grants: GrantWorld) -> None:
     form = await dirk.wait_for_view("grant_form")
     await dirk.submit(form)
     await grants.eventually(lambda: any(grants.grant_cards(one) for one in asked))
-    await dirk.wait_for_message(channel, shows(ts, "1 calls of claude-code wait"))
+    await dirk.wait_for_message(channel, shows(ts, "1 call of claude-code waits"))
 
 
 async def test_the_card_outlives_the_bot_and_a_later_call_finds_it(own_grants: GrantWorld) -> None:
@@ -238,7 +238,7 @@ async def test_a_call_that_is_withdrawn_stopped_or_late_leaves_the_card(own_gran
     assert done.status == 200
     await dirk.wait_for_message(channel, shows(ts, "2 calls of claude-code wait", "Withdrawn by <@U0RITA>"))
     await grants.client.terminate_orchestration(asked[1])
-    await dirk.wait_for_message(channel, shows(ts, "1 calls of claude-code wait", "Stopped by an operator"))
+    await dirk.wait_for_message(channel, shows(ts, "1 call of claude-code waits", "Stopped by an operator"))
     await grants.skip(minutes=30, seconds=1)  # it escalates, on a card of its own beside this one
     await grants.until(asked[2], lambda one: len(one.cards) == 2)
     await grants.skip(hours=1, seconds=1)
