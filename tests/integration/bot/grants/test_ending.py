@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import sys
+from asyncio.subprocess import PIPE
 from dataclasses import asdict, replace
 
 import pytest
@@ -10,6 +14,7 @@ import pytest
 from bot.slack.views import home
 from orchestration.domain.grants import GrantEnd
 from orchestration.domain.request import Status
+from tests.support import ROOT
 from tests.support.granting import CHANNEL, GrantWorld, an_edit, at
 from tests.support.messages import private
 
@@ -174,3 +179,23 @@ async def test_one_that_an_operator_stops_counts_for_nothing(grants: GrantWorld)
     assert "/srv/c.py" in grants.told_uses(request_id)[0]
     await grants.client.purge_orchestration(grant.id)
     await grants.asked_people(at(call, "/srv/e.py"))
+
+
+async def test_it_is_listed_and_revoked_on_the_command_line(grants: GrantWorld) -> None:
+    dirk, call = grants.person("U0DIRK"), an_edit()
+    grant = (await grants.grant(dirk, await grants.asked_people(call))).facts
+    ada = grants.token("ada", "U0ADA", "decide:agents")
+
+    async def run(*arguments: str) -> tuple[int | None, str]:
+        environment = {"PATH": os.environ["PATH"], "COUNTERSIGN_URL": grants.url, "COUNTERSIGN_TOKEN": ada}
+        command = (sys.executable, "-m", "bot", "grants", *arguments)
+        process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment, stdout=PIPE)
+        out, _ = await asyncio.wait_for(process.communicate(), 30)
+        return process.returncode, out.decode()
+
+    code, out = await run("list")
+    [line] = [line for line in out.splitlines() if grant.id in line]
+    assert (code, line.split(" · ")[1:3]) == (0, ["claude-code calls Edit", "0 of 3 uses"])
+    assert await run("revoke", grant.id) == (0, "Revoked. The next such call is asked about.\n")
+    assert grant.id not in (await run("list", "--json"))[1]
+    assert (await run("revoke", grant.id))[0] == 4
