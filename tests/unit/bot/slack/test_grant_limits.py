@@ -190,14 +190,13 @@ def test_all_are_just_those_that_are_shown_whole_and_wait() -> None:
 def test_what_a_button_of_several_says_is_read_strictly() -> None:
     several = Targets(calls=[Target.of("p-1", 1, SHOWN), Target.of("p-2", 1, SHOWN)])
     assert Targets.model_validate_json(several.value()) == several
-    good = json.loads(several.value())
-    for wrong in (
+    wrongs: list[Any] = [
         {"calls": []},
         {"calls": [["p-1", 1, SHOWN.nonce]]},
         {"calls": [["@x", 1, "n", "d"]]},
         [],
         "x",
-    ):
+    ]
+    for wrong in wrongs:
         with pytest.raises(ValueError, match="validation error"):
             Targets.model_validate_json(json.dumps(wrong))
-    assert len(good["calls"]) == 2
