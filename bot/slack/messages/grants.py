@@ -106,13 +106,18 @@ def pattern_blocks(facts: GrantFacts) -> list[Json]:
     shown = code_beginning(fixed, FIXED, FIXED_LINES)
     parts = [blocks.section(call_line(facts.call))]
     if fixed:
-        parts += [blocks.section("With just these values:"), blocks.code(shown)]
+        parts += [blocks.section("With just these values:"), blocks.code(shown), *masked_note(fixed)]
         if shown != fixed:
             parts.append(blocks.section(REST))
     else:
         parts.append(blocks.section(NOTHING_FIXED))
     parts.append(blocks.section(varies(facts.pattern.vary)))
     return parts
+
+
+def masked_note(fixed: str) -> list[Json]:
+    """That a value is fixed although it is not shown, where there may be one."""
+    return [blocks.context(MASKED)] if "[masked]" in fixed else []
 
 
 def varies(vary: Sequence[str]) -> str:

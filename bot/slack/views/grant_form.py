@@ -50,7 +50,7 @@ def grant_form(item: RequestView, offer: GrantOffer, origin: CardOrigin, now: da
     if fixed:
         parts.append(blocks.section("With just these values:"))
         parts += map(blocks.code, code_pieces(fixed, PARAGRAPH))
-        parts.append(blocks.context(grants.MASKED))
+        parts += grants.masked_note(fixed)
     else:
         parts.append(blocks.section(grants.NOTHING_FIXED))
     parts.append(blocks.section(grants.varies(offer.pattern.vary)))
@@ -83,7 +83,7 @@ def shown_grant(view: GrantView, origin: Origin) -> Json:
     if facts.pattern.fixed:
         parts.append(blocks.section("With just these values:"))
         parts += map(blocks.code, code_pieces(facts.pattern.fixed, PARAGRAPH))
-        parts.append(blocks.context(grants.MASKED))
+        parts += grants.masked_note(facts.pattern.fixed)
     else:
         parts.append(blocks.section(grants.NOTHING_FIXED))
     parts.append(blocks.section(grants.varies(facts.pattern.vary)))
