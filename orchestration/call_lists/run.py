@@ -101,7 +101,7 @@ class CallListRun:
         self._happened += 1
         self._heard += len(to_json(payload).encode())
         try:
-            call = ListedCall.model_validate(payload)
+            call = _short(ListedCall.model_validate(payload))
         except ValidationError as error:
             self._log.warning("%s: malformed call (%d faults)", self._ctx.instance_id, error.error_count())
             return
@@ -117,6 +117,13 @@ class CallListRun:
         else:
             calls[known] = call
         self._effects.refresh()
+
+
+def _short(call: ListedCall) -> ListedCall:
+    """Of a call that has ended the card says how, and shows its arguments no more."""
+    if not call.card.status.ended:
+        return call
+    return call.model_copy(update={"card": call.card.model_copy(update={"description": ""})})
 
 
 def _is_same(one: ListedCall, other: ListedCall) -> bool:

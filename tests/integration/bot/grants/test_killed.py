@@ -108,6 +108,7 @@ class KilledGrantBot:
                 await asyncio.sleep(0.05)
 
 
+@pytest.mark.timeout(120 + 90 * (ROUNDS - 1))
 async def test_a_bot_that_is_killed_between_a_use_and_its_answer_uses_it_once(tmp_path: Path) -> None:
     """SIGKILL right after the press, at once after each call was asked, and while its approval is claimed."""
     call, ids = an_edit(), []

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration.domain.request import AGENT_RUN, GRANT_USES
-from orchestration.held_calls.agent_run import RunMember, RunState, agent_run
+from orchestration.held_calls.agent_run import MOST, RunMember, RunState, agent_run
 from orchestration.held_calls.grant_uses import (
     AT_ONCE,
     CloseGrant,
@@ -143,6 +143,19 @@ def test_calls_share_a_list_until_all_have_left_and_then_never_that_one_again() 
     second = run.join("b")
     assert second != first
     assert (run.run("over", first), run.run("over", second)) == (True, False)
+
+
+def test_a_list_takes_only_so_many_calls_and_an_older_one_closes_by_itself() -> None:
+    run = KeptRun()
+    lists = [run.join(f"r{n}") for n in range(MOST + 2)]
+    first, second = lists[0], lists[-1]
+    assert lists == [first] * MOST + [second] * 2
+    assert run.join("r0") == first
+    for n in range(MOST):
+        assert run.run("over", first) is False
+        run.leave(f"r{n}")
+    assert (run.run("over", first), run.run("over", second)) == (True, False)
+    assert run.join("late") == second
 
 
 @pytest.mark.parametrize("entity", [KeptGrants, KeptRun])
