@@ -229,8 +229,12 @@ class CallLists(Protocol):
         """Begins the list or joins it, and returns where its card is. `TryFailedError` while there is none."""
         ...
 
-    def change(self, name: str, card: Card) -> None:
-        """What the card of a request on the list would say has changed. Nothing where the list is over."""
+    def change(self, name: str, card: Card) -> bool:
+        """What the card of a request on the list would say has changed. Once the list has heard of it.
+
+        False where the list is over and there was no other request on it: its card is then that request's own.
+        `TryFailedError` while nobody can tell.
+        """
         ...
 
 

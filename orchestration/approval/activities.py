@@ -87,9 +87,8 @@ class ApprovalActivities:
         """Makes a posted copy say what its card says. Idempotent by nature."""
 
         def edit() -> Delivery:
-            if given.ref.list_id and self._lists is not None:
-                self._lists.change(given.ref.list_id, given.card)
-            else:
+            lists, name = self._lists, given.ref.list_id
+            if not name or lists is None or not lists.change(name, given.card):
                 self._notifier.edit_card(given.ref, given.card)
             return Delivery()
 

@@ -47,6 +47,9 @@ class CallListState(BaseModel):
     calls: list[ListedCall] = Field(default_factory=list, description="In the order in which they came")
     card: CardRef | None = None
     problem: str = Field(default="", description="Why there will never be a card")
+    heard: dict[str, str] = Field(
+        default_factory=dict, description="Of each call, the mark of what it said last"
+    )
     steps: int = 0
     held_replies: list[Step] = Field(default_factory=list, description="Lines that wait for the card")
     lanes: dict[str, Lane[AnyListItem]] = Field(default_factory=dict)
@@ -77,3 +80,4 @@ class CallListProgress(Recorded):
     card: CardRef | None = None
     problem: str = ""
     calls: int = 0
+    heard: dict[str, str] = Field(default_factory=dict)

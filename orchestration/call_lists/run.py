@@ -51,7 +51,9 @@ class CallListRun:
     def progress(self) -> CallListProgress:
         """What is published."""
         state = self.state
-        return CallListProgress(card=state.card, problem=state.problem, calls=len(state.calls))
+        return CallListProgress(
+            card=state.card, problem=state.problem, calls=len(state.calls), heard=state.heard
+        )
 
     def begin(self) -> None:
         """In the first generation, posts the card."""
@@ -101,11 +103,12 @@ class CallListRun:
         self._happened += 1
         self._heard += len(to_json(payload).encode())
         try:
-            call = _short(ListedCall.model_validate(payload))
+            said = ListedCall.model_validate(payload)
         except ValidationError as error:
             self._log.warning("%s: malformed call (%d faults)", self._ctx.instance_id, error.error_count())
             return
-        calls = self.state.calls
+        self.state.heard[said.key] = said.mark()
+        call, calls = _short(said), self.state.calls
         known = next((n for n, one in enumerate(calls) if _is_same(one, call)), None)
         if known is None:
             calls.append(call)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from pydantic import Field
 
 from orchestration.domain.cards import Card
@@ -14,6 +16,15 @@ class ListedCall(Recorded):
 
     card: Card
     notify: list[str] = Field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        """Which start of which request it is."""
+        return f"{self.card.request_id} {self.card.nonce}"
+
+    def mark(self) -> str:
+        """Equal for equal cards alone: by it is known whether the list has heard of this one."""
+        return hashlib.sha256(self.card.model_dump_json().encode()).hexdigest()[:32]
 
 
 class CallListView(Recorded):

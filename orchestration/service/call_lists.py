@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
 import grpc
-from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationStatus
+from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState, OrchestrationStatus
 from pydantic import ValidationError
 
 from orchestration.approval.status import OVER
@@ -21,6 +21,7 @@ from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK, ours, state_of
 T = TypeVar("T")
 
 SHOWN_WITHIN: Final = 2.0  # seconds that one try waits for the list's card
+NOT_HEARD: Final = "the list of the run's calls has not heard of it yet"
 NOT_YET: Final = "the card of the run's calls is not posted yet"
 STOPPED: Final = "the list of the run's calls was stopped"
 
@@ -39,9 +40,9 @@ class HubCallLists:
         """
         return self._in_loop(self._join(name, run, channel, call))
 
-    def change(self, name: str, card: Card) -> None:
-        """Raises `HubUnavailableError`."""
-        self._in_loop(self._change(name, card))
+    def change(self, name: str, card: Card) -> bool:
+        """Raises `TryFailedError`, `DeliveryError` or `HubUnavailableError`."""
+        return self._in_loop(self._change(name, ListedCall(card=card)))
 
     def _in_loop(self, work: Coroutine[Any, Any, T]) -> T:
         try:
@@ -83,20 +84,38 @@ class HubCallLists:
         state = await state_of(self._client, name)
         if state is None or state.name != CALL_LIST:
             raise DeliveryError(f"{name} is an instance of another program on the task hub.")
-        try:
-            found = state.get_custom_status(CallListProgress) or CallListProgress()
-        except ValidationError as error:
-            raise DeliveryError(f"{name} cannot be read.") from error
+        found = _progress(state)
         completed = state.runtime_status is OrchestrationStatus.COMPLETED and found.card is not None
         if state.runtime_status in OVER and not completed and not found.problem:
             return found.model_copy(update={"card": None, "problem": STOPPED})
         return found
 
-    async def _change(self, name: str, card: Card) -> None:
-        """Where the list is over, every call on it had ended, and it says so."""
-        state = await state_of(self._client, name, payloads=False)
-        if state is None or state.name != CALL_LIST or state.runtime_status in OVER:
-            return
-        with translated():
-            raising = self._client.raise_orchestration_event(name, EVENT_LISTED, data=ListedCall(card=card))
-            await within_budget(raising)
+    async def _change(self, name: str, call: ListedCall) -> bool:
+        """An event that reaches the list just as it ends is lost without a word, so what it has heard is looked for."""
+        clock = asyncio.get_running_loop()
+        deadline, pause, raised = clock.time() + SHOWN_WITHIN, FIRST_LOOK, False
+        while True:
+            state = await state_of(self._client, name)
+            if state is None or state.name != CALL_LIST:
+                return True  # forgotten by now: what its card says stays
+            found = _progress(state)
+            if found.heard.get(call.key) == call.mark():
+                return True
+            if state.runtime_status in OVER:
+                return found.calls != 1
+            if not raised:
+                with translated():
+                    await within_budget(self._client.raise_orchestration_event(name, EVENT_LISTED, data=call))
+                raised = True
+            if clock.time() >= deadline:
+                raise TryFailedError(NOT_HEARD, maybe_done=True)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, SLOWEST_LOOK)
+
+
+def _progress(state: OrchestrationState) -> CallListProgress:
+    """Raises `DeliveryError` where it cannot be read."""
+    try:
+        return state.get_custom_status(CallListProgress) or CallListProgress()
+    except ValidationError as error:
+        raise DeliveryError(f"{state.instance_id} cannot be read.") from error

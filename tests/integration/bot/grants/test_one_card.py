@@ -255,3 +255,15 @@ async def test_where_the_card_cannot_be_posted_people_are_asked_directly(own_gra
     for one in asked:
         await grants.eventually(lambda one=one: one in "\n".join(grants.direct_messages("U0DIRK")))
         assert (await grants.service.status(one)).status is Status.PENDING
+
+
+async def test_one_call_alone_has_the_card_that_it_would_have_without_a_run(grants: GrantWorld) -> None:
+    """Also what comes of its outcome, which the list of a run does not live to see."""
+    dirk, call = grants.person("U0DIRK"), a_run()
+    asked = await waiting(grants, call)
+    [(channel, ts)] = await places(grants, asked)
+    card = await dirk.wait_for_message(channel, shows(ts, "claude-code calls Edit"))
+    assert card["metadata"]["event_payload"]["instance_id"] == asked[0]
+    assert rows(card) == ["decision"]
+    await dirk.click(channel, ts, "approve")
+    await dirk.wait_for_message(channel, shows(ts, "✓ *Approved* by <@U0DIRK>", "Told <#C0PURCHASES>"))
