@@ -50,10 +50,12 @@ from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
 from bot.set_up import SetUp
 from bot.slack.api import home_publisher
+from bot.slack.api.call_list_notifier import SlackCallListNotifier
 from bot.slack.api.connection import SlackConnection
 from bot.slack.api.directory import SlackDirectory
 from bot.slack.api.files import SlackFiles
 from bot.slack.api.gathering_notifier import SlackGatheringNotifier
+from bot.slack.api.grant_notifier import SlackGrantNotifier
 from bot.slack.api.groups import Groups
 from bot.slack.api.health import SlackHealth, WatchedAsyncWebClient
 from bot.slack.api.home_publisher import HomePublisher
@@ -70,8 +72,10 @@ from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.asker_activities import AskerActivities
 from orchestration.approval.document_activities import DocumentActivities
 from orchestration.approval.outcome_activities import OutcomeActivities
+from orchestration.call_lists.activities import CallListActivities
 from orchestration.digest.activities import DigestActivities
 from orchestration.fulfilment.activities import FulfilmentActivities
+from orchestration.grants.activities import GrantActivities
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
 from orchestration.replicas.roster import Replica
@@ -83,11 +87,14 @@ from orchestration.sealing.keys import SealKeys
 from orchestration.service.answers import HubAnswers, OwedAnswers
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.askers import HubAskers
+from orchestration.service.call_lists import HubCallLists
 from orchestration.service.digests import DigestService, HubDigests
 from orchestration.service.entities import Entities
 from orchestration.service.fulfilment_starts import HubFulfilments
 from orchestration.service.fulfilments import FulfilmentService
 from orchestration.service.gatherings import GatheringService
+from orchestration.service.grant_starts import HubGrants
+from orchestration.service.grants import GrantService
 from orchestration.service.held_calls import HeldCalls
 from orchestration.service.instances import Instances
 from orchestration.service.intents import HubIntents
@@ -111,6 +118,7 @@ class Countersign:
     """
 
     service: ApprovalService
+    grants: GrantService
     api: Api
     records: RecordLog
     port: int
@@ -179,6 +187,7 @@ async def running(
         gatherings = GatheringService(
             client, book, SlackIds(), service.starter, connection.turns, connection.precedence
         )
+        grants = GrantService(client, book, SlackIds(), connection.now, connection.turns)
         challenges = codes.service(client, book, connection.turns) if codes else None
         records = RecordLog.open(settings.data_dir / RECORDS, keys, settings.issuer)
         closing.callback(records.close)
@@ -201,6 +210,7 @@ async def running(
                 ),
                 fulfilments,
                 digests,
+                grants,
                 challenges,
             ),
             secrets,
@@ -210,7 +220,7 @@ async def running(
         )
         slack = await closing.enter_async_context(_slack_clients(settings))
         people = _for_people(
-            settings, connection, client, operations, service, secrets, slack.listeners, redraw_every
+            settings, connection, client, operations, service, grants, secrets, slack.listeners, redraw_every
         )
 
         worker = connection.worker()
@@ -222,6 +232,7 @@ async def running(
             SlackDirectory(slack.activities),
             DocumentActions(OutcomeActions(known, http, secrets, CloudEvents(settings.issuer, http))),
             intents,
+            HubCallLists(client),
         )
         telling = sms.people_activities(book, notifier) if sms else PeopleActivities(notifier)
         askers = HubAskers(client, tokens.revoked)
@@ -231,7 +242,7 @@ async def running(
             outcome_activities,
             telling,
             AskerActivities(askers),
-            AnswerActivities(HubAnswers(service, challenges, gatherings), notifier),
+            AnswerActivities(HubAnswers(service, challenges, gatherings, grants), notifier),
             FulfilmentActivities(HubFulfilments(client), records),
             DigestActivities(HubDigests(client), notifier, intents),
             codes.activities(book, notifier) if codes else None,
@@ -246,13 +257,21 @@ async def running(
                 intents,
             ),
             DocumentActivities(DocumentPreviews(SlackFiles(slack.activities)), intents),
+            GrantActivities(
+                SlackGrantNotifier(poster, people.home_publisher.grant_shown),
+                HubGrants(client, connection.now),
+                SlackDirectory(slack.activities),
+                book,
+                intents,
+            ),
+            CallListActivities(SlackCallListNotifier(poster, people.home_publisher.shown), intents),
         )
         for orchestrator in orchestrators:
             worker.add_orchestrator(orchestrator)
         closing.push_async_callback(_stop, worker)
         membership = await _joined(connection, client, as_stored, book, keys, worker.start, closing)
 
-        _in_background(closing, sweep.run([ReconcileSweep(client), digests], sweep_every), "sweep")
+        _in_background(closing, sweep.run([ReconcileSweep(client), digests, grants], sweep_every), "sweep")
 
         _in_background(closing, people.home_publisher.keep(), "draw App Homes")
 
@@ -265,7 +284,7 @@ async def running(
             settings,
             slack,
             people,
-            ListenerServices(service, gatherings, fulfilments, owed, challenges),
+            ListenerServices(service, gatherings, fulfilments, owed, grants, challenges),
             closing,
         )
         webhooks = sms.webhooks(challenges) if sms and challenges else None
@@ -282,7 +301,7 @@ async def running(
         )
         log.info("listening on http://%s:%d", settings.host, port)
         connecting = _in_background(closing, slack_connection.connect(), "connect to Slack")
-        yield Countersign(service, api, records, port, connection, worker, membership, connecting)
+        yield Countersign(service, grants, api, records, port, connection, worker, membership, connecting)
 
 
 def _record_keeper(
@@ -391,12 +410,13 @@ class _ForPeople:
     records: RecordRoutes
 
 
-def _for_people(
+def _for_people(  # noqa: PLR0913, PLR0917 - each is known by its type
     settings: Settings,
     connection: Connection,
     client: AsyncTaskHubGrpcClient,
     operations: Operations,
     service: ApprovalService,
+    grants: GrantService,
     secrets: Secrets,
     slack: AsyncWebClient,
     redraw_every: float,
@@ -404,7 +424,15 @@ def _for_people(
     groups = Groups(slack)
     links = RecordLinks(settings.public_url, secrets)
     return _ForPeople(
-        HomePublisher(slack, Worklists(client), groups, service.book, connection.now, pause=redraw_every),
+        HomePublisher(
+            slack,
+            Worklists(client),
+            groups,
+            service.book,
+            connection.now,
+            pause=redraw_every,
+            grants=grants,
+        ),
         Prechecks(groups, links.make),
         RecordRoutes(service, operations, links, Names(slack, groups)),
     )

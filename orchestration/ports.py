@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from orchestration.domain.answers import OwedAnswer
+from orchestration.domain.call_lists import CallListEditInput, CallListPostInput, ListedCall
 from orchestration.domain.cards import Card, Step
 from orchestration.domain.digests import DigestLine, PostDigestInput
 from orchestration.domain.effects import (
@@ -34,6 +35,13 @@ from orchestration.domain.gathering import (
     GatheringPostInput,
     ReadGatheringInput,
     RecordGatheringInput,
+)
+from orchestration.domain.grant_effects import (
+    GrantCheckInput,
+    GrantEditInput,
+    GrantPostInput,
+    StartGrantInput,
+    TellUseInput,
 )
 from orchestration.domain.request import CardRef
 
@@ -173,6 +181,80 @@ class Fulfilments(Protocol):
 
         Returns a short answer for the log.
         """
+        ...
+
+
+class StandingGrants(Protocol):
+    """Reaches the instances of standing grants."""
+
+    def start(self, given: StartGrantInput) -> str:
+        """Starts it, once however often. Returns a short answer for the log."""
+        ...
+
+    def tell_use(self, given: TellUseInput) -> str:
+        """Raises the event `GrantUsed` on it, where it has not ended. Returns a short answer for the log."""
+        ...
+
+    def stands(self, given: GrantCheckInput) -> bool:
+        """Whether the grant says of itself that it counts now, by just this person and policy.
+
+        False for one that there is not.
+        """
+        ...
+
+    def doubt(self, grant: str) -> None:
+        """Has it look whether it still counts."""
+        ...
+
+
+class GrantNotifier(Protocol):
+    """Shows the cards of standing grants to people."""
+
+    def post_grant(self, given: GrantPostInput, begin: Callable[[], bool]) -> CardRef | None:
+        """Post the card to the channel, or the trouble to the person, that `place` names.
+
+        `begin`: as of `Notifier.post_card`.
+        """
+        ...
+
+    def find_grant(self, given: GrantPostInput) -> CardRef | None:
+        """That very message, already posted; None when none is found, also when there is no way to look."""
+        ...
+
+    def edit_grant(self, given: GrantEditInput) -> None:
+        """Make the card say what is true. One that somebody deleted is no error."""
+        ...
+
+
+class CallLists(Protocol):
+    """Reaches the lists of waiting calls, each of which has one card for several requests."""
+
+    def join(self, name: str, run: str, channel: str, call: ListedCall) -> CardRef:
+        """Begins the list or joins it, and returns where its card is. `TryFailedError` while there is none."""
+        ...
+
+    def change(self, name: str, card: Card) -> bool:
+        """What the card of a request on the list would say has changed. Once the list has heard of it.
+
+        False where the list is over and there was no other request on it: its card is then that request's own.
+        `TryFailedError` while nobody can tell.
+        """
+        ...
+
+
+class CallListNotifier(Protocol):
+    """Shows the cards of lists of waiting calls to people."""
+
+    def post_call_list(self, given: CallListPostInput, begin: Callable[[], bool]) -> CardRef | None:
+        """Post the card to the channel. `begin`: as of `Notifier.post_card`."""
+        ...
+
+    def find_call_list(self, given: CallListPostInput) -> CardRef | None:
+        """That very card, already posted; None when none is found, also when there is no way to look."""
+        ...
+
+    def edit_call_list(self, given: CallListEditInput) -> None:
+        """Make the card say what is true. One that somebody deleted is no error."""
         ...
 
 

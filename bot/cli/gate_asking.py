@@ -8,8 +8,10 @@ from contextlib import AsyncExitStack
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 
 from bot.cli.api_client import ApiClient, ApiReply, CallRefusedError, UnreachableError, approval_path
+from bot.cli.summary import YES, ending
 from bot.gate.approved_arguments import approved_arguments
 from bot.mcp.gate.asking import Claimed, Ended, KnownCall
 from orchestration.domain.errors import CountersignError, UnknownRequestError
@@ -113,3 +115,11 @@ class ApiAsking:
                     raise
                 await asyncio.sleep(max(pause, min(error.retry_after, HOLD)))
                 pause = min(pause * 2, LONGEST_PAUSE)
+
+
+def _ended(found: ApiReply) -> Ended:
+    return Ended(found.body["status"] in YES, ending(found.body))
+
+
+def _path(request_id: str, what: str) -> str:
+    return f"/api/calls/{quote(request_id, safe='')}/{what}"

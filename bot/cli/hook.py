@@ -162,6 +162,7 @@ def _asked(
         "mask": list(dict.fromkeys(ruling.mask)),
         "window": f"{int(ruling.window.total_seconds())}s",
         "accepts_edits": client.takes_changes,
+        "run": call.run,
     }
     answer = asyncio.run(ask_people({**environment, **server}, asked, seconds=seconds))
     if answer.arguments is not None and (

@@ -28,6 +28,7 @@ SUBCOMMANDS: Final = (
     "status",
     "list",
     "cancel",
+    "grants",
     "export",
     "verify",
     "audit",

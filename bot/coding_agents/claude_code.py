@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from bot.coding_agents.client import ClientAnswer, ClientCall, HookClient, arguments_of, event, text
+from bot.coding_agents.client import ClientAnswer, ClientCall, HookClient, arguments_of, event, run_of, text
 from bot.gate.gate_file import CallAction
 
 
@@ -36,6 +36,7 @@ class ClaudeCode(HookClient):
             text(call, "cwd"),
             server=named if isinstance(named, str) else "",
             command=_command(tool, arguments),
+            run=run_of(call),
         )
 
     def answer(self, action: CallAction, reason: str) -> ClientAnswer:

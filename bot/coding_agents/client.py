@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 import sys
 from abc import ABC, abstractmethod
@@ -15,6 +16,7 @@ from typing import Any, ClassVar, Final
 from bot.gate.call_json import CallJsonError, parse
 from bot.gate.gate_file import CallAction
 
+_RUN: Final = re.compile(r"[!-~]{1,128}")
 # Seconds that the client gives the hook beyond the time in which people may answer.
 SPARE: Final = 30
 # The status that every client of this kind takes for "the call is blocked".
@@ -29,7 +31,8 @@ class ClientCall:
     """A call as the client tells of it.
 
     `command` is the text of a shell command, where the client hands it to a POSIX shell and nothing else in the call
-    can change what its words do. It is None wherever that is not certain.
+    can change what its words do. It is None wherever that is not certain. `run` is the client's session, where the
+    server takes it as a run: it only says which calls are shown together.
     """
 
     tool: str
@@ -37,6 +40,7 @@ class ClientCall:
     directory: str
     server: str = ""
     command: str | None = None
+    run: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,12 @@ class HookClient(ABC):
     def limit(wait: timedelta) -> int:
         """Seconds after which the client may end the hook. The hook ends itself before."""
         return _seconds(wait) + SPARE
+
+
+def run_of(call: Mapping[str, Any]) -> str:
+    """The session, where it is what the server takes for a run."""
+    session = call.get("session_id")
+    return session if isinstance(session, str) and _RUN.fullmatch(session) else ""
 
 
 def text(call: Mapping[str, Any], name: str) -> str:

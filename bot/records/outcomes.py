@@ -14,7 +14,7 @@ from bot.records.findings import AuditFindings
 
 # What makes an outcome another one. A later release may say more of the same.
 _CORE: Final = ("digest", "asked_digest", "policy", "status", "processed_by", "processed_at")
-_VOTE: Final = ("level", "round", "actor", "for", "choice", "factor")
+_VOTE: Final = ("level", "round", "actor", "for", "choice", "factor", "grant")
 _GATHERED: Final = ("digest", "policy", "status", "ended_by", "collected_at", "sources")
 _TORN: Final = re.compile(rb'"kind":"(?:receipt|gathered)","request":"([^"\\]*)","nonce":"([^"\\]*)"')
 _YES: Final = frozenset({"approved", "auto_approved"})
@@ -148,8 +148,9 @@ class Outcomes:
 
 def _core(claims: Mapping[str, Any]) -> bytes:
     votes = claims.get("decisions")
+    grant = claims.get("grant")
     core = [
-        [claims.get(name) for name in _CORE],
+        [claims.get(name) for name in _CORE] + ([grant] if grant is not None else []),
         [
             [vote.get(name) for name in _VOTE]
             for vote in (votes if isinstance(votes, list) else [])

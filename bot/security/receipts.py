@@ -27,13 +27,16 @@ def outcome_claims(given: SignReceiptInput) -> dict[str, Any]:
     Its `jti` is the nonce of that start of the request: after a purge the same ID may be decided anew. What people
     wrote is in it by salted digest alone. Where a tool call was held for it, `call` says which. Where approvers changed
     what was asked, `digest` and `call` are of what was approved, and `asked_digest` and `asked_call` of what was asked.
-    It has no `iat`: libraries refuse one that is ahead of whoever checks.
+    `grant` is the standing grant that approved it, where nobody was asked; a decision that gave one has its terms. It
+    has no `iat`: libraries refuse one that is ahead of whoever checks.
     """
     outcome = given.outcome
     call = {} if given.call is None else {"call": given.call.model_dump(mode="json")}
+    grant = {} if outcome.grant is None else {"grant": outcome.grant.model_dump(mode="json")}
     return {
         **call,
         **_edits(given),
+        **grant,
         "sub": outcome.request_id,
         "jti": outcome.nonce,
         "policy": given.policy,
@@ -63,6 +66,7 @@ def outcome_claims(given: SignReceiptInput) -> dict[str, Any]:
                 "factor": vote.factor and vote.factor.value,
                 "token": vote.token,
                 "at": vote.at.isoformat(),
+                **({} if vote.grant is None else {"grant": vote.grant.model_dump(mode="json")}),
             }
             for level in outcome.levels
             for vote in level.decisions

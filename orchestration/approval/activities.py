@@ -8,6 +8,7 @@ from typing import Final
 
 from durabletask.task import ActivityContext
 
+from orchestration.domain.call_lists import ListedCall
 from orchestration.domain.effects import (
     ActivePeople,
     ActivePeopleInput,
@@ -25,7 +26,7 @@ from orchestration.domain.errors import DeliveryError
 from orchestration.domain.request import CardRef
 from orchestration.durable.delivery import deliver
 from orchestration.durable.once import Once
-from orchestration.ports import Actions, Directory, Intents, Notifier
+from orchestration.ports import Actions, CallLists, Directory, Intents, Notifier
 
 MEMBERS_CACHED_FOR: Final = 60.0  # seconds; the design allows a membership to be at most a minute old
 
@@ -39,8 +40,11 @@ class ApprovalActivities:
         directory: Directory,
         actions: Actions,
         intents: Intents,
+        lists: CallLists | None = None,
     ) -> None:
+        """Without `lists` each request has cards of its own."""
         self._notifier = notifier
+        self._lists = lists
         self._directory = directory
         self._actions = actions
         self._once = Once(intents)
@@ -51,6 +55,8 @@ class ApprovalActivities:
     def post_card(self, ctx: ActivityContext, given: PostCardInput) -> Delivery:
         """Posts the card of a round once, however often it is called: remembered in this process, else looked for."""
         card, channel = given.card, given.channel
+        if given.list_id and self._lists is not None:
+            return self._join_list(self._lists, given)
         attempt = self._once.attempt(ctx, given, f"card {card.nonce} {card.round}")
         found: CardRef | None = None
 
@@ -66,11 +72,24 @@ class ApprovalActivities:
         # By its nonce: a request that comes again under an old ID has cards of its own.
         return self._once.run((card.request_id, card.nonce, card.round), attempt, post)
 
+    @staticmethod
+    def _join_list(lists: CallLists, given: PostCardInput) -> Delivery:
+        """Has it shown on the card of its list. Idempotent: what joins twice is there once."""
+        call = ListedCall(card=given.card, notify=given.notify)
+
+        def join() -> Delivery:
+            ref = lists.join(given.list_id, given.run, given.channel, call)
+            return Delivery(card=ref.model_copy(update={"round": given.card.round}))
+
+        return deliver(join)
+
     def edit_card(self, _: ActivityContext, given: EditCardInput) -> Delivery:
         """Makes a posted copy say what its card says. Idempotent by nature."""
 
         def edit() -> Delivery:
-            self._notifier.edit_card(given.ref, given.card)
+            lists, name = self._lists, given.ref.list_id
+            if not name or lists is None or not lists.change(name, given.card):
+                self._notifier.edit_card(given.ref, given.card)
             return Delivery()
 
         return deliver(edit)
@@ -84,7 +103,9 @@ class ApprovalActivities:
             self._notifier.post_reply(*place, lambda: attempt.begin(lambda: self._notifier.has_reply(*place)))
             return Delivery()
 
-        return self._once.run((given.ref.channel, given.ref.ts, given.steps[0].number), attempt, reply)
+        # Several requests may have one card, and so one thread.
+        key = (given.ref.channel, given.ref.ts, given.request_id, given.steps[0].number)
+        return self._once.run(key, attempt, reply)
 
     def send_message(self, ctx: ActivityContext, given: SendMessageInput) -> Delivery:
         """Sends one message once; as `post_card`."""

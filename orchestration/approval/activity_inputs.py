@@ -7,6 +7,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from orchestration.approval import projection, shared_inputs
+from orchestration.approval.granted import started_grant
 from orchestration.approval.outbox_items import (
     AddToDigest,
     AnyOutboxItem,
@@ -22,6 +23,8 @@ from orchestration.approval.outbox_items import (
     SendMessage,
     SendResponse,
     SignReceipt,
+    StartGrant,
+    TellUse,
 )
 from orchestration.approval.record import Record
 from orchestration.domain.cards import Notice
@@ -37,7 +40,9 @@ from orchestration.domain.effects import (
     SendMessageInput,
     SignReceiptInput,
 )
+from orchestration.domain.grant_effects import CountedUse, TellUseInput
 from orchestration.domain.request import CardRef, EventFormat
+from orchestration.held_calls.grant_uses import TITLE as USE_TITLE
 
 DECIDING: Final = frozenset({Notice.ASKED, Notice.REMINDER})
 
@@ -59,6 +64,8 @@ class ActivityInputs:
                     channel=item.channel,
                     card=projection.card(record, round_),
                     notify=item.notify,
+                    list_id=item.list_id,
+                    run=record.run,
                     attempt=attempt,
                     maybe_done=maybe_done,
                 )
@@ -107,6 +114,23 @@ class ActivityInputs:
                 return self._build_hand_over(attempt)
             case AddToDigest():
                 return self._build_line(attempt)
+            case StartGrant():
+                return "start_grant", started_grant(record, attempt)
+            case TellUse():
+                return self._build_use(attempt)
+
+    def _build_use(self, attempt: int) -> tuple[str, BaseModel]:
+        record, used = self._record, self._record.state.grant
+        if used is None:
+            raise AssertionError("a grant was used")
+        counted = CountedUse(
+            number=used.number,
+            request_id=record.request_id,
+            nonce=record.identity.nonce,
+            title=record.request.title[:USE_TITLE],
+            at=record.state.ended_at or record.state.asked_at,
+        )
+        return "tell_use", TellUseInput(grant=used.grant, use=counted, attempt=attempt)
 
     def _build_line(self, attempt: int) -> tuple[str, BaseModel]:
         record, request = self._record, self._record.request

@@ -14,6 +14,7 @@ from orchestration.approval.approvers import Approvers
 from orchestration.approval.editing import Editing
 from orchestration.approval.effects import Effects
 from orchestration.approval.ending import RequestEnding
+from orchestration.approval.granted import unfit_grant
 from orchestration.approval.record import Record
 from orchestration.approval.repeats import Repeats
 from orchestration.approval.step_up import StepUp
@@ -150,11 +151,12 @@ class CommandHandler:
         holder = record.voting.seat_for(decision, members)
         if holder is None:
             return Reason.NEEDED_LATER
-        if factor is None and self._step_up.needed(decision, members):
-            if record.voting.is_confirmed(decision):
-                return Reason.UNCHANGED
-            return self._begin_step_up(decision)
-        return self._vote(decision, holder, factor)
+        unfit = unfit_grant(record, decision, holder, record.grant_offer, self._now())
+        if unfit is not None:
+            return unfit
+        if factor is not None or not self._step_up.needed(decision, members):
+            return self._vote(decision, holder, factor)
+        return Reason.UNCHANGED if record.voting.is_confirmed(decision) else self._begin_step_up(decision)
 
     def _edit_and_decide(self, decision: Decision, members: Members, factor: Factor | None) -> Reason:
         """Changes what is asked, and approves that. At a later level it is not approved yet: all decide it anew."""

@@ -23,6 +23,7 @@ from orchestration.approval.outbox_items import (
     SendCallback,
     SendResponse,
     SignReceipt,
+    StartGrant,
 )
 from orchestration.approval.outcome_effects import OutcomeEffects
 from orchestration.approval.posts import Posts
@@ -135,5 +136,7 @@ class Effects(Posts):
                 self.outcome.response_given_up(problem)
             case HandOver():
                 self.outcome.hand_over_refused(problem)
+            case StartGrant():
+                self.outcome.grant_refused(problem)
             case _:
                 self._log.warning("%s: %s was given up: %s", self._record.request_id, item.kind, problem)

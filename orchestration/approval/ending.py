@@ -48,8 +48,9 @@ class RequestEnding:
         self._record.end(status, self._now(), by=by, comments=comments, reason=reason)
         self._worklists.ended(self._record.request.requester)
         self._effects.refresh_cards()
-        step = self._effects.post_reply(StepKind.ENDED, actor=by, status=status, text=reason or comments)
-        self._effects.tell_requester(Notice.PROGRESS, step)
+        if self._record.state.grant is None:  # else the card of the grant says it
+            step = self._effects.post_reply(StepKind.ENDED, actor=by, status=status, text=reason or comments)
+            self._effects.tell_requester(Notice.PROGRESS, step)
         self._effects.outcome.send_outcome()
 
     def _stop_waiting(self, too_late: Reason) -> None:

@@ -26,6 +26,7 @@ class PostCard(OutboxItem):
     round: int
     channel: str
     notify: list[str]
+    list_id: str = ""
 
 
 class EditCard(OutboxItem):
@@ -148,6 +149,18 @@ class AddToDigest(OutboxItem):
     kind: Literal["add_to_digest"] = "add_to_digest"
 
 
+class StartGrant(OutboxItem):
+    """Start the standing grant that was given with the approval."""
+
+    kind: Literal["start_grant"] = "start_grant"
+
+
+class TellUse(OutboxItem):
+    """Tell the grant that approved the request of its use, for its card."""
+
+    kind: Literal["tell_use"] = "tell_use"
+
+
 AnyOutboxItem = Annotated[
     PostCard
     | EditCard
@@ -161,6 +174,8 @@ AnyOutboxItem = Annotated[
     | NotifyInstance
     | SendResponse
     | HandOver
-    | AddToDigest,
+    | AddToDigest
+    | StartGrant
+    | TellUse,
     Field(discriminator="kind"),
 ]

@@ -14,6 +14,8 @@ from orchestration.approval.outbox_items import (
     SendCallback,
     SendResponse,
     SignReceipt,
+    StartGrant,
+    TellUse,
 )
 from orchestration.approval.posts import Posts
 from orchestration.approval.record import Record
@@ -74,6 +76,10 @@ class OutcomeEffects:
         self.run_actions()
         if self._record.policy.fulfilment is not None and self._record.state.status.is_yes:
             self._posts.hand_over()
+        if self._record.grants:
+            self._outbox.put("grant", StartGrant(give_up=CALLBACKS_RETRIED_FOR))
+        if self._record.state.grant is not None:
+            self._outbox.put("grant", TellUse(give_up=CALLBACKS_RETRIED_FOR))
         for lane, item in programs_told(self._record.request):
             self._outbox.put(lane, item)
 
@@ -166,6 +172,13 @@ class OutcomeEffects:
             StepKind.ACTION_FAILED, to="what follows the approval", text=problem[:300]
         )
         for person in self._posts.concerned():
+            self._posts.send_message(person, Notice.NOTIFICATION_REFUSED, step)
+
+    def grant_refused(self, problem: str) -> None:
+        """Nothing was approved in advance: whoever gave the grant and the owner have to know."""
+        step = self._posts.post_reply(StepKind.ACTION_FAILED, to="the standing grant", text=problem[:300])
+        giver = self._record.state.ended_by
+        for person in dict.fromkeys([*([giver] if giver else []), *self._posts.concerned()]):
             self._posts.send_message(person, Notice.NOTIFICATION_REFUSED, step)
 
     def _post_failure(self, instance_id: str | None, problem: str) -> Step:

@@ -75,7 +75,13 @@ class Posts:
             give_up += max(state.deadline - self._now(), timedelta(0))
         self._outbox.put(
             f"card:{state.round}",
-            PostCard(round=state.round, channel=channel, notify=notify, give_up=give_up),
+            PostCard(
+                round=state.round,
+                channel=channel,
+                notify=notify,
+                list_id=state.list_id if state.round == 1 else "",
+                give_up=give_up,
+            ),
         )
 
     def announce(self) -> None:

@@ -55,6 +55,7 @@ def card(record: Record, round_: int) -> Card:
         ],
         actions=state.actions,
         open=round_ in state.open_rounds,
+        grantable=round_ in state.open_rounds[:1] and record.grant_offer is not None,
         escalation=state.escalated and round_ == state.round,
         ended_at=state.ended_at,
         ended_by=state.ended_by,
@@ -143,6 +144,7 @@ def outcome(record: Record) -> Outcome:
         nonce=record.identity.nonce,
         asked_without_seal=record.asked_without_seal,
         receipt=state.receipt,
+        grant=state.grant,
     )
 
 

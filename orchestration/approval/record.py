@@ -11,6 +11,7 @@ from orchestration.domain.cards import Step, StepKind
 from orchestration.domain.commands import Comment, Reason, Verdict
 from orchestration.domain.digests import AutoApprovalNotice
 from orchestration.domain.edits import with_edits
+from orchestration.domain.granting import GrantOffer
 from orchestration.domain.policy import Level
 from orchestration.domain.request import (
     ApprovalRequest,
@@ -42,6 +43,8 @@ class Record:
         self.policy = given.policy
         self.policy_digest = given.policy_digest or given.policy.digest()
         self.people = given.people
+        self.pattern = given.pattern
+        self.run = given.run
         self.asked_without_seal = given.asked_without_seal
         self.state = given.state.model_copy(deep=True) if given.state else State(asked_at=now)
         # What is decided: what was asked, with all that approvers changed.
@@ -56,6 +59,27 @@ class Record:
     def level(self) -> Level:
         """The level that is open, or was last."""
         return self.voting.level
+
+    @property
+    def grant_offer(self) -> GrantOffer | None:
+        """What a decision may grant beside the approval; None where nothing."""
+        grants = self.policy.grants
+        if grants is None or self.pattern is None or self.request.call is None or self.asked_without_seal:
+            return None
+        if self.state.edits:  # the pattern is of the call as it was asked
+            return None
+        return GrantOffer(pattern=self.pattern, longest=grants.longest, most_uses=grants.most_uses)
+
+    @property
+    def grants(self) -> bool:
+        """Whether it was approved by a decision that gave a grant."""
+        vote, state = self.state.decided_by, self.state
+        return (
+            state.status is Status.APPROVED
+            and state.grant is None
+            and vote is not None
+            and vote.grant is not None
+        )
 
     @property
     def ended(self) -> bool:

@@ -6,13 +6,15 @@ import logging
 from datetime import datetime
 from typing import Any, Final
 
-from durabletask.task import OrchestrationContext, when_any
+from durabletask.entities import EntityInstanceId
+from durabletask.task import OrchestrationContext, Task, TaskFailedError, when_any
 
 from orchestration.approval import projection
 from orchestration.approval.approvers import Approvers
 from orchestration.approval.command_handler import CommandHandler
 from orchestration.approval.effects import Effects
 from orchestration.approval.ending import RequestEnding
+from orchestration.approval.granted import GrantLookup
 from orchestration.approval.outbox_items import PostCard
 from orchestration.approval.record import Record
 from orchestration.approval.state import ApprovalInput, LostCard
@@ -21,11 +23,12 @@ from orchestration.challenge.models import EVENT_UNDELIVERED
 from orchestration.domain.cards import Notice, StepKind
 from orchestration.domain.commands import EVENTS
 from orchestration.domain.policy import OnTimeout
-from orchestration.domain.request import CardRef, Status
+from orchestration.domain.request import AGENT_RUN, CardRef, Status
 from orchestration.domain.rounds import Members
 from orchestration.durable import clock
 from orchestration.durable.generator import Durable
 from orchestration.durable.inbox import Inbox
+from orchestration.held_calls.agent_run import RunMember
 from orchestration.people.worklist import WorklistUpdates
 
 log = logging.getLogger(__name__)
@@ -72,6 +75,7 @@ class ApprovalRun:
             self._ending,
             self.now,
         )
+        self._grants = GrantLookup(ctx, self.record, self._inbox, self.now)
         self._happened = 0
 
     def now(self) -> datetime:
@@ -100,6 +104,8 @@ class ApprovalRun:
         if members is not None:
             self._approvers.ask(members)
         away = yield from self._approvers.find_delegates(level.approvers, members)
+        if not index:
+            yield from self._join_list()
         if index:
             passed = record.policy.levels[index - 1].name
             by = record.state.decided_by
@@ -114,6 +120,31 @@ class ApprovalRun:
         self._effects.post_card(level.channel or record.policy.channel, level.notify)
         self._tell_delegates(away)
         yield from self._look_for_gone()
+
+    def _join_list(self) -> Durable[None]:
+        """Has the waiting calls of one run of an agent on one card. Where that cannot be, it gets a card of its own."""
+        state = self.record.state
+        if not self._given.run or state.list_id:
+            return
+        member = RunMember(request_id=self.record.request_id, nonce=self.record.identity.nonce)
+        run = EntityInstanceId(AGENT_RUN, self._given.run)
+        call: Task[Any] = self._ctx.call_entity(run, "join", member.model_dump(mode="json"))
+        try:
+            joined = yield from self._inbox.meanwhile(call)
+        except TaskFailedError as error:
+            self._log.warning("%s: gets a card of its own: %s", self.record.request_id, error)
+        else:
+            state.list_id = joined if isinstance(joined, str) else ""
+
+    def leave_list(self) -> None:
+        """It has ended: once all of its list have, the next call of the run begins another."""
+        state = self.record.state
+        if not state.list_id or state.left_list:
+            return
+        member = RunMember(request_id=self.record.request_id, nonce=self.record.identity.nonce)
+        run = EntityInstanceId(AGENT_RUN, self._given.run)
+        self._ctx.signal_entity(run, "leave", member.model_dump(mode="json"))
+        state.left_list = True
 
     def _look_for_gone(self) -> Durable[None]:
         """Who was asked and cannot be reached is told, once the card is on its way."""
@@ -130,6 +161,19 @@ class ApprovalRun:
         self.record.state.round = 1
         self.end(Status.AUTO_APPROVED, reason=reason)
         self._effects.announce()
+
+    def use_grant(self) -> Durable[bool]:
+        """Whether a standing grant approved it, so that nobody is asked. Looked for once, before anybody is."""
+        if self._given.state is not None:
+            return False
+        used = yield from self._grants.use()
+        if used is None:
+            return False
+        self.record.state.grant = used
+        self.record.state.round = 1
+        reason = f"By the standing grant {used.grant}, use {used.number} of {used.of}."
+        self.end(Status.APPROVED, by=used.granted_by, reason=reason)
+        return True
 
     def escalate(self) -> Durable[None]:
         """Silence, or a level that nobody can decide: the escalation's channel gets a card. The first stays open."""

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from orchestration.approval.outbox_items import AnyOutboxItem, SendMessage
 from orchestration.domain.cards import Step
 from orchestration.domain.commands import Reason, Verdict
+from orchestration.domain.grants import GrantPattern, GrantUse
 from orchestration.domain.ids import PersonId
 from orchestration.domain.people import KnownPerson
 from orchestration.domain.policy import Policy
@@ -96,6 +97,11 @@ class State(BaseModel):
     ended_by: str | None = None
     comments: str = ""
     reason: str = ""
+    grant: GrantUse | None = Field(default=None, description="The grant that approved it")
+    list_id: str = Field(
+        default="", description="The list of waiting calls that the first card is a part of, where it is one"
+    )
+    left_list: bool = False
     actions: list[ActionState] = Field(default_factory=list)
     callback_failed: bool = False
     response_failed: bool = False
@@ -140,6 +146,12 @@ class ApprovalInput(Recorded):
     )
     people: dict[PersonId, KnownPerson] = Field(
         default_factory=dict, description="Those whom the policy names"
+    )
+    run: str = Field(
+        default="", description="The key of the agent's run, whose waiting calls are shown together"
+    )
+    pattern: GrantPattern | None = Field(
+        default=None, description="Which calls the grants are about that may approve it, or be given on it"
     )
     state: State | None = Field(
         default=None, description="Where an earlier generation stopped; none at start"

@@ -15,6 +15,7 @@ from orchestration.approval.state import ApprovalInput
 from orchestration.domain.commands import Progress
 from orchestration.domain.edits import with_edits
 from orchestration.domain.errors import UnknownRequestError
+from orchestration.domain.grants import GrantPattern
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Choice, Identity, Outcome, Recorded, Status
 from orchestration.domain.rounds import EligibleVoters, Round
@@ -47,6 +48,7 @@ class RequestView:
     request: ApprovalRequest
     policy: Policy
     asked: ApprovalRequest
+    pattern: GrantPattern | None = None
 
     @property
     def identity(self) -> Identity:
@@ -65,7 +67,9 @@ def view_of(state: OrchestrationState) -> RequestView:
     if given.policy is None or not given.nonce:
         raise UnknownRequestError
     progress = progress_of(state)
-    return RequestView(progress, with_edits(given.request, progress.edits), given.policy, given.request)
+    return RequestView(
+        progress, with_edits(given.request, progress.edits), given.policy, given.request, given.pattern
+    )
 
 
 def progress_of(state: OrchestrationState) -> Progress:

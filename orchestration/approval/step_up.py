@@ -78,6 +78,7 @@ class StepUp:
                     "nonce": record.identity.nonce,
                     "digest": about.digest(),
                     "act": "delegate" if isinstance(act, Delegation) else act.choice,
+                    **_granted(act),
                 }
             ),
             alert_channel=record.alert_channel(),
@@ -98,6 +99,8 @@ class StepUp:
         amount = ""
         if request.amount is not None:
             amount = f", {format_amount(request.amount, request.currency)}"
+        if isinstance(act, Decision) and act.grant is not None:
+            amount = f" and up to {act.grant.uses} calls like it, until {act.grant.until:%H:%M} UTC"
         return f'{what}{amount}: "{unquoted(request.title)[:SUBJECT_TITLE]}"'
 
     def waits(self) -> list[Task[Any]]:
@@ -168,8 +171,15 @@ class StepUp:
         self._ctx.send_event(challenge_id, EVENT_CANCELLED, data=cancelled)
 
 
+def _granted(act: Decision | Delegation) -> dict[str, Any]:
+    """The grant that goes with it, as the code is bound to it."""
+    if isinstance(act, Delegation) or act.grant is None:
+        return {}
+    return {"grant": act.grant.model_dump(mode="json")}
+
+
 def _done_by(act: Decision | Delegation) -> tuple[int, str, str, str]:
     """What the act does. The same pressed twice, or by another way, is the same."""
     if isinstance(act, Delegation):
         return act.round, "delegate", act.to, ""
-    return act.round, act.choice, act.comment, to_json(act.edits)
+    return act.round, act.choice, act.comment, to_json({"edits": act.edits, **_granted(act)})

@@ -154,9 +154,16 @@ class Voting:
         )
 
     def _says_the_same(self, vote: Vote, decision: Decision) -> bool:
-        said = (vote.round, vote.actor, vote.choice, vote.comment, vote.digest)
+        said = (vote.round, vote.actor, vote.choice, vote.comment, vote.digest, vote.grant)
         digest = self._digest
-        return said == (decision.round, decision.actor, decision.choice, decision.comment, digest)
+        return said == (
+            decision.round,
+            decision.actor,
+            decision.choice,
+            decision.comment,
+            digest,
+            decision.grant,
+        )
 
     def vote(self, decision: Decision, holder: str, now: datetime, factor: Factor | None = None) -> Reason:
         """Keeps a decision that `actor` made from the seat of `holder`.
@@ -190,6 +197,7 @@ class Voting:
             digest=digest,
             factor=factor,
             seal=decision.seal,
+            grant=decision.grant,
         )
         state.votes = [*(one for one in state.votes if one is not before), vote]
         return Reason.RECORDED

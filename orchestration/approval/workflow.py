@@ -29,8 +29,9 @@ def approval(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outcome
             pass  # an earlier generation decided it, and left effects to finish
         elif reason is not None:
             run.announce(reason)
-        else:
+        elif not (yield from run.use_grant()):
             yield from ask_each_level(run)
+        run.leave_list()
         yield from run.finish()
     except ContinueAsNew:
         ctx.continue_as_new(run.carried(), save_events=True)

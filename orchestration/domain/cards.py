@@ -74,6 +74,9 @@ class Card(Recorded):
     actions: list[ActionState] = Field(default_factory=list)
     fulfilment: FulfilmentLine | None = None
     open: bool = Field(description="Whether this copy takes decisions")
+    grantable: bool = Field(
+        default=False, description="Whether calls like this one may be approved in advance on this copy"
+    )
     escalation: bool = Field(default=False, description="Whether this copy was posted for the escalation")
     ended_at: datetime | None = None
     ended_by: str | None = None
@@ -123,6 +126,9 @@ class StepKind(StrEnum):
     SOURCE_CORRECTED = "source_corrected"
     SOURCE_NOT_ASKED = "source_not_asked"
     GATHERED = "gathered"
+    GRANT_USED = "grant_used"  # these two are of standing grants
+    GRANT_ENDED = "grant_ended"
+    CALL_JOINED = "call_joined"  # a list of waiting calls
 
 
 class Step(Recorded):

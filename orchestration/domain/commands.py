@@ -9,6 +9,7 @@ from typing import Annotated, Final, Self
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
+from orchestration.domain.grants import GrantTerms
 from orchestration.domain.ids import PersonId
 from orchestration.domain.names import EventName
 from orchestration.domain.request import (
@@ -101,11 +102,16 @@ class Decision(Stamped):
         max_length=EDITED_AT_ONCE,
         description="New values by path; only with an approval",
     )
+    grant: GrantTerms | None = Field(
+        default=None, description="Calls like this one are approved in advance, on these terms"
+    )
 
     @model_validator(mode="after")
     def _edits_approve(self) -> Self:
         if self.edits and self.choice is not Choice.APPROVE:
             raise ValueError("edits go with an approval alone")
+        if self.edits and self.grant is not None:
+            raise ValueError("edits go with no grant, whose terms are those of the call as it was asked")
         return self
 
     def _filled_in(self) -> set[str]:
@@ -199,6 +205,9 @@ class Reason(StrEnum):
     EDITED_TOO_OFTEN = "edited_too_often"
     REJECTION_STANDS = "rejection_stands"
     ALREADY_ENDED = "already_ended"
+    NOT_GRANTABLE = "not_grantable"
+    GRANT_TERMS = "grant_terms"
+    GRANT_OWN_SEAT = "grant_own_seat"
     MALFORMED = "malformed"
     DIRECTORY_UNAVAILABLE = "directory_unavailable"
     UNKNOWN_REQUEST = "unknown_request"

@@ -31,6 +31,8 @@ class PostCardInput(Posting):
     channel: str
     card: Card
     notify: list[str] = Field(default_factory=list)
+    list_id: str = Field(default="", description="The list of waiting calls that it is a part of")
+    run: str = Field(default="", description="The key of the agent's run whose list that is")
 
 
 class EditCardInput(Recorded):

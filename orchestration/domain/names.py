@@ -26,6 +26,8 @@ class OrchestrationName(StrEnum):
     FULFILMENT = "fulfilment"
     CHANNEL_DIGEST = "channel_digest"
     CALL_RESULT = "call_result"
+    STANDING_GRANT = "standing_grant"
+    CALL_LIST = "call_list"
 
 
 class EntityName(StrEnum):
@@ -36,6 +38,8 @@ class EntityName(StrEnum):
     PHONE = "phone"
     ROSTER = "roster"
     HELD_CALL = "held_call"
+    GRANT_USES = "grant_uses"
+    AGENT_RUN = "agent_run"
 
 
 class EventName(StrEnum):
@@ -59,6 +63,10 @@ class EventName(StrEnum):
     FULFILMENT_HANDED_OVER = "FulfilmentHandedOver"
     DIGEST_LINE = "DigestLine"
     DIGEST_STOP = "DigestStop"
+    GRANT_USED = "GrantUsed"
+    GRANT_REVOKED = "GrantRevoked"
+    GRANT_DOUBTED = "GrantDoubted"
+    CALL_LISTED = "CallListed"
 
 
 class IdPrefix(StrEnum):
@@ -71,6 +79,8 @@ class IdPrefix(StrEnum):
     POST_INTENT = "post-intent"
     DIGEST = "digest"
     CALL_RESULT = "call-result"
+    GRANT = "grant"
+    CALLS = "calls"
 
 
 # Those of which no instance ever runs again. A digest's listener that has ended begins anew with the next line.
@@ -133,6 +143,21 @@ def fulfilment_id(request_id: str, nonce: str) -> str:
 def call_result_id(request_id: str, nonce: str) -> str:
     """The ID of the instance that keeps the result of the call that this start of a request approved."""
     return f"{IdPrefix.CALL_RESULT}-{request_id}-{nonce[:_NONCE_SHOWN]}"
+
+
+def grant_id(request_id: str, nonce: str) -> str:
+    """The ID of the standing grant that was given on that start of a request."""
+    return f"{IdPrefix.GRANT}-{request_id}-{nonce[:_NONCE_SHOWN]}"
+
+
+def call_list_id(request_id: str, nonce: str) -> str:
+    """The ID of the list of waiting calls whose first was that start of a request."""
+    return f"{IdPrefix.CALLS}-{request_id}-{nonce[:_NONCE_SHOWN]}"
+
+
+def is_grant_id(instance_id: str) -> bool:
+    """Whether it is an ID as `grant_id` makes it: no policy, and so no request, has such a name."""
+    return instance_id.startswith(f"{IdPrefix.GRANT}-")
 
 
 def fulfilled_request(instance_id: str) -> tuple[str, str] | None:

@@ -23,6 +23,7 @@ from orchestration.domain.decidability import Impossible, PolicyLevel, PolicyRou
 from orchestration.domain.digests import AutoApprovalNotice
 from orchestration.domain.documents import Documents
 from orchestration.domain.fulfilment import Fulfilment
+from orchestration.domain.granting import Grants
 from orchestration.domain.guards import guard_faults
 from orchestration.domain.ids import GroupId, PersonId, PlaceId, PrincipalId
 from orchestration.domain.matching import Demand
@@ -169,6 +170,9 @@ class Policy(Recorded):
     documents: Documents | None = Field(
         default=None, description="Which documents are reviewed; a policy with it is asked in no other way"
     )
+    grants: Grants | None = Field(
+        default=None, description="Which calls of an agent may be approved in advance; without it none"
+    )
     edits_retried_for: Duration = timedelta(days=3)
     actions_retried_for: Duration = timedelta(days=1)
 
@@ -212,6 +216,16 @@ class Policy(Recorded):
         for place, guard in self.fulfilment.guards():
             for part, words in guard_faults(guard, required, **known):
                 yield (*place, part), words
+
+    def grants_faults(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """What is wrong with its grants: each place within them, and a sentence without a full stop."""
+        if self.grants is None:
+            return
+        first = self.levels[0]
+        people = first.people_needed(1)
+        yield from self.grants.faults(len(self.levels), first.quorum, people)
+        if self.documents is not None:
+            yield (), "a policy that reviews documents decides no calls; remove it"
 
     def actions(self) -> Iterator[tuple[tuple[str | int, ...], list[Action]]]:
         """What its outcomes and the states after them do, and the place of each list within the policy."""

@@ -76,6 +76,11 @@ def parse(text: str, source: str, ids: IdReader) -> PolicyBook:
             for key, policy in book.policies.items()
             for number, words in policy.edit_faults()
         ]
+        faults += [
+            (("policies", key, "grants", *place), words)
+            for key, policy in book.policies.items()
+            for place, words in policy.grants_faults()
+        ]
         faults += faults_of_reviews(book.policies, book.enrolled())
         faults += [(("people", person, "phone"), words) for person, words in book.shared_phones()]
     if faults:

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from orchestration.domain.amounts import Number, currency_apart
+from orchestration.domain.grants import GrantTerms, GrantUse
 from orchestration.domain.held_call import HeldCall
 from orchestration.domain.ids import PersonId
 from orchestration.domain.names import EntityName, OrchestrationName
@@ -32,12 +33,16 @@ POST_INTENT: Final = OrchestrationName.POST_INTENT
 GATHERING: Final = OrchestrationName.GATHERING
 RECONCILE_GATHERING: Final = OrchestrationName.RECONCILE_GATHERING
 FULFILMENT: Final = OrchestrationName.FULFILMENT
+STANDING_GRANT: Final = OrchestrationName.STANDING_GRANT
+CALL_LIST: Final = OrchestrationName.CALL_LIST
 PERSON: Final = EntityName.PERSON
 WORKLIST: Final = EntityName.WORKLIST
 PHONE: Final = EntityName.PHONE
 ROSTER: Final = EntityName.ROSTER
 HELD_CALL: Final = EntityName.HELD_CALL
 CALL_RESULT: Final = OrchestrationName.CALL_RESULT
+GRANT_USES: Final = EntityName.GRANT_USES
+AGENT_RUN: Final = EntityName.AGENT_RUN
 # Stamped on every new instance, so that a later release knows which code its history was made by.
 VERSION: Final = "1.0.0"
 
@@ -239,6 +244,9 @@ class Vote(Recorded):
         default=None, description="What confirmed it beside the session it came from"
     )
     seal: str = Field(default="", description="Of the command: that the service took it, for this request")
+    grant: GrantTerms | None = Field(
+        default=None, description="An approval's standing grant of calls like this one, where it gives one"
+    )
 
 
 class RemarkKind(StrEnum):
@@ -334,6 +342,9 @@ class CardRef(Recorded):
     channel: str
     ts: str
     round: int
+    list_id: str = Field(
+        default="", description="The list of waiting calls whose message it is; empty for a card of its own"
+    )
 
 
 class ActionState(Recorded):
@@ -371,6 +382,9 @@ class Outcome(Recorded):
         description="Another program on the task hub asked. It named the requester, and nobody checked who that is",
     )
     receipt: str | None = Field(default=None, description="Compact JWS (Ed25519) over the outcome")
+    grant: GrantUse | None = Field(
+        default=None, description="The standing grant by which it was approved, where nobody was asked"
+    )
 
 
 def to_json(value: object) -> str:

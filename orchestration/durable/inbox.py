@@ -56,6 +56,11 @@ class Inbox:
         self._line_up()
         return self._arrived.popleft() if self._arrived else None
 
+    def has_arrived(self) -> bool:
+        """Whether anything has that was not taken."""
+        self._line_up()
+        return bool(self._arrived)
+
     def meanwhile(self, task: Task[T]) -> Generator[Task[Any], Any, T]:
         """The task's result; what arrives in the meantime lines up. Raises what the task raises."""
         while not task.is_complete:

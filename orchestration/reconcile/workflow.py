@@ -21,9 +21,10 @@ from orchestration.domain.cards import Notice, StepKind
 from orchestration.domain.commands import Progress
 from orchestration.domain.ids import entity_key
 from orchestration.domain.policy import Policy
-from orchestration.domain.request import PERSON, Outcome, Recorded, Status
+from orchestration.domain.request import AGENT_RUN, PERSON, Outcome, Recorded, Status
 from orchestration.durable import clock
 from orchestration.durable.generator import Durable
+from orchestration.held_calls.agent_run import RunMember
 from orchestration.people.worklist import WorklistUpdates
 
 
@@ -52,21 +53,30 @@ def reconcile(ctx: OrchestrationContext, ended: ReconcileInput) -> Durable[Outco
     effects.refresh_cards()
     if record.in_digest():
         effects.announce()
-    else:
+    elif record.state.grant is None:  # what a grant approved has no card
         for post in _maybe_posted(ended, record.policy):
             outbox.put(f"card:{post.round}", post)
     effects.remove_copies_of_cards()
-    effects.tell_requester(Notice.PROGRESS, step)
+    if record.state.grant is None:
+        effects.tell_requester(Notice.PROGRESS, step)
     effects.outcome.send_outcome()
     for person in (person for level in ended.progress.levels for person in level.waiting_for):
         ctx.signal_entity(EntityInstanceId(PERSON, entity_key(person)), "done", record.request_id)
     WorklistUpdates(ctx, record.request_id).done(list(_named(ended)))
+    _leave_run(ctx, record)
     while True:
         outbox.step()
         waits = outbox.waits()
         if not waits:
             return projection.outcome(record)
         yield when_any(waits)
+
+
+def _leave_run(ctx: OrchestrationContext, record: Record) -> None:
+    """The card of several calls is not kept waiting for it."""
+    if record.run:
+        member = RunMember(request_id=record.request_id, nonce=record.identity.nonce)
+        ctx.signal_entity(EntityInstanceId(AGENT_RUN, record.run), "leave", member.model_dump(mode="json"))
 
 
 def _named(ended: ReconcileInput) -> Iterator[str]:
@@ -119,6 +129,6 @@ def _record(ended: ReconcileInput) -> Record:
     if seen.outcome is not None:  # it was decided, and stopped before it had told everybody
         state.status, state.ended_at = seen.outcome.status, seen.outcome.processed_at
         state.ended_by, state.comments = seen.outcome.processed_by, seen.outcome.comments
-        state.reason = seen.outcome.reason
+        state.reason, state.grant = seen.outcome.reason, seen.outcome.grant
     given = ended.given.model_copy(update={"state": state})
     return Record(seen.request_id, given, seen.asked_at)

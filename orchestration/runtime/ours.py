@@ -46,6 +46,13 @@ OURS: Final = Scope(
             "ask_system",
             "record_gathering",
             "take_gathering_policy",
+            "start_grant",
+            "tell_use",
+            "check_grant",
+            "post_grant",
+            "edit_grant",
+            "post_call_list",
+            "edit_call_list",
         }
     ),
     entities=frozenset(EntityName),

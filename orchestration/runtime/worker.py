@@ -18,6 +18,9 @@ from orchestration.approval.document_activities import DocumentActivities
 from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.approval.state import ApprovalInput
 from orchestration.approval.workflow import approval
+from orchestration.call_lists.activities import CallListActivities
+from orchestration.call_lists.models import CallListInput, CallListProgress
+from orchestration.call_lists.workflow import call_list
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.models import ChallengeInput, ChallengeProgress
 from orchestration.challenge.phone import phone
@@ -28,14 +31,29 @@ from orchestration.digest.workflow import channel_digest
 from orchestration.domain.effects import DelegateChange
 from orchestration.domain.gathering import Gathered
 from orchestration.domain.names import OrchestrationName
-from orchestration.domain.request import HELD_CALL, PERSON, PHONE, ROSTER, VERSION, WORKLIST, Outcome
+from orchestration.domain.request import (
+    AGENT_RUN,
+    GRANT_USES,
+    HELD_CALL,
+    PERSON,
+    PHONE,
+    ROSTER,
+    VERSION,
+    WORKLIST,
+    Outcome,
+)
 from orchestration.fulfilment.activities import FulfilmentActivities
 from orchestration.fulfilment.models import FulfilmentInput, FulfilmentProgress
 from orchestration.fulfilment.workflow import fulfilment
 from orchestration.gathering.activities import GatheringActivities
 from orchestration.gathering.state import GatheringInput
 from orchestration.gathering.workflow import gathering
+from orchestration.grants.activities import GrantActivities
+from orchestration.grants.models import GrantInput, GrantProgress
+from orchestration.grants.workflow import standing_grant
+from orchestration.held_calls.agent_run import agent_run
 from orchestration.held_calls.claims import held_call
+from orchestration.held_calls.grant_uses import grant_uses
 from orchestration.held_calls.result import CallResult, call_result
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
@@ -61,6 +79,8 @@ def register(  # noqa: PLR0913, PLR0917 - each is known by its type
     challenges: ChallengeActivities | None = None,
     gatherings: GatheringActivities | None = None,
     documents: DocumentActivities | None = None,
+    grants: GrantActivities | None = None,
+    call_lists: CallListActivities | None = None,
 ) -> None:
     """Registers every orchestration, entity and activity. Instances of a newer release are left to a newer worker."""
     # mypy cannot tell a generator's return type apart in the SDK's union, so it is named here.
@@ -94,6 +114,19 @@ def register(  # noqa: PLR0913, PLR0917 - each is known by its type
         worker.add_activity(gatherings.record_gathering)
         worker.add_activity(gatherings.take_gathering_policy)
         worker.add_activity(gatherings.read_gathering)
+    worker.add_entity(grant_uses, GRANT_USES)
+    worker.add_entity(agent_run, AGENT_RUN)
+    if call_lists is not None:
+        _add(worker, cast("Orchestrator[CallListInput, CallListProgress | None]", call_list))
+        worker.add_activity(call_lists.post_call_list)
+        worker.add_activity(call_lists.edit_call_list)
+    if grants is not None:
+        _add(worker, cast("Orchestrator[GrantInput, GrantProgress | None]", standing_grant))
+        worker.add_activity(grants.start_grant)
+        worker.add_activity(grants.tell_use)
+        worker.add_activity(grants.check_grant)
+        worker.add_activity(grants.post_grant)
+        worker.add_activity(grants.edit_grant)
     if documents is not None:
         worker.add_activity(documents.post_preview)
     for activity in (

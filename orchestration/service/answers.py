@@ -19,7 +19,7 @@ from orchestration.challenge.models import ChallengeStatus
 from orchestration.domain.answers import AnswerBatch, AnswersTold, AwaitedCode, AwaitedVerdict, OwedAnswer
 from orchestration.domain.commands import Reason
 from orchestration.domain.errors import HubUnavailableError, TryFailedError, UnknownRequestError
-from orchestration.domain.names import EventName, IdPrefix
+from orchestration.domain.names import EventName, IdPrefix, is_grant_id
 from orchestration.domain.request import OWED_ANSWER, VERSION
 from orchestration.runtime.precedence import Precedence
 from orchestration.service.approvals import ApprovalService, Ticket
@@ -28,6 +28,7 @@ from orchestration.service.calls import COMMIT_BUDGET, ours, translated, within_
 from orchestration.service.challenges import ChallengeService, result_for
 from orchestration.service.gathering_messages import gathering_sentence
 from orchestration.service.gatherings import GatheringService
+from orchestration.service.grants import GrantService, grant_sentence
 from orchestration.service.messages import SENTENCES, sentence, typed_code
 
 # Seconds for one write. Somebody waits for an acknowledgement, and may have to wait for the write before theirs too.
@@ -169,8 +170,10 @@ class HubAnswers:
         service: ApprovalService,
         challenges: ChallengeService | None,
         gatherings: GatheringService | None = None,
+        grants: GrantService | None = None,
     ) -> None:
         self._service = service
+        self._grants = grants
         self._gatherings = gatherings
         self._challenges = challenges
         self._loop = asyncio.get_running_loop()
@@ -198,13 +201,17 @@ class HubAnswers:
         ticket = Ticket(awaited.request_id, awaited.command_id, awaited.fingerprint, retries=awaited.retries)
         words = sentence
         # Nobody waits here, so a hub that is slow, or far away, has its time.
-        try:
-            verdict = await self._service.verdict(ticket, timeout=0, last_look=COMMIT_BUDGET)
-        except UnknownRequestError:
-            if self._gatherings is None:
-                raise
-            words = gathering_sentence
-            verdict = await self._gatherings.verdict(ticket, timeout=0, last_look=COMMIT_BUDGET)
+        if self._grants is not None and is_grant_id(ticket.request_id):
+            words = grant_sentence
+            verdict = await self._grants.verdict(ticket, timeout=0, last_look=COMMIT_BUDGET)
+        else:
+            try:
+                verdict = await self._service.verdict(ticket, timeout=0, last_look=COMMIT_BUDGET)
+            except UnknownRequestError:
+                if self._gatherings is None:
+                    raise
+                words = gathering_sentence
+                verdict = await self._gatherings.verdict(ticket, timeout=0, last_look=COMMIT_BUDGET)
         if verdict.reason is Reason.NO_ANSWER_YET:
             raise TryFailedError(NOT_HANDLED, maybe_done=False)
         return awaited.accepted if verdict.reason is Reason.RECORDED else words(verdict)

@@ -39,6 +39,7 @@ from orchestration.domain.errors import (
     InvalidRequestError,
     UnknownRequestError,
 )
+from orchestration.domain.grants import GrantPattern, GrantTerms
 from orchestration.domain.ids import IdReader, entity_key
 from orchestration.domain.inert import in_quotes
 from orchestration.domain.people import PersonEntry
@@ -135,6 +136,15 @@ class ApprovalService:
         """
         return await self.starter.start(taken(request, self.book(), self._ids))
 
+    async def start_call(self, request: ApprovalRequest, pattern: GrantPattern | None, run: str) -> str:
+        """As `start`, for a tool call; `pattern` says which calls the grants are about that may approve it.
+
+        `run` is the key of the agent's run, whose waiting calls are shown together. Nobody but `HeldCalls` may call
+        this, which makes both of the call itself.
+        """
+        given = taken(request, self.book(), self._ids)
+        return await self.starter.start(given.model_copy(update={"pattern": pattern, "run": run}))
+
     async def start_review(self, request: ApprovalRequest) -> str:
         """As `start`, for the review of a document. Nobody but the watcher of the places may call this."""
         return await self.starter.start(taken(request, self.book(), self._ids, reviews=True))
@@ -159,12 +169,14 @@ class ApprovalService:
         round_named: bool = True,
         comment: str = "",
         edits: Mapping[str, Scalar] | None = None,
+        grant: GrantTerms | None = None,
         command_id: str | None = None,
     ) -> Ticket:
         """Approves or rejects what the actor was `shown`, and nothing else that may be there by now.
 
         With `edits`, new values by path, it approves that with these in it. Raises `InvalidRequestError`, whose field
-        is the path, where one is not allowed or does not fit.
+        is the path, where one is not allowed or does not fit. With `grant` calls like this one are approved in advance,
+        on these terms, which they were shown too.
 
         The same `command_id` is handled once, here as in every other command, and with another command it is refused.
         Each raises `InvalidRequestError` naming the field that is not fit, such as a comment over 2,000 characters.
@@ -181,6 +193,7 @@ class ApprovalService:
                 choice=choice,
                 comment=comment,
                 edits=dict(edits or {}),
+                grant=grant,
             ),
         )
 

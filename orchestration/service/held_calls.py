@@ -23,12 +23,14 @@ from orchestration.domain.errors import (
     UnknownRequestError,
     UnusableApprovalError,
 )
+from orchestration.domain.grants import GrantPattern, apart
 from orchestration.domain.held_call import CallFacts, HeldCall
 from orchestration.domain.request import HELD_CALL, ApprovalRequest, EditedValue, Status, to_json
 from orchestration.held_calls.claims import Claim, HeldCallState
 from orchestration.service.approvals import Actor, ApprovalService
 from orchestration.service.call_results import CallResults
 from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK, translated, within_budget
+from orchestration.service.grant_starts import grant_stands
 from orchestration.service.request_ids import KeyedDigests
 
 DEFAULT_WINDOW: Final = timedelta(minutes=10)
@@ -42,7 +44,8 @@ PASSED_BY: Final = 20  # settled requests of a call that one `ask` goes past
 class ToolCall:
     """A call as a program describes it. `mask` are paths into the arguments that nobody is to see.
 
-    `accepts_edits` says that the program makes the call with the arguments that its claim is answered with.
+    `accepts_edits` says that the program makes the call with the arguments that its claim is answered with. Calls of
+    one `run` of the agent that wait at the same time are shown on one card.
     """
 
     policy: str
@@ -55,6 +58,7 @@ class ToolCall:
     window: timedelta = field(default=DEFAULT_WINDOW)
     accepts_edits: bool = False
     input_schema: Mapping[str, Any] | None = None
+    run: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,12 +104,14 @@ class HeldCalls:
     async def ask(self, call: ToolCall, actor: Actor, *, resume: bool = False) -> tuple[Progress, str]:
         """The request that this very call waits for, and the digest of its arguments: an open one, or a new one.
 
-        One that was approved and not used counts within the window, and so does a rejection. After the window, and
-        after every other end, people are asked anew. With `resume` one that was used is found again, for the window
-        from then on or from its result on, unless people were asked since: for a caller that may have lost the
-        answer. Raises what `ApprovalService.start` does.
+        A new one that fits a standing grant is approved by it, without asking anybody. One that was approved and not
+        used counts within the window, and so does a rejection; what a grant approved counts while that stands. After
+        the window, and after every other end, people are asked anew. With `resume` one that was used is found again,
+        for the window from then on or from its result on, unless people were asked since: for a caller that may have
+        lost the answer. Raises what `ApprovalService.start` does.
         """
-        request = self._request(call, actor)
+        request, pattern = self._request(call, actor), self._pattern(call, actor)
+        run = self._run_key(call, actor)
         held = _call_of(request)
         state = await self._state(held.key)
         number = state.number
@@ -114,8 +120,10 @@ class HeldCalls:
             if used is not None:
                 return used, held.arguments_digest
         for _ in range(PASSED_BY):
-            progress = await self._approvals.status(await self._approvals.start(_numbered(request, number)))
-            if not progress.status.ended or self._counts(progress, held.window):
+            progress = await self._approvals.status(
+                await self._approvals.start_call(_numbered(request, number), pattern, run)
+            )
+            if not progress.status.ended or await self._answers(progress, held.window):
                 return progress, held.arguments_digest
             number = (await self._run(held.key, "pass_by", number, number)).number
         raise HubSilentError
@@ -140,6 +148,10 @@ class HeldCalls:
         if not self._counts(progress, call.window):
             raise UnusableApprovalError(
                 "The approval is too old by now. Make the same call again to ask anew."
+            )
+        if not await self._granted(progress):
+            raise UnusableApprovalError(
+                "The standing grant that approved it has ended. Make the same call again to ask anew."
             )
         claim = Claim(
             number=call.number, request_id=request_id, nonce=progress.nonce, attempt=attempt, at=self._now()
@@ -219,6 +231,62 @@ class HeldCalls:
         ):
             return None
         return progress
+
+    async def _answers(self, progress: Progress, window: timedelta) -> bool:
+        return self._counts(progress, window) and await self._granted(progress)
+
+    async def _granted(self, progress: Progress) -> bool:
+        """Whether the grant still stands by which it was approved; true of what people decided themselves."""
+        use = progress.outcome.grant if progress.outcome else None
+        return use is None or await grant_stands(self._client, use.grant, self._now())
+
+    def _run_key(self, call: ToolCall, actor: Actor) -> str:
+        """Whose waiting calls are shown together; empty where the call gets a card of its own.
+
+        That is so without a run, and where an approval needs a code, which confirms one request.
+        """
+        policy = self._approvals.book().policies.get(call.policy)
+        if not call.run or policy is None or policy.confirms:
+            return ""
+        about = {"run": call.run, "agent": call.agent, "policy": call.policy}
+        return self._keyed_hex(to_json({**about, "requester": actor.id, "asked_with": actor.token}))[:40]
+
+    def _pattern(self, call: ToolCall, actor: Actor) -> GrantPattern | None:
+        """Which grants may approve the call; None where its policy lets nobody give any.
+
+        The pattern is under the server's secret. It binds the policy as it is written, whose token asks, the agent, the
+        server, the tool, the place, and every argument but those that may vary. What is masked never varies: nobody
+        would see it.
+        """
+        policy = self._approvals.book().policies.get(call.policy)
+        allowed = (
+            policy.grants.of_tool(call.tool) if policy is not None and policy.grants is not None else None
+        )
+        if policy is None or allowed is None:
+            return None
+        shown, bound = args.masked(call.arguments, call.mask, self._keyed_hex)
+        shown = json.loads(args.canonical(shown))
+        # What is masked is a text where it is shown, and something else where it is bound: it is no such path in both.
+        fixed, varied = apart(bound, [path for path, _ in apart(shown, allowed.paths)[1]])
+        about = {
+            "grants of": policy.key,
+            "policy_digest": policy.digest(),
+            "requester": actor.id,
+            "asked_with": actor.token,
+            "agent": call.agent,
+            "server": call.server,
+            "tool": call.tool,
+            "directory": call.directory,
+            "window": call.window.total_seconds(),
+            "fixed": args.canonical(fixed).decode(),
+            "varied": varied,
+        }
+        seen, _ = apart(shown, [path for path, _ in varied])
+        return GrantPattern(
+            key=self._keyed_hex(to_json(about)),
+            fixed=args.written_out(seen) if seen else "",
+            vary=[f"{args.visible(path)}: {kind}" for path, kind in varied],
+        )
 
     def _request(self, call: ToolCall, actor: Actor) -> ApprovalRequest:
         """What people are asked, with the key of the call and not yet a number. Raises `InvalidRequestError`."""

@@ -110,6 +110,17 @@ SENTENCES = {
         "once they approve it, it can be changed."
     ),
     Reason.ALREADY_ENDED: "This request has already ended, so nothing changed.",
+    Reason.NOT_GRANTABLE: (
+        "Calls like this cannot be approved in advance here, so nothing changed. You can approve this call alone."
+    ),
+    Reason.GRANT_TERMS: (
+        "The time or the number of uses is not what the policy allows any more, so nothing changed. Please open the "
+        "form again."
+    ),
+    Reason.GRANT_OWN_SEAT: (
+        "Only those whom the level itself asks can approve calls in advance: nobody does it for somebody else, or "
+        "after an escalation. Nothing changed; you can approve this call alone."
+    ),
     Reason.MALFORMED: "That could not be understood, so nothing changed. Please try again from the card.",
     Reason.DIRECTORY_UNAVAILABLE: (
         "I could not check just now who may decide this, so nothing changed. Please try again in a minute."

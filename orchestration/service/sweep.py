@@ -25,6 +25,7 @@ from orchestration.domain.request import (
     GATHERING,
     RECONCILE,
     RECONCILE_GATHERING,
+    STANDING_GRANT,
     VERSION,
     Recorded,
 )
@@ -33,6 +34,7 @@ from orchestration.gathering.status import STOPPED, gathering_progress_of
 from orchestration.reconcile.gathering import EDITION, ReconcileGatheringInput
 from orchestration.reconcile.workflow import ReconcileInput
 from orchestration.service.fulfilment_starts import start_saying_stopped
+from orchestration.service.grant_starts import start_saying_grant_stopped
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +82,7 @@ RECONCILERS: Final[Mapping[str, Callable[[AsyncTaskHubGrpcClient, OrchestrationS
     APPROVAL: start_reconciling,
     GATHERING: _start_reconciling_gathering,
     FULFILMENT: start_saying_stopped,
+    STANDING_GRANT: start_saying_grant_stopped,
 }
 
 

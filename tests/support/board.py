@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from orchestration.domain.answers import OwedAnswer
+from orchestration.domain.call_lists import CallListEditInput, CallListPostInput
 from orchestration.domain.cards import Card, Step
 from orchestration.domain.digests import DigestLine, PostDigestInput
 from orchestration.domain.effects import (
@@ -26,6 +27,13 @@ from orchestration.domain.effects import (
     SignReceiptInput,
 )
 from orchestration.domain.errors import DeliveryError, SmsRefusedError
+from orchestration.domain.grant_effects import (
+    GrantCheckInput,
+    GrantEditInput,
+    GrantPostInput,
+    StartGrantInput,
+    TellUseInput,
+)
 from orchestration.domain.request import CardRef, Status
 
 Begin = Callable[[], bool]
@@ -244,6 +252,44 @@ class NoFulfilments:
         raise NotImplementedError
 
     def record_step(self, given: RecordStepInput) -> None:
+        raise NotImplementedError
+
+
+class NoGrants:
+    """Grants nothing, and shows no grant."""
+
+    def start(self, given: StartGrantInput) -> str:
+        raise NotImplementedError
+
+    def tell_use(self, given: TellUseInput) -> str:
+        raise NotImplementedError
+
+    def stands(self, given: GrantCheckInput) -> bool:
+        raise NotImplementedError
+
+    def doubt(self, grant: str) -> None:
+        raise NotImplementedError
+
+    def post_grant(self, given: GrantPostInput, begin: Callable[[], bool]) -> CardRef | None:
+        raise NotImplementedError
+
+    def find_grant(self, given: GrantPostInput) -> CardRef | None:
+        raise NotImplementedError
+
+    def edit_grant(self, given: GrantEditInput) -> None:
+        raise NotImplementedError
+
+
+class NoCallLists:
+    """Shows no list of calls."""
+
+    def post_call_list(self, given: CallListPostInput, begin: Callable[[], bool]) -> CardRef | None:
+        raise NotImplementedError
+
+    def find_call_list(self, given: CallListPostInput) -> CardRef | None:
+        raise NotImplementedError
+
+    def edit_call_list(self, given: CallListEditInput) -> None:
         raise NotImplementedError
 
 

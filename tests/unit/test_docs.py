@@ -29,6 +29,7 @@ from bot.http.api.endpoint import DECIDE_ANY
 from bot.http.api.entities import EntityRoutes
 from bot.http.api.fulfilments import FulfilmentRoutes
 from bot.http.api.gatherings import GatheringRoutes
+from bot.http.api.grants import GrantRoutes
 from bot.http.api.hooks import HookRoutes
 from bot.http.api.instances import InstancesRoutes
 from bot.http.api.jwks import JwksRoutes
@@ -267,6 +268,7 @@ def test_the_api_page_has_every_address_with_its_scopes_and_no_other() -> None:
         JwksRoutes(nothing, nothing),
         SealRoutes(nothing),
         DigestRoutes(nothing),
+        GrantRoutes(nothing),
         DocsRoutes(None),
     ]
     endpoints = [endpoint for room in rooms for endpoint in room.endpoints()]
@@ -353,6 +355,15 @@ def test_every_recipe_is_run_by_a_test() -> None:
 @pytest.mark.parametrize("snippet", recipes("policy"))
 def test_every_policy_on_the_pages_is_one(snippet: str) -> None:
     assert policy_file.parse(snippet, "the page", SlackIds()).names()
+
+
+def test_the_grants_on_the_page_fit_its_policy_for_agents() -> None:
+    (grants,) = recipes("grants")
+    (agents,) = (one for one in recipes("policy") if "[policies.agents]" in one)
+    policy = policy_file.parse(agents + grants, "the page", SlackIds()).policies["agents"]
+    assert policy.grants is not None
+    allowed = {tool: policy.grants.of_tool(tool) for tool in ("Edit", "Bash", "WebFetch")}
+    assert [one and one.paths for one in allowed.values()] == [["file_path"], [], None]
 
 
 @pytest.mark.parametrize("snippet", recipes("gate"))

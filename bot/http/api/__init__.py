@@ -17,6 +17,7 @@ from bot.http.api.docs import DocsRoutes
 from bot.http.api.entities import EntityRoutes
 from bot.http.api.fulfilments import FulfilmentRoutes
 from bot.http.api.gatherings import GatheringRoutes
+from bot.http.api.grants import GrantRoutes
 from bot.http.api.hooks import HookRoutes
 from bot.http.api.instances import InstancesRoutes
 from bot.http.api.jwks import JwksRoutes
@@ -37,6 +38,7 @@ from orchestration.service.digests import DigestService
 from orchestration.service.entities import Entities
 from orchestration.service.fulfilments import FulfilmentService
 from orchestration.service.gatherings import GatheringService
+from orchestration.service.grants import GrantService
 from orchestration.service.held_calls import HeldCalls
 from orchestration.service.instances import Instances
 from orchestration.service.operations import Operations
@@ -58,6 +60,7 @@ class ApiServices:
     held_calls: HeldCalls
     fulfilments: FulfilmentService
     digests: DigestService
+    grants: GrantService
     challenges: ChallengeService | None = None
 
 
@@ -96,6 +99,7 @@ class Api:
             JwksRoutes(keys, issuer),
             SealRoutes(services.inventory),
             DigestRoutes(services.digests),
+            GrantRoutes(services.grants),
             docs,
         )
         endpoints = [endpoint for group in groups for endpoint in group.endpoints()]

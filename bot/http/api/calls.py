@@ -73,6 +73,11 @@ class NewCall(Model):
         description="How long an answer counts: an approval that was not used, and a rejection. A day at most; "
         "without it, ten minutes",
     )
+    run: Annotated[str, Field(pattern=r"^[!-~]{0,128}$")] = Field(
+        default="",
+        description="Which run of the agent makes the call, such as its session. Calls of one run that wait at the "
+        "same time are on one card. It changes nothing else: the same call of another run is the same call",
+    )
 
     resume: bool = Field(
         default=False,
@@ -230,6 +235,7 @@ class CallRoutes:
             window=given.window or DEFAULT_WINDOW,
             accepts_edits=given.accepts_edits,
             input_schema=given.input_schema,
+            run=given.run,
         )
         progress, digest = await self._calls.ask(asked, call.actor, resume=given.resume)
         shown = WaitingCall(id=progress.request_id, status=progress.status, arguments_digest=digest)

@@ -62,6 +62,9 @@ _ACTIVITIES: Final = {
     "hand_over": "Handed over to the fulfilment",
     "record_step": "Step put on record",
     "add_to_digest": "Added to the digest",
+    "start_grant": "Standing grant begun",
+    "check_grant": "Standing grant looked at",
+    "tell_use": "Use told to its standing grant",
 }
 
 

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final
@@ -24,6 +24,7 @@ from orchestration.domain.gathering import GatheringView
 from orchestration.domain.people import PersonEntry
 from orchestration.domain.policy_book import Outlook, PolicyBook
 from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK
+from orchestration.service.grants import GrantService
 from orchestration.service.worklists import Worklists
 
 log = logging.getLogger(__name__)
@@ -64,7 +65,9 @@ class HomePublisher:
         now: Callable[[], datetime],
         *,
         pause: float = PAUSE,
+        grants: GrantService | None = None,
     ) -> None:
+        self._grants = grants
         self._client = client
         self._reader = reader
         self._groups = groups
@@ -135,6 +138,17 @@ class HomePublisher:
         with contextlib.suppress(RuntimeError):  # the loop has closed: nobody looks any more
             self._loop.call_soon_threadsafe(self._mark_concerned, concerned, request_id)
 
+    def grant_shown(self, people: Collection[str]) -> None:
+        """A grant's card was posted or edited: whoever of these people looks gets a new Home. From any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody looks any more
+            self._loop.call_soon_threadsafe(self._mark_lookers, set(people))
+
+    def _mark_lookers(self, people: set[str]) -> None:
+        oldest = time.monotonic() - LOOKS_FOR
+        for person, looker in self._lookers.items():
+            if looker.since >= oldest and (person in people or not people.isdisjoint(looker.groups)):
+                self._mark(person)
+
     async def keep(self) -> None:
         """Draws again what has changed, one Home at a time, until cancelled. No failure ends it."""
         while True:
@@ -198,7 +212,10 @@ class HomePublisher:
         worklist = await self._reader.of(person, sorted(looker.groups), tuple(looker.changed))
         listed = book.people.get(person)
         outlook = await self.outlook(person, worklist.entry)
-        return home_view(worklist, listed, self.today(), outlook, groups_unknown=groups is None)
+        grants = await self._grants.concerning(person, looker.groups) if self._grants else []
+        return home_view(
+            worklist, listed, self.today(), outlook, groups_unknown=groups is None, grants=grants
+        )
 
 
 def _groups_of(book: PolicyBook) -> frozenset[str]:

@@ -118,13 +118,14 @@ class SlackNotifier:
         """Adds the steps to the thread under `ref`, in one message. A deleted card has no thread to add to."""
         if self._known_gone(ref):
             return
+        lead = f"`{request_id}` " if ref.list_id else ""  # the thread is that of several requests
         try:
             said = self._poster.say(
                 ref.channel,
                 (request_id, "step", steps[0].number),
                 begin,
                 thread_ts=ref.ts,
-                text="\n".join(map(thread.line, steps)),
+                text="\n".join(f"{lead}{thread.line(step)}" for step in steps),
                 metadata=steps_metadata(request_id, (step.number for step in steps)),
             )
         except SlackApiError as error:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from orchestration.domain.errors import CountersignError
 from orchestration.domain.request import Digest, Identity, Nonce
@@ -69,6 +69,67 @@ def gathering_of_click(body: Mapping[str, Any]) -> GatheringTarget:
     for value in map(_value, body.get("actions") or ()):
         try:
             return GatheringTarget.model_validate_json(value)
+        except ValidationError:
+            continue
+    raise UnreadableCardError
+
+
+class GrantTarget(BaseModel):
+    """What a button of a standing grant is about: the grant, and which start of a request it was given on."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    grant: str = Field(pattern=r"^grant-[!-~]{1,130}$")
+    nonce: Nonce
+
+    def value(self) -> str:
+        """For a button."""
+        return self.model_dump_json()
+
+
+def grant_of_click(body: Mapping[str, Any]) -> GrantTarget:
+    """What the pressed button is about. Raises `UnreadableCardError`."""
+    for value in map(_value, body.get("actions") or ()):
+        try:
+            return GrantTarget.model_validate_json(value)
+        except ValidationError:
+            continue
+    raise UnreadableCardError
+
+
+class Targets(BaseModel):
+    """Several calls of one card. A button of theirs is about just these, each by its start and what it asks."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    calls: list[Target] = Field(min_length=1, max_length=20)
+
+    def value(self) -> str:
+        """For a button, as short as can be: it takes 2,000 characters."""
+        said = [[one.instance_id, one.round, one.nonce, one.digest] for one in self.calls]
+        return json.dumps({"calls": said}, separators=(",", ":"))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, given: Any) -> Any:
+        """Reads what `value` wrote."""
+        calls = given.get("calls") if isinstance(given, Mapping) else None
+        if not isinstance(calls, list):
+            return given
+        names = ("instance_id", "round", "nonce", "digest")
+        return {
+            "calls": [
+                dict(zip(names, one, strict=True)) if isinstance(one, list) and len(one) == 4 else one
+                for one in calls
+            ]
+        }
+
+
+def targets_of_click(body: Mapping[str, Any]) -> Targets:
+    """The calls that the pressed button is about. Raises `UnreadableCardError`."""
+    for value in map(_value, body.get("actions") or ()):
+        try:
+            return Targets.model_validate_json(value)
         except ValidationError:
             continue
     raise UnreadableCardError

@@ -16,8 +16,9 @@ from bot.slack.api.home_publisher import HomePublisher
 from bot.slack.api.prechecks import Prechecks
 from bot.slack.api.pulse import Pulse
 from bot.slack.api.slack_time import SlackTime
-from bot.slack.listeners import actions, codes, commands, home, views
+from bot.slack.listeners import actions, call_lists, codes, commands, home, views
 from bot.slack.listeners import gatherings as gathering_listeners
+from bot.slack.listeners import grants as grant_listeners
 from bot.slack.listeners.asking import AskStarter
 from bot.slack.listeners.interaction import PromptAck
 from bot.slack.listeners.subcommands import Subcommands
@@ -26,6 +27,7 @@ from orchestration.service.approvals import ApprovalService
 from orchestration.service.challenges import ChallengeService
 from orchestration.service.fulfilments import FulfilmentService
 from orchestration.service.gatherings import GatheringService
+from orchestration.service.grants import GrantService
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class ListenerServices:
     gatherings: GatheringService
     fulfilments: FulfilmentService
     owed: OwedAnswers
+    grants: GrantService
     challenges: ChallengeService | None = None
 
 
@@ -66,5 +69,7 @@ def register(
     views.register(app, approvals, asks)
     gathering_listeners.register(app, gatherings)
     home.register(app, subcommands)
+    call_lists.register(app, approvals, prechecks)
+    grant_listeners.register(app, approvals, services.grants, prechecks)
     if services.challenges is not None:
         codes.register(app, approvals, services.challenges)

@@ -52,7 +52,7 @@ def register(
 
 
 def _card(app: AsyncApp, service: ApprovalService, prechecks: Prechecks) -> None:
-    @app.action({"block_id": cards.ACTIONS, "action_id": cards.APPROVE})
+    @app.action({"block_id": cards.ANY_ACTIONS, "action_id": cards.APPROVE})
     @answered
     async def approve(interaction: Interaction) -> None:
         card = target.of_click(interaction.body)
@@ -68,13 +68,13 @@ def _card(app: AsyncApp, service: ApprovalService, prechecks: Prechecks) -> None
         if not await answer_press(interaction, service, ticket, say=in_place) and interaction.in_modal:
             await redraw(interaction, service, prechecks)
 
-    @app.action({"block_id": cards.ACTIONS, "action_id": cards.READ})
+    @app.action({"block_id": cards.ANY_ACTIONS, "action_id": cards.READ})
     @answered
     async def read(interaction: Interaction) -> None:
         """The card does not show all of what is asked: Details do, and have the button that approves."""
         await show_details(interaction, service, target.of_click(interaction.body).instance_id, prechecks)
 
-    @app.action({"block_id": cards.ACTIONS, "action_id": cards.REJECT})
+    @app.action({"block_id": cards.ANY_ACTIONS, "action_id": cards.REJECT})
     @answered
     async def reject(interaction: Interaction) -> None:
         await open_form(interaction, service, prechecks, reject_form)

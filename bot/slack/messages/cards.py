@@ -8,6 +8,7 @@ says who, when and why. People are named by mentions only: a display name can be
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -30,8 +31,11 @@ READ: Final = "read_and_approve"
 REJECT: Final = "reject"
 EDIT: Final = "edit_and_approve"
 MORE: Final = "more"
+GRANT: Final = "grant_like_this"
 ENTER_CODE: Final = "enter_code"
 ACTIONS: Final = "decision"
+# Of a card that shows several requests, each has a block of its own.
+ANY_ACTIONS: Final = re.compile(r"^decision(\.\d+)?$")
 
 # The menu beside the buttons, in the order of how often each is wanted.
 COMMENTED: Final = "approve_with_comment"
@@ -141,6 +145,7 @@ def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json
         blocks.actions(
             ACTIONS,
             *buttons(title, target, code=bool(card.confirming), whole=whole, editable=card.editable),
+            *([_button(GRANT, "Approve calls like this…", None, title, target)] if card.grantable else []),
             blocks.overflow(
                 MORE, {option(key): label for key, label in MENU.items() if whole or key != COMMENTED}
             ),

@@ -10,7 +10,9 @@ from typing import Final, TypeVar
 from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input import away
-from bot.slack.input.target import Target
+from bot.slack.input.target import GrantTarget, Target
+from bot.slack.messages.grants import home_row
+from bot.slack.messages.grants import title as grant_title
 from bot.slack.messages.status_labels import CALLED, DOT, MARKS, OPEN
 from bot.slack.text import bold, mention, plain, safe, said, when
 from bot.slack.views.home_gatherings import asked_row, awaited_row, ended_row
@@ -20,6 +22,7 @@ from orchestration.domain.people import PersonEntry
 from orchestration.domain.policy_book import Outlook
 from orchestration.domain.request import Status
 from orchestration.gathering.status import GatheringRead
+from orchestration.grants.models import GrantProgress
 from orchestration.service.worklists import AnyView, AwaitedAnswer, Worklist
 
 T = TypeVar("T")
@@ -29,13 +32,15 @@ ITEM: Final = "home_open"
 ASK: Final = "home_ask"
 AWAY: Final = "home_away"
 BACK: Final = "home_back"
+REVOKE_GRANT: Final = "home_revoke_grant"
 BUTTONS: Final = "home_buttons"
 AWAY_BUTTONS: Final = "home_away_buttons"
 
-# Slack takes 100 blocks, and 250,000 bytes of JSON, in a view. These come to 80, beside a dozen for the rest.
+# Slack takes 100 blocks, and 250,000 bytes of JSON, in a view. These come to 85, beside a dozen for the rest.
 MOST_WAITING: Final = 50
 MOST_ASKED: Final = 15
 MOST_DECIDED: Final = 15
+MOST_GRANTS: Final = 5  # the API lists all
 ROOM: Final = 230_000  # bytes
 
 WAITING_TITLE: Final = "Waiting for you"
@@ -45,6 +50,7 @@ NOTHING_WAITS: Final = (
 GROUPS_UNKNOWN: Final = (
     "Slack did not say just now which user groups you are in, so what waits for those may be missing here."
 )
+GRANTS_TITLE: Final = "Calls that are approved in advance"
 ASKED_TITLE: Final = "What you asked for"
 NOTHING_ASKED: Final = (
     "Nothing of yours is under way. Press *Ask for approval*, or write `/request-approval` in any channel."
@@ -67,10 +73,12 @@ def home_view(
     outlook: Outlook,
     *,
     groups_unknown: bool = False,
+    grants: Sequence[GrantProgress] = (),
 ) -> Json:
     """The whole of it. `listed` is what the operator's file says of the person; `today` is a day of UTC.
 
     `outlook` is what their absence does not do.
+    `grants` are standing grants that they gave or may revoke.
     `groups_unknown` where Slack would not say which groups they are in, so that something may be missing.
     """
     room = [ROOM]
@@ -79,6 +87,7 @@ def home_view(
         blocks.header(WAITING_TITLE),
         *([blocks.context(GROUPS_UNKNOWN)] if groups_unknown else []),
         *_rows(worklist.waits, _waiting, MOST_WAITING, NOTHING_WAITS, room, unseen=worklist.unseen),
+        *_grants(grants, room),
         blocks.divider(),
         blocks.header(ASKED_TITLE),
         *_rows(worklist.asked, _under_way, MOST_ASKED, NOTHING_ASKED, room),
@@ -90,6 +99,27 @@ def home_view(
         *_away(worklist.entry, listed, today, outlook),
     ]
     return {"type": "home", "callback_id": ID, "blocks": parts}
+
+
+def _grants(grants: Sequence[GrantProgress], room: list[int]) -> Iterator[Json]:
+    """Which calls are approved in advance, each with its end by one press. Nothing where there are none."""
+    if not grants:
+        return
+    yield blocks.divider()
+    yield blocks.header(GRANTS_TITLE)
+    shown = 0
+    for one in grants[:MOST_GRANTS]:
+        target = GrantTarget(grant=one.facts.id, nonce=one.facts.nonce)
+        spoken = plain(f"Revoke: {grant_title(one.facts.call)}", blocks.BUTTON)
+        button = blocks.button(REVOKE_GRANT, "Revoke", target.value(), style="danger", spoken=spoken)
+        row = blocks.row(home_row(one.view()), button)
+        room[0] -= len(json.dumps(row))
+        if room[0] < 0:
+            break
+        shown += 1
+        yield row
+    if len(grants) > shown:
+        yield blocks.context(f"and {len(grants) - shown} more")
 
 
 def _rows(

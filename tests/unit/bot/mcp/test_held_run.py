@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.cli.gate_asking import changed
+from bot.gate.approved_arguments import approved_arguments
 from bot.mcp.gate.asking import Claimed, Ended, KnownCall
 from bot.mcp.gate.held_run import Answer, CancelledCallError, HeldRun, NotSentError, UpstreamLostError
 from bot.mcp.gate.messages import Json, ToolCallMessage
@@ -105,7 +105,7 @@ def a_claim(*changes: tuple[list[str], Any], **arguments: Any) -> dict[str, Any]
 def test_changes_are_made_in_our_own_arguments_which_have_what_is_masked() -> None:
     call = {"arguments": {"sql": "x", "key": "secret", "rows": [1, 2]}, "mask": ["key"]}
     claimed = a_claim((["sql"], "y"), (["rows", "1"], 3), sql="y", key="[masked]", rows=[1, 3])
-    assert changed(call, claimed) == {"sql": "y", "key": "secret", "rows": [1, 3]}
+    assert approved_arguments(call, claimed) == {"sql": "y", "key": "secret", "rows": [1, 3]}
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_changes_are_made_in_our_own_arguments_which_have_what_is_masked() -> No
 )
 def test_a_change_that_is_not_clear_is_refused(claimed: dict[str, Any]) -> None:
     with pytest.raises(CountersignError, match="does not say clearly"):
-        changed({"arguments": {"sql": "x", "key": "secret"}, "mask": ["key"]}, claimed)
+        approved_arguments({"arguments": {"sql": "x", "key": "secret"}, "mask": ["key"]}, claimed)
 
 
 async def test_a_rejection_is_neither_claimed_nor_forwarded() -> None:

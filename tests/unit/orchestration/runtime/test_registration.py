@@ -9,6 +9,7 @@ from durabletask.worker import TaskHubGrpcWorker
 
 from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.asker_activities import AskerActivities
+from orchestration.call_lists.activities import CallListActivities
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
 from orchestration.digest.activities import DigestActivities
@@ -21,6 +22,7 @@ from orchestration.domain.names import (
     nudge_of,
 )
 from orchestration.fulfilment.activities import FulfilmentActivities
+from orchestration.grants.activities import GrantActivities
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
 from orchestration.runtime import worker as registration
@@ -32,9 +34,12 @@ from tests.support.board import (
     BoardPhones,
     NoAnswers,
     NoAskers,
+    NoCallLists,
     NoDigests,
     NoFulfilments,
+    NoGrants,
 )
+from tests.support.book import CORE
 from tests.support.core_world import outcome_activities, unbound_gathering_activities
 
 
@@ -51,6 +56,8 @@ def registered() -> TaskHubGrpcWorker:
         DigestActivities(NoDigests(), board, AllNew()),
         ChallengeActivities(Codes([b"a secret of at least thirty-two bytes"]), phones, phones, phones),
         unbound_gathering_activities(),
+        grants=GrantActivities(NoGrants(), NoGrants(), board, lambda: CORE, AllNew()),
+        call_lists=CallListActivities(NoCallLists(), AllNew()),
     )
     return worker
 

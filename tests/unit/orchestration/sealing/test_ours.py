@@ -7,10 +7,12 @@ from durabletask.worker import TaskHubGrpcWorker
 from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.asker_activities import AskerActivities
 from orchestration.approval.document_activities import DocumentActivities
+from orchestration.call_lists.activities import CallListActivities
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
 from orchestration.digest.activities import DigestActivities
 from orchestration.fulfilment.activities import FulfilmentActivities
+from orchestration.grants.activities import GrantActivities
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
 from orchestration.runtime.ours import OPEN_ACTIVITIES, OURS
@@ -22,10 +24,13 @@ from tests.support.board import (
     BoardPhones,
     NoAnswers,
     NoAskers,
+    NoCallLists,
     NoDigests,
     NoFulfilments,
+    NoGrants,
     NoPreviews,
 )
+from tests.support.book import CORE
 from tests.support.core_world import outcome_activities, unbound_gathering_activities
 
 
@@ -43,6 +48,8 @@ def test_everything_that_the_worker_registers_is_sealed() -> None:
         ChallengeActivities(Codes([b"s" * 32]), phones, phones, phones),
         unbound_gathering_activities(),
         DocumentActivities(NoPreviews(), AllNew()),
+        GrantActivities(NoGrants(), NoGrants(), board, lambda: CORE, AllNew()),
+        CallListActivities(NoCallLists(), AllNew()),
     )
     registry = worker._registry
     assert set(registry.orchestrators) == OURS.orchestrations

@@ -174,6 +174,22 @@ LINES = [
         step(StepKind.ASKED_INSTEAD, actor="U0ADA", to="U0BOB"),
         "→ <@U0BOB> is asked in the place of <@U0ADA>, who is away",
     ),
+    (
+        step(StepKind.GRANT_USED, event="2 of 20", to="agents-1", text="a calls Edit: *✓ Revoked* <!here>"),
+        "✓ Use 2 of 20: “a calls Edit: ∗[v] Revoked∗ &lt;!here&gt;” `agents-1`",
+    ),
+    (
+        step(StepKind.GRANT_ENDED, event="revoked", actor="U0ADA"),
+        "✗ *Revoked* by <@U0ADA>",
+    ),
+    (
+        step(StepKind.GRANT_ENDED, event="lapsed", text="The policy has changed."),
+        "✗ *Ended*\nThe policy has changed.",
+    ),
+    (
+        step(StepKind.CALL_JOINED, text="a calls Bash: <!here> *x*", people=["S0ONCALL"]),
+        "○ One more call waits: “a calls Bash: &lt;!here&gt; ∗x∗” <!subteam^S0ONCALL>",
+    ),
     (step(StepKind.GATHERED), "✓ All have answered"),
     (
         step(StepKind.GATHERED, text="The time was over.", people=["legal", "scanner"]),

@@ -1,0 +1,81 @@
+"""Posts, finds and edits the cards of lists of waiting calls. Sync: activities run on worker threads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from slack_sdk.errors import SlackApiError
+
+from bot.slack.api.codes import GONE
+from bot.slack.api.edit_turns import EditRank
+from bot.slack.api.errors import as_delivery_errors, code_of
+from bot.slack.api.poster import Poster, at_once
+from bot.slack.input.target import Target
+from bot.slack.messages.call_lists import metadata, render_calls
+from orchestration.domain.call_lists import CallListEditInput, CallListPostInput
+from orchestration.domain.cards import Card
+from orchestration.domain.request import CardRef
+
+log = logging.getLogger(__name__)
+
+
+class SlackCallListNotifier:
+    """`orchestration.ports.CallListNotifier` over the Web API. Safe to share between threads.
+
+    `shown` is told each call's card that was posted or edited, with whom that pings.
+    """
+
+    def __init__(
+        self, poster: Poster, shown: Callable[[Card, Sequence[str]], None] = lambda _card, _notify: None
+    ) -> None:
+        self._poster = poster
+        self._shown = shown
+
+    def post_call_list(self, given: CallListPostInput, begin: Callable[[], bool] = at_once) -> CardRef | None:
+        """Posts it, unless `begin` says no when it is its turn."""
+        drawn = render_calls(given.view, given.notify)
+        posted = self._poster.say(
+            given.channel,
+            ("calls", given.view.list_id),
+            begin,
+            urgent=True,
+            text=drawn.text,
+            blocks=drawn.blocks,
+            metadata=drawn.metadata,
+        )
+        for card in given.view.cards:
+            self._shown(card, given.notify)
+        return CardRef(channel=str(posted["channel"]), ts=str(posted["ts"]), round=1) if posted else None
+
+    def find_call_list(self, given: CallListPostInput) -> CardRef | None:
+        """The card that this app has already posted there; None also where it may not look.
+
+        It may have been posted when there was one call on it, and so as that call's own card.
+        """
+        view = given.view
+        own = [Target.of(card.request_id, card.round, card.identity).metadata() for card in view.cards]
+        wanted = [metadata(view), *own]
+        found = self._poster.history.in_channel(given.channel, lambda known: known.get("metadata") in wanted)
+        return CardRef(channel=given.channel, ts=str(found["ts"]), round=1) if found else None
+
+    def edit_call_list(self, given: CallListEditInput) -> None:
+        """Makes it say what is true. One that is deleted, or in an archived channel, is only logged."""
+        drawn, ref = render_calls(given.view), given.ref
+        over = all(card.status.ended for card in given.view.cards)
+        rank = EditRank.ENDED_HERE if over else EditRank.UNDER_WAY
+        with self._poster.edits.turn((ref.channel, ref.ts), rank), as_delivery_errors():
+            try:
+                self._poster.client.chat_update(
+                    channel=ref.channel,
+                    ts=ref.ts,
+                    text=drawn.text,
+                    blocks=drawn.blocks,
+                    metadata=drawn.metadata,
+                )
+            except SlackApiError as error:
+                if code_of(error) not in GONE:
+                    raise
+                log.info("%s: its card is out of reach (%s)", given.view.list_id, code_of(error))
+        for card in given.view.cards:
+            self._shown(card, ())

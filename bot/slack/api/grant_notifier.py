@@ -1,0 +1,78 @@
+"""Posts, finds and edits the cards of standing grants. Sync: activities run on worker threads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection
+
+from slack_sdk.errors import SlackApiError
+
+from bot.slack.api.codes import GONE
+from bot.slack.api.edit_turns import EditRank
+from bot.slack.api.errors import as_delivery_errors, code_of
+from bot.slack.api.poster import Poster, at_once
+from bot.slack.messages.cards import Rendered
+from bot.slack.messages.grants import render_grant, render_trouble
+from orchestration.domain.grant_effects import GrantEditInput, GrantPostInput, GrantView
+from orchestration.domain.request import CardRef
+
+log = logging.getLogger(__name__)
+
+
+class SlackGrantNotifier:
+    """`orchestration.ports.GrantNotifier` over the Web API. Safe to share between threads.
+
+    `shown` is told whom a grant concerns, of each card that was posted or edited.
+    """
+
+    def __init__(self, poster: Poster, shown: Callable[[Collection[str]], None] = lambda _: None) -> None:
+        self._poster = poster
+        self._shown = shown
+
+    def post_grant(self, given: GrantPostInput, begin: Callable[[], bool] = at_once) -> CardRef | None:
+        """Posts it to the channel, or directly to the person, unless `begin` says no when it is its turn."""
+        drawn = _drawn(given)
+        facts = given.view.facts
+        posted = self._poster.say(
+            self._poster.place(given.place),
+            ("grant", facts.id, bool(given.trouble)),
+            begin,
+            urgent=True,
+            text=drawn.text,
+            blocks=drawn.blocks,
+            metadata=drawn.metadata,
+        )
+        self._tell(given.view)
+        return CardRef(channel=str(posted["channel"]), ts=str(posted["ts"]), round=1) if posted else None
+
+    def find_grant(self, given: GrantPostInput) -> CardRef | None:
+        """The message that this app has already posted there; None also where it may not look."""
+        place, wanted = self._poster.place(given.place), _drawn(given).metadata
+        found = self._poster.history.in_channel(place, lambda known: known.get("metadata") == wanted)
+        return CardRef(channel=place, ts=str(found["ts"]), round=1) if found else None
+
+    def edit_grant(self, given: GrantEditInput) -> None:
+        """Makes it say what is true. One that is deleted, or in an archived channel, is only logged."""
+        drawn, ref = render_grant(given.view), given.ref
+        rank = EditRank.UNDER_WAY if given.view.ended is None else EditRank.ENDED_HERE
+        with self._poster.edits.turn((ref.channel, ref.ts), rank), as_delivery_errors():
+            try:
+                self._poster.client.chat_update(
+                    channel=ref.channel,
+                    ts=ref.ts,
+                    text=drawn.text,
+                    blocks=drawn.blocks,
+                    metadata=drawn.metadata,
+                )
+            except SlackApiError as error:
+                if code_of(error) not in GONE:
+                    raise
+                log.info("%s: its card is out of reach (%s)", given.view.facts.id, code_of(error))
+        self._tell(given.view)
+
+    def _tell(self, view: GrantView) -> None:
+        self._shown([view.facts.granted_by, view.facts.requester])
+
+
+def _drawn(given: GrantPostInput) -> Rendered:
+    return render_trouble(given.view, given.trouble) if given.trouble else render_grant(given.view)

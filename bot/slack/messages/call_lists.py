@@ -1,0 +1,185 @@
+"""Draws the card of several waiting calls of one run of an agent. Pure.
+
+A list of one call is that call's own card. Of several each has a part of its own with its buttons, and below are two
+that decide at once just the calls that are shown whole: their values name each of them by its nonce and its digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from bot.slack import blocks
+from bot.slack.blocks import Json
+from bot.slack.input.target import Target, Targets, message_metadata
+from bot.slack.messages import cards
+from bot.slack.messages.cards import Rendered
+from bot.slack.messages.levels import level_lines
+from bot.slack.messages.status_labels import CALLED, DOT, MARKS
+from bot.slack.text import bold, code_beginning, mention, plain, safe, said, within
+from orchestration.domain.call_lists import CallListView
+from orchestration.domain.cards import Card
+
+ALL: Final = "decide_all"  # the block of the two buttons
+APPROVE_ALL: Final = "approve_all"
+REJECT_ALL: Final = "reject_all"
+DETAILS: Final = "listed_details"
+
+# Slack takes 50 blocks and about 13,000 characters in a message, and 2,000 characters in the value of a button.
+SHOWN: Final = 8  # calls with a part of their own
+ROOM: Final = 9000  # characters of all the texts of these
+CODE: Final = 600  # characters of a call's arguments, in so many lines
+CODE_LINES: Final = 12
+FACT: Final = 150  # characters of one fact
+HEAD: Final = 500  # on the wire, of the title and of each fact
+EVERYTHING: Final = 1_000_000
+ENDED: Final = 10  # lines of calls that have ended, the latest
+VALUE: Final = 1900
+REST: Final = "_There is more of this call than fits here. Read it before you approve._"
+MORE: Final = "{number} more wait. They come up here as these are decided; each is on Home too."
+
+
+def render_calls(view: CallListView, notify: Sequence[str] | None = None) -> Rendered:
+    """The message. `notify` are pinged when it is posted; None is for an edit, which pings nobody."""
+    if len(view.cards) == 1:
+        return cards.render(view.cards[0], notify)
+    waiting = [card for card in view.cards if card.open and not card.status.ended]
+    others = [card for card in view.cards if card not in waiting]
+    shown: list[Card] = []
+    parts: list[Json] = []
+    room = ROOM
+    for number, card in enumerate(waiting[:SHOWN], 1):
+        part = _part(card, number)
+        room -= sum(map(_texts, part))
+        if room < 0 and shown:
+            break
+        shown.append(card)
+        parts += part
+    title = _title(_agent(view), len(waiting))
+    found = [blocks.header(plain(title, blocks.HEADER)), *parts]
+    if len(waiting) > len(shown):
+        found.append(blocks.context(MORE.format(number=len(waiting) - len(shown))))
+    if lines := [_line(card) for card in others[-ENDED:]]:
+        found.append(blocks.section(within(lines, "\n", 1800)))
+    found += _all(shown)
+    if pings := within([mention(who) for who in notify or ()], " ", 600):
+        found.append(blocks.context(f"For {pings}"))
+    first = view.cards[0]
+    asked = f"Asked by {mention(first.requester)}"
+    found.append(blocks.context(DOT.join([asked, safe(first.policy_title, 60)])))
+    return Rendered(text=safe(title, blocks.HEADER), blocks=found, metadata=metadata(view))
+
+
+def metadata(view: CallListView) -> Json:
+    """By which the card of several is known again. It is that of no request."""
+    return message_metadata(view.list_id, view.cards[0].nonce, "calls")
+
+
+def is_whole(card: Card) -> bool:
+    """Whether its part shows all of the call: its arguments, its title and each of its facts."""
+    if code_beginning(card.description, CODE, CODE_LINES) != card.description:
+        return False
+    return cards.shows_all(card) and _head(card) == _head(card, EVERYTHING)
+
+
+def _head(card: Card, room: int = HEAD) -> list[str]:
+    """The title and the facts beside the arguments, each as it is shown; with more `room`, all of it."""
+    facts = [
+        f"{safe(field.label, 48, room=room)}: {safe(field.value, FACT if room == HEAD else room, room=room)}"
+        for field in card.fields
+        if field.label != "Agent"
+    ]
+    return [said(card.title, 150, room=room), within(facts, DOT, 3 * room)]
+
+
+def _title(agent: str, waiting: int) -> str:
+    if not waiting:
+        return f"Calls of {agent}"
+    return f"1 call of {agent} waits" if waiting == 1 else f"{waiting} calls of {agent} wait"
+
+
+def _texts(part: Any) -> int:
+    """How many characters all the texts in a block have."""
+    if isinstance(part, list):
+        return sum(map(_texts, part))
+    if not isinstance(part, dict):
+        return 0
+    own = part.get("text")
+    return (len(own) if isinstance(own, str) else 0) + sum(map(_texts, part.values()))
+
+
+def _agent(view: CallListView) -> str:
+    """All are of one agent: its name is a part of the run's key. It is of letters and digits alone."""
+    fields = {field.label: field.value for field in view.cards[0].fields}
+    return fields.get("Agent", "an agent")
+
+
+def _target(card: Card) -> Target:
+    return Target.of(card.request_id, card.round, card.identity)
+
+
+def _part(card: Card, number: int) -> list[Json]:
+    """One call that waits: what it is, where it stands, and its buttons."""
+    target, whole, title = _target(card), is_whole(card), card.title
+    name, facts = _head(card)
+    lines = [bold(f"{number}. {name}"), facts]
+    standing = level_lines(card, naming=False)
+    parts = [blocks.section("\n".join([*lines, *([standing] if standing else [])]))]
+    if card.description:
+        parts.append(blocks.code(code_beginning(card.description, CODE, CODE_LINES)))
+    if not whole:
+        parts.append(blocks.section(REST))
+    row = [
+        *cards.buttons(title, target, code=False, whole=whole),
+        _button(DETAILS, "Details", title, target),
+        *([_button(cards.GRANT, "Approve calls like this…", title, target)] if card.grantable else []),
+    ]
+    parts.append(blocks.actions(f"{cards.ACTIONS}.{number}", *row))
+    return parts
+
+
+def _button(action_id: str, label: str, title: str, target: Target) -> Json:
+    return blocks.button(
+        action_id, label, target.value(), spoken=plain(f"{label.rstrip('…')} {title}", blocks.BUTTON)
+    )
+
+
+def _line(card: Card) -> str:
+    """One that does not wait on this card any more."""
+    how = f"{MARKS[card.status]} {CALLED[card.status]}"
+    if card.ended_by:
+        how += f" by {mention(card.ended_by)}"
+    return f"{how}: {said(card.title, 150, room=500)}{DOT}{safe(card.request_id, 60)}"
+
+
+def _all(shown: Sequence[Card]) -> list[Json]:
+    """The two buttons, where there are several that are shown whole. They are about these and no other ones."""
+    targets: list[Target] = []
+    for card in filter(is_whole, shown):
+        more = Targets(calls=[*targets, _target(card)])
+        if len(more.value()) > VALUE:
+            break
+        targets = more.calls
+    if len(targets) < 2:
+        return []
+    value, number = Targets(calls=targets).value(), len(targets)
+    numbers = "these" if number == len(shown) else f"the {number} that are shown whole"
+    return [
+        blocks.actions(
+            ALL,
+            blocks.button(
+                APPROVE_ALL,
+                f"Approve all {number} shown",
+                value,
+                style="primary",
+                spoken=f"Approve {numbers} at once",
+            ),
+            blocks.button(
+                REJECT_ALL,
+                f"Reject all {number} shown…",
+                value,
+                style="danger",
+                spoken=f"Reject {numbers} at once",
+            ),
+        )
+    ]

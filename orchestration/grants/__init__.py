@@ -1,0 +1,1 @@
+"""The workflow of a standing grant: its card, its uses, its end."""

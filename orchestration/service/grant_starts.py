@@ -1,0 +1,143 @@
+"""Starts standing grants and reaches them: for the activities, which run on worker threads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+import grpc
+from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
+
+from orchestration.approval.status import CUT_SHORT, OVER
+from orchestration.domain.errors import DeliveryError, HubUnavailableError, UnknownRequestError
+from orchestration.domain.grant_effects import GrantCheckInput, StartGrantInput, TellUseInput
+from orchestration.domain.names import EventName, IdPrefix
+from orchestration.domain.request import STANDING_GRANT, VERSION
+from orchestration.grants.models import (
+    EVENT_DOUBTED,
+    EVENT_USED,
+    GrantDoubt,
+    GrantInput,
+    GrantProgress,
+    GrantState,
+)
+from orchestration.grants.status import grant_progress_of
+from orchestration.service.calls import ours, state_of, translated, within_budget
+
+T = TypeVar("T")
+
+STARTED: Final = "started"
+TOLD: Final = "told"
+OVER_BY_NOW: Final = "it is over"
+
+
+class HubGrants:
+    """See `StandingGrants`. Works in the event loop that it was made in. `now` is the hub's time."""
+
+    def __init__(self, client: AsyncTaskHubGrpcClient, now: Callable[[], datetime]) -> None:
+        self._client = client
+        self._now = now
+        self._loop = asyncio.get_running_loop()
+
+    def start(self, given: StartGrantInput) -> str:
+        """Raises `DeliveryError` where another program has the ID, and `HubUnavailableError`."""
+        return self._in_loop(self._start(given))
+
+    def tell_use(self, given: TellUseInput) -> str:
+        """Raises `HubUnavailableError`."""
+        return self._in_loop(self._raise(given.grant, EVENT_USED, given.use))
+
+    def stands(self, given: GrantCheckInput) -> bool:
+        """Raises `HubUnavailableError`."""
+        found = self._in_loop(read_grant(self._client, given.grant))
+        if found is None or not found.stands(self._now()):
+            return False
+        facts = found.facts
+        said = (facts.id, facts.granted_by, facts.policy, facts.policy_digest)
+        return said == (given.grant, given.granted_by, given.policy, given.policy_digest)
+
+    def doubt(self, grant: str) -> None:
+        """Raises `HubUnavailableError`."""
+        self._in_loop(self._raise(grant, EVENT_DOUBTED, GrantDoubt()))
+
+    def _in_loop(self, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        except RuntimeError as error:  # the loop is closed: the process ends, and the next one tries again
+            work.close()
+            raise HubUnavailableError from error
+
+    async def _start(self, given: StartGrantInput) -> str:
+        instance_id = given.facts.id
+        # A repeat says the same, but for the number of the try.
+        begun = GrantInput(given=given.model_copy(update={"attempt": 1}))
+        try:
+            await within_budget(
+                self._client.schedule_new_orchestration(
+                    STANDING_GRANT, input=begun, instance_id=instance_id, version=VERSION
+                )
+            )
+        except grpc.RpcError as error:
+            if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
+                raise ours(error) from error
+        else:
+            return STARTED
+        found = await read_grant(self._client, instance_id)
+        if found is None or found.facts != given.facts:
+            raise DeliveryError(f"{instance_id} is an instance of another program on the task hub.")
+        return STARTED
+
+    async def _raise(self, instance_id: str, event: EventName, data: object) -> str:
+        state = await state_of(self._client, instance_id, payloads=False)
+        if state is None or state.name != STANDING_GRANT or state.runtime_status in OVER:
+            return OVER_BY_NOW
+        with translated():
+            await within_budget(self._client.raise_orchestration_event(instance_id, event, data=data))
+        return TOLD
+
+
+async def start_saying_grant_stopped(client: AsyncTaskHubGrpcClient, state: OrchestrationState) -> bool:
+    """Has the card of a grant that was cut short say so; False where that was begun before, or is no use.
+
+    Raises `grpc.RpcError`.
+    """
+    given = state.get_input(GrantInput)
+    if given is None or given.stopped or state.runtime_status not in CUT_SHORT:
+        return False
+    published = state.get_custom_status(GrantProgress)
+    known = published if published is not None and published.facts == given.given.facts else None
+    if known is None or known.ended is not None or known.card is None:
+        return False
+    kept = GrantState(opened=known.opened, card=known.card)
+    stopped = GrantInput(given=given.given, stopped=True, state=kept)
+    try:
+        await client.schedule_new_orchestration(
+            STANDING_GRANT,
+            input=stopped,
+            instance_id=f"{IdPrefix.RECONCILE}-{state.instance_id}",
+            version=VERSION,
+        )
+    except grpc.RpcError as error:
+        if error.code() is grpc.StatusCode.ALREADY_EXISTS:
+            return False
+        raise
+    return True
+
+
+async def read_grant(client: AsyncTaskHubGrpcClient, grant: str) -> GrantProgress | None:
+    """How the grant stands; None where there is none of that ID. Raises `HubUnavailableError`."""
+    state = await state_of(client, grant)
+    if state is None:
+        return None
+    try:
+        return grant_progress_of(state)
+    except UnknownRequestError:
+        return None
+
+
+async def grant_stands(client: AsyncTaskHubGrpcClient, grant: str, now: datetime) -> bool:
+    """Whether what the grant approved may be used now. Raises `HubUnavailableError`."""
+    found = await read_grant(client, grant)
+    return found is not None and found.facts.id == grant and found.stands(now)
