@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -12,11 +13,14 @@ from dataclasses import asdict, replace
 import pytest
 
 from bot.slack.views import home
+from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.grants import GrantEnd
+from orchestration.domain.names import grant_id
 from orchestration.domain.request import Status
 from tests.support import ROOT
 from tests.support.granting import CHANNEL, GrantWorld, an_edit, at
 from tests.support.messages import private
+from tests.support.simulated import fault
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -199,3 +203,27 @@ async def test_it_is_listed_and_revoked_on_the_command_line(grants: GrantWorld) 
     assert await run("revoke", grant.id) == (0, "Revoked. The next such call is asked about.\n")
     assert grant.id not in (await run("list", "--json"))[1]
     assert (await run("revoke", grant.id))[0] == 4
+
+
+async def test_one_whose_card_cannot_be_posted_counts_for_nothing(own_grants: GrantWorld) -> None:
+    grants, call = own_grants, an_edit()
+    dirk = grants.person("U0DIRK")
+    request_id = await grants.asked_people(call)
+    form = await grants.grant_form(dirk, request_id)
+    await fault(grants.simulator, "chat.postMessage", "is_archived", count=-1)
+    await dirk.submit(form)
+    progress = await grants.until(request_id, lambda one: one.status.ended)
+    grant = grant_id(request_id, progress.nonce)
+
+    async def failed() -> None:
+        async with asyncio.timeout(15):
+            while True:
+                with contextlib.suppress(UnknownRequestError):
+                    if (await grants.app.grants.read(grant)).ended is GrantEnd.FAILED:
+                        return
+                await asyncio.sleep(0.02)
+
+    await failed()
+    asked = await grants.ask_call(at(call, "/srv/b.py"))
+    waiting = await grants.until(asked, lambda one: bool(one.levels))
+    assert (waiting.status, waiting.outcome) == (Status.PENDING, None)
