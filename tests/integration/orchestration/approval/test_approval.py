@@ -178,7 +178,9 @@ async def test_an_idempotency_key_asks_once(world: CoreWorld) -> None:
 
 
 async def test_an_unknown_policy_or_request_is_said_by_name(world: CoreWorld) -> None:
-    with pytest.raises(InvalidRequestError, match="there is no 'coffee'; there is all, budget, changed, deploy"):
+    with pytest.raises(
+        InvalidRequestError, match="there is no 'coffee'; there is all, budget, changed, deploy"
+    ):
         await world.service.start(ApprovalRequest(policy="coffee", title="Beans", requester="U0RITA"))
     with pytest.raises(UnknownRequestError):
         await world.decide("purchase-00000000", "U0ADA")
