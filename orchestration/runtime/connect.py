@@ -128,6 +128,13 @@ class Connection:
         return client
 
     def _plain_client(self, interceptors: list[AsyncClientInterceptor]) -> AsyncTaskHubGrpcClient:
+        if self.hub:
+            return AsyncTaskHubGrpcClient(
+                channel=self.hub.async_channel(interceptors),
+                data_converter=PydanticConverter(),
+                logger=SDK_LOG,
+                emit_trace_spans=False,
+            )
         if self._scheduler is None:
             return AsyncTaskHubGrpcClient(
                 host_address=self._address,
