@@ -95,7 +95,7 @@ class LocalChannel(grpc.Channel):
         *_: Any,
         **__: Any,
     ) -> Any:
-        return _Unary(self, self.route(method), request_serializer, response_deserializer)
+        return LocalUnary(self, self.route(method), request_serializer, response_deserializer)
 
     def unary_stream(  # noqa: D102 - gRPC's contract
         self,
@@ -134,7 +134,7 @@ class LocalChannel(grpc.Channel):
         self.close()
 
 
-class _Unary:
+class LocalUnary:
     """Calls of one method that has one answer. The thread that calls waits for it."""
 
     def __init__(
@@ -162,6 +162,18 @@ class _Unary:
         if isinstance(answer, rpc.RpcError):
             raise LocalCallError(answer)
         return self._decode(answer)
+
+    def tell(self, request: Any, told: Callable[[grpc.RpcError | None], None]) -> None:
+        """Makes the call without waiting. `told` is called on the hub's event loop, with what it would raise."""
+        route, data = self._route, self._encode(request)
+        if route is None:
+            raise LocalCallError(UNKNOWN)
+
+        def reply(answer: bytes | Exception) -> None:
+            self._channel.end(reply)
+            told(LocalCallError(answer) if isinstance(answer, rpc.RpcError) else None)
+
+        self._channel.begin(reply, lambda: start_unary(route, data, reply))
 
 
 def start_unary(route: rpc.UnaryHandler, data: bytes, reply: rpc.Reply) -> asyncio.Task[Any] | None:
@@ -230,10 +242,11 @@ class LocalStream:
         self.heard += 1
 
     def send(self, answer: bytes) -> None:
-        """Gives it to the channel's `take`, or else to the iterator."""
-        message = self._decode(answer)
-        if not self._channel.take(message):
-            self._put(message)
+        """Gives it to the caller."""
+        self._give(self._decode(answer))
+
+    def _give(self, message: Any) -> None:
+        self._put(message)
 
     def flush(self) -> None:
         """Nothing is held back."""
@@ -254,11 +267,15 @@ class LocalStream:
 
 
 class _Stream(LocalStream):
-    """The same, as an iterator for the caller."""
+    """The same, as an iterator for the caller, which gets what the channel's `take` does not take."""
 
     def __init__(self, channel: LocalChannel, route: rpc.StreamHandler, data: bytes, decode: Any) -> None:
         self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         super().__init__(channel, route, data, decode, self._answers.put)
+
+    def _give(self, message: Any) -> None:
+        if not self._channel.take(message):
+            super()._give(message)
 
     def __iter__(self) -> Iterator[Any]:
         return self
