@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import grpc
 from durabletask.azuremanaged.worker import DurableTaskSchedulerWorker
@@ -31,7 +31,13 @@ log = logging.getLogger(__name__)
 UNSEALED: Final = "unsealed"
 
 
-def _nothing() -> None:
+class _Over(Protocol):
+    """Is told whether the hub has heard an answer."""
+
+    def __call__(self, *, heard: bool) -> None: ...
+
+
+def _nothing(*, heard: bool) -> None:
     """There is nothing to do afterwards."""
 
 
@@ -76,8 +82,8 @@ class SealingWorker(TaskHubGrpcWorker):
     _ours: Scope
     _sealer: Sealer
     _kept: KeptOrchestrations
-    # Told the ID of each instance whose turn is on disk.
-    turn_taken: Callable[[str], None] = staticmethod(lambda _: None)
+    # Told the ID of each instance whose turn is over, and the custom status that it has put on disk, where it has one.
+    turn_taken: Callable[[str, str | None], None] = staticmethod(lambda *_: None)
     # Told, in the thread that runs an activity and before it begins, the tags that the hub gave it.
     activity_given: Callable[[Mapping[str, str]], None] = staticmethod(lambda _: None)
     # Gives the hub an answer by this call. It may return before the hub has it, and tell that later, from any thread.
@@ -99,6 +105,7 @@ class SealingWorker(TaskHubGrpcWorker):
             super()._execute_orchestrator(req, stub, completionToken)
             return
         kept, taken = self._kept.take(req) or self._begin(req.instanceId, name), False
+        status: str | None = None
         response = pb.OrchestratorResponse(
             instanceId=req.instanceId,
             completionToken=completionToken,
@@ -123,21 +130,24 @@ class SealingWorker(TaskHubGrpcWorker):
             response.actions.append(_failed(helpers.new_failure_details(error)))
         else:
             response.actions.extend(done.actions)
-            if done.encoded_custom_status is not None:
-                response.customStatus.value = done.encoded_custom_status
+            status = done.encoded_custom_status
+            if status is not None:
+                response.customStatus.value = status
             taken = True
         self._sealer.turn(response, kept.reader)
         if taken:  # else it may have read more than it has run
             # Before the hub has the answer: the next turn may come before that call returns.
             self._kept.put(req.instanceId, kept)
-        self._tell(
-            req.instanceId, stub.CompleteOrchestratorTask, response, lambda: self.turn_taken(req.instanceId)
-        )
+
+        def over(*, heard: bool) -> None:
+            self.turn_taken(req.instanceId, status if heard else None)
+
+        self._tell(req.instanceId, stub.CompleteOrchestratorTask, response, over)
 
     def _tell(
-        self, instance_id: str, call: Callable[[Any], Any], message: Any, done: Callable[[], None] = _nothing
+        self, instance_id: str, call: Callable[[Any], Any], message: Any, over: _Over = _nothing
     ) -> None:
-        """Answers the hub, and calls `done` once it has answered, whatever it said.
+        """Answers the hub, and calls `over` once that is over.
 
         Where it does not hear it, it has the work done again: what the SDK would do about it is of no use.
         """
@@ -148,7 +158,7 @@ class SealingWorker(TaskHubGrpcWorker):
                 log.warning(
                     "%s: the task hub did not hear of it, and has it done again: %s", instance_id, why
                 )
-            done()
+            over(heard=error is None)
 
         self.give(call, message, told)
 
