@@ -173,7 +173,8 @@ class _UnaryCalls(_Calls):
             if details.timeout is None:
                 answer = await call.answered
             else:
-                answer = await asyncio.wait_for(call.answered, details.timeout)
+                async with asyncio.timeout(details.timeout):
+                    answer = await call.answered
         except TimeoutError:
             answer = LATE
         finally:
