@@ -9,12 +9,14 @@ import contextlib
 import logging
 import sqlite3
 import threading
-from collections.abc import Collection, Coroutine
+from collections.abc import Collection, Coroutine, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
+
+import grpc
 
 from orchestration.hub.engine import known_work, recovery, timers, turns
 from orchestration.hub.engine.dispatch import Dispatcher
@@ -34,6 +36,7 @@ from orchestration.hub.transport import busy_polling
 from orchestration.hub.transport.doors import Doors
 from orchestration.hub.transport.grpc_server import GrpcServer
 from orchestration.hub.transport.local import LocalChannel
+from orchestration.hub.transport.local_async import AsyncLocalChannel
 from orchestration.hub.upkeep import housekeeping, room, timekeeping
 
 _log: Final = logging.getLogger(__name__)
@@ -115,6 +118,13 @@ class Hub:
         if self._local is None:
             raise HubError("The hub has not been started.")
         return self._local
+
+    def async_channel(self, interceptors: Sequence[grpc.aio.ClientInterceptor] = ()) -> AsyncLocalChannel:
+        """A channel for asynchronous clients in this process, over no connection; for the event loop that runs now.
+
+        Raises HubError before the hub has started.
+        """
+        return AsyncLocalChannel(self.channel, interceptors)
 
     def __enter__(self) -> Self:
         self.start()
@@ -258,11 +268,10 @@ class Hub:
         recovery.queue_unfinished(Transaction(db, self.clock, AfterCommit()), dispatcher)
         calls = service.TaskHubService(store, dispatcher, waiters, reader)
         served = routes.routes(calls, store)
-        local = self._local = LocalChannel(served)
+        health = health_service.routes(self.problem, self.warnings)
+        local = self._local = LocalChannel(served | health)
         server = GrpcServer(
-            served
-            | clock_service.routes(self.clock, self._advance, self._next_timer)
-            | health_service.routes(self.problem, self.warnings)
+            served | clock_service.routes(self.clock, self._advance, self._next_timer) | health
         )
         background = [
             asyncio.create_task(timer_loop.serve()),

@@ -35,6 +35,9 @@ from orchestration.sealing.worker import SealingSchedulerWorker, SealingWorker
 # The rest of the threads are for turns and operations: they wait for nothing outside, and people wait for them.
 THREADS: Final = 24
 ACTIVITIES: Final = 16
+# Turns at once, where the hub is in this process. They share its interpreter, so more would not be done sooner. What
+# comes for an orchestration while its turn waits at the hub is dealt with in that one turn.
+TURNS_HERE: Final = 6
 AUTHENTICATIONS: Final = ("ManagedIdentity", "DefaultAzure", "None")
 HUB_FILE: Final = "hub.db"
 
@@ -128,6 +131,13 @@ class Connection:
         return client
 
     def _plain_client(self, interceptors: list[AsyncClientInterceptor]) -> AsyncTaskHubGrpcClient:
+        if self.hub:
+            return AsyncTaskHubGrpcClient(
+                channel=self.hub.async_channel(interceptors),
+                data_converter=PydanticConverter(),
+                logger=SDK_LOG,
+                emit_trace_spans=False,
+            )
         if self._scheduler is None:
             return AsyncTaskHubGrpcClient(
                 host_address=self._address,
@@ -155,7 +165,7 @@ class Connection:
         """
         concurrency = ConcurrencyOptions(
             maximum_concurrent_activity_work_items=ACTIVITIES,
-            maximum_concurrent_orchestration_work_items=THREADS,
+            maximum_concurrent_orchestration_work_items=TURNS_HERE if self.hub else THREADS,
             maximum_thread_pool_workers=THREADS,
         )
         worker: SealingWorker

@@ -1,12 +1,13 @@
 """Lets the SDK's worker take its work straight from a hub in this process.
 
 The SDK reads the stream of its work items on a thread, and hands each through a second thread and an event loop to the
-thread that does it. Here the hub hands it to that thread. What is used of the worker is private to the SDK; its version
-is pinned.
+thread that does it. Here the hub hands it to that thread, which hands in its answer without waiting until that is on
+disk. What is used of the worker is private to the SDK; its version is pinned.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +16,7 @@ from durabletask.internal.orchestrator_service_pb2_grpc import TaskHubSidecarSer
 from durabletask.worker import TaskHubGrpcWorker
 
 from orchestration.hub import LocalChannel
+from orchestration.sealing.worker import SealingWorker
 
 
 def take_directly(worker: TaskHubGrpcWorker, channel: LocalChannel) -> None:
@@ -40,3 +42,10 @@ def take_directly(worker: TaskHubGrpcWorker, channel: LocalChannel) -> None:
         return True
 
     channel.take = take
+    if isinstance(worker, SealingWorker):
+        worker.give = _tell
+
+
+def _tell(call: Any, message: Any, told: Callable[[Exception | None], None]) -> None:
+    """By a call of the channel, which does not wait."""
+    call.tell(message, told)

@@ -24,23 +24,31 @@ class TurnWatch:
         self._slowest_look = slowest_look
         self._loop = asyncio.get_running_loop()
         self._turn = asyncio.Event()
+        self._status: str | None = None
         self._pause = first_look
 
-    def wake(self) -> None:
-        """From any thread."""
+    def wake(self, status: str | None) -> None:
+        """A turn was taken. From any thread."""
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self._loop.call_soon_threadsafe(self._turn.set)
+            self._loop.call_soon_threadsafe(self._woken, status)
 
-    async def next(self, limit: float) -> None:
+    def _woken(self, status: str | None) -> None:
+        self._status = status
+        self._turn.set()
+
+    async def next(self, limit: float) -> str | None:
         """Returns after the next turn, or after a while in which another process may have taken one.
 
-        That while grows with each call, and is at most `limit` seconds.
+        That while grows with each call, and is at most `limit` seconds. Returns the custom status, as JSON, that the
+        last turn has published, where that is known.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(self._pause, limit)):
                 await self._turn.wait()
         self._turn.clear()
         self._pause = min(self._pause * 2, self._slowest_look)
+        status, self._status = self._status, None
+        return status
 
 
 class Turns:
@@ -52,12 +60,12 @@ class Turns:
         self._lock = threading.Lock()
         self._watches: defaultdict[str, list[TurnWatch]] = defaultdict(list)
 
-    def taken(self, instance_id: str) -> None:
-        """A turn of this instance is on disk."""
+    def taken(self, instance_id: str, status: str | None = None) -> None:
+        """A turn of this instance is on disk, with this custom status as JSON where that is known."""
         with self._lock:
             watches = list(self._watches.get(instance_id, ()))
         for watch in watches:
-            watch.wake()
+            watch.wake(status)
 
     @property
     def watched(self) -> int:

@@ -21,8 +21,9 @@ from durabletask.worker import ExecutionResults, _OrchestrationExecutor, _Runtim
 
 from orchestration.sealing.history import HistoryReader
 
-# About 100 KB each. What is not kept is replayed.
-MOST_KEPT: Final = 512
+# About 45 KB each. What is not kept is replayed. Where more requests than this are decided one after the other, in the
+# order in which they were asked, each is forgotten right before its turn: a burst of a thousand has to fit.
+MOST_KEPT: Final = 2048
 
 
 class _Executor(_OrchestrationExecutor):

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import grpc
 from durabletask.azuremanaged.worker import DurableTaskSchedulerWorker
@@ -30,22 +31,46 @@ log = logging.getLogger(__name__)
 UNSEALED: Final = "unsealed"
 
 
-class _Answers:
-    """The hub's stub as one work item sees it: what it answers with is sealed first."""
+class _Over(Protocol):
+    """Is told whether the hub has heard an answer."""
 
-    def __init__(self, stub: Any, seal: Any, method: str) -> None:
+    def __call__(self, *, heard: bool) -> None: ...
+
+
+def _nothing(*, heard: bool) -> None:
+    """There is nothing to do afterwards."""
+
+
+# Is told what a call has raised, or None once the hub has answered it.
+_Told = Callable[[Exception | None], None]
+
+
+def _and_wait(call: Callable[[Any], Any], message: Any, told: _Told) -> None:
+    try:
+        call(message)
+    except (grpc.RpcError, ValueError) as error:  # gRPC raises the second where the channel is closed
+        told(error)
+    else:
+        told(None)
+
+
+class _Answers:
+    """The hub's stub as one work item sees it: what it answers with is sealed first, and given by `give`."""
+
+    def __init__(self, stub: Any, seal: Any, method: str, give: Callable[[Any, Any], None]) -> None:
         self._stub = stub
         self._seal = seal
         self._method = method
+        self._give = give
 
     def __getattr__(self, name: str) -> Any:
         call = getattr(self._stub, name)
         if name != self._method:
             return call
 
-        def sealed(message: Any) -> Any:
+        def sealed(message: Any) -> None:
             self._seal(message)
-            return call(message)
+            self._give(call, message)
 
         return sealed
 
@@ -57,10 +82,12 @@ class SealingWorker(TaskHubGrpcWorker):
     _ours: Scope
     _sealer: Sealer
     _kept: KeptOrchestrations
-    # Told the ID of each instance whose turn is on disk.
-    turn_taken: Callable[[str], None] = staticmethod(lambda _: None)
+    # Told the ID of each instance whose turn is over, and the custom status that it has put on disk, where it has one.
+    turn_taken: Callable[[str, str | None], None] = staticmethod(lambda *_: None)
     # Told, in the thread that runs an activity and before it begins, the tags that the hub gave it.
     activity_given: Callable[[Mapping[str, str]], None] = staticmethod(lambda _: None)
+    # Gives the hub an answer by this call. It may return before the hub has it, and tell that later, from any thread.
+    give: Callable[[Callable[[Any], Any], Any, _Told], None] = staticmethod(_and_wait)
 
     def sealing(self, keys: SealKeys, ours: Scope) -> None:
         """Has the worker count and seal with these keys what is `ours`."""
@@ -78,6 +105,7 @@ class SealingWorker(TaskHubGrpcWorker):
             super()._execute_orchestrator(req, stub, completionToken)
             return
         kept, taken = self._kept.take(req) or self._begin(req.instanceId, name), False
+        status: str | None = None
         response = pb.OrchestratorResponse(
             instanceId=req.instanceId,
             completionToken=completionToken,
@@ -90,7 +118,7 @@ class SealingWorker(TaskHubGrpcWorker):
             if isinstance(error, UnknownKeyError):  # else it is of another version, as the SDK has logged
                 _report(req.instanceId, error)
             abandoned = pb.AbandonOrchestrationTaskRequest(completionToken=completionToken)
-            _tell(req.instanceId, stub.AbandonTaskOrchestratorWorkItem, abandoned)
+            self._tell(req.instanceId, stub.AbandonTaskOrchestratorWorkItem, abandoned)
             return
         except StartRefusedError as error:
             log.error("%s: %s", req.instanceId, error)  # noqa: TRY400 - where it was noticed is no news
@@ -102,15 +130,37 @@ class SealingWorker(TaskHubGrpcWorker):
             response.actions.append(_failed(helpers.new_failure_details(error)))
         else:
             response.actions.extend(done.actions)
-            if done.encoded_custom_status is not None:
-                response.customStatus.value = done.encoded_custom_status
+            status = done.encoded_custom_status
+            if status is not None:
+                response.customStatus.value = status
             taken = True
         self._sealer.turn(response, kept.reader)
         if taken:  # else it may have read more than it has run
             # Before the hub has the answer: the next turn may come before that call returns.
             self._kept.put(req.instanceId, kept)
-        _tell(req.instanceId, stub.CompleteOrchestratorTask, response)
-        self.turn_taken(req.instanceId)
+
+        def over(*, heard: bool) -> None:
+            self.turn_taken(req.instanceId, status if heard else None)
+
+        self._tell(req.instanceId, stub.CompleteOrchestratorTask, response, over)
+
+    def _tell(
+        self, instance_id: str, call: Callable[[Any], Any], message: Any, over: _Over = _nothing
+    ) -> None:
+        """Answers the hub, and calls `over` once that is over.
+
+        Where it does not hear it, it has the work done again: what the SDK would do about it is of no use.
+        """
+
+        def told(error: Exception | None) -> None:
+            if error is not None:
+                why = error.details() if isinstance(error, grpc.RpcError) else error
+                log.warning(
+                    "%s: the task hub did not hear of it, and has it done again: %s", instance_id, why
+                )
+            over(heard=error is None)
+
+        self.give(call, message, told)
 
     def _begin(self, instance_id: str, name: str) -> KeptOrchestration:
         return KeptOrchestration(
@@ -137,11 +187,11 @@ class SealingWorker(TaskHubGrpcWorker):
         except UnknownKeyError as error:
             _report(instance_id, error)
             abandoned = pb.AbandonActivityTaskRequest(completionToken=completionToken)
-            _tell(instance_id, stub.AbandonTaskActivityWorkItem, abandoned)
+            self._tell(instance_id, stub.AbandonTaskActivityWorkItem, abandoned)
             return
         except BrokenSealError:
             log.error("%s: %s was called without a seal of ours", instance_id, req.name)  # noqa: TRY400 - as above
-            _tell(
+            self._tell(
                 instance_id,
                 stub.CompleteActivityTask,
                 pb.ActivityResponse(
@@ -163,7 +213,8 @@ class SealingWorker(TaskHubGrpcWorker):
                 place = scope.result(instance_id, req.name, req.taskId)
                 self._sealer.put(response, "result", place, call)
 
-        super()._execute_activity(req, _Answers(stub, sealed, "CompleteActivityTask"), completionToken)
+        answers = _Answers(stub, sealed, "CompleteActivityTask", partial(self._tell, instance_id))
+        super()._execute_activity(req, answers, completionToken)
 
     def _execute_entity_batch(
         self,
@@ -182,7 +233,7 @@ class SealingWorker(TaskHubGrpcWorker):
         except UnknownKeyError as error:
             _report(req.instanceId, error)
             abandoned = pb.AbandonEntityTaskRequest(completionToken=completionToken)
-            _tell(req.instanceId, stub.AbandonTaskEntityWorkItem, abandoned)
+            self._tell(req.instanceId, stub.AbandonTaskEntityWorkItem, abandoned)
             return pb.EntityBatchResult()
         operations = [(operation.operation, operation.requestId) for operation in req.operations]
 
@@ -196,9 +247,8 @@ class SealingWorker(TaskHubGrpcWorker):
                 self._sealer.put(result, "entityState", scope.state(req.instanceId))
             self._sealer.entity_actions(result)
 
-        return super()._execute_entity_batch(
-            req, _Answers(stub, sealed, "CompleteEntityTask"), completionToken
-        )
+        answers = _Answers(stub, sealed, "CompleteEntityTask", partial(self._tell, req.instanceId))
+        return super()._execute_entity_batch(req, answers, completionToken)
 
     def _open_state(self, req: pb.EntityBatchRequest) -> None:
         """A state that nobody of ours wrote is none: what it says confers nothing."""
@@ -227,15 +277,6 @@ class SealingWorker(TaskHubGrpcWorker):
 
 class SealingSchedulerWorker(SealingWorker, DurableTaskSchedulerWorker):
     """For Durable Task Scheduler."""
-
-
-def _tell(instance_id: str, call: Callable[[Any], Any], message: Any) -> None:
-    """Where the hub does not hear it, it has the work done again: what the SDK would do about it is of no use."""
-    try:
-        call(message)
-    except (grpc.RpcError, ValueError) as error:  # gRPC raises the second where the channel is closed
-        why = error.details() if isinstance(error, grpc.RpcError) else error
-        log.warning("%s: the task hub did not hear of it, and has it done again: %s", instance_id, why)
 
 
 def _report(what: str, error: UnknownKeyError) -> None:

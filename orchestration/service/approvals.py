@@ -331,8 +331,20 @@ class ApprovalService:
                 (_reused(progress, ticket) or _too_late(ticket, progress)) if over else None
             )
 
+        def read(status: str) -> Verdict | None:
+            try:
+                return _find(Progress.model_validate_json(status, extra="ignore"), ticket)
+            except ValidationError:  # it is none of an approval; the look says so
+                return None
+
         return await wait_for_verdict(
-            self._turns, ticket.request_id, ticket.command_id, look, timeout=timeout, last_look=last_look
+            self._turns,
+            ticket.request_id,
+            ticket.command_id,
+            look,
+            read,
+            timeout=timeout,
+            last_look=last_look,
         )
 
     # ---- looking -----------------------------------------------------------------------------------------

@@ -16,12 +16,14 @@ async def wait_for_verdict(
     request_id: str,
     command_id: str,
     look: Callable[[], Awaitable[Verdict | None]],
+    read: Callable[[str], Verdict | None] = lambda _status: None,
     *,
     timeout: float,  # noqa: ASYNC109 - a bound on the wait, not on the work
     last_look: float,
 ) -> Verdict:
     """The verdict that `look` finds; `NO_ANSWER_YET` (recorded, not yet handled) after `timeout` seconds.
 
+    `read` finds it in the custom status, as JSON, that a turn of this process has put on disk; then nobody has to look.
     The last look at it may take `last_look` seconds, also where the time is up.
     The command is on disk, so a hub that goes away meanwhile is waited for and never said to have lost it.
     """
@@ -29,7 +31,9 @@ async def wait_for_verdict(
     deadline = clock.time() + timeout
     with turns.watch(request_id) as watch:
         while True:
-            await watch.next(max(deadline - clock.time(), 0))
+            status = await watch.next(max(deadline - clock.time(), 0))
+            if status is not None and (said := read(status)) is not None:
+                return said
             # A look waits for a hub that is away, but never for longer than the caller does.
             left = max(deadline - clock.time(), last_look)
             with contextlib.suppress(HubUnavailableError, TimeoutError):

@@ -90,7 +90,9 @@ class LongPolling(Generic[P]):
         while True:
             pause = HURRIED if hurried else max(QUICKEST, len(self._watchers) / LOOKS_A_SECOND)
             with suppress(TimeoutError):
-                await asyncio.wait_for(watcher.woken.wait(), pause)
+                # Not `wait_for`, which before Python 3.12 may go on though it was cancelled.
+                async with asyncio.timeout(pause):
+                    await watcher.woken.wait()
             hurried = HURRIED_LOOKS if watcher.woken.is_set() else max(hurried - 1, 0)
             watcher.woken.clear()
             try:

@@ -110,7 +110,10 @@ class TimerLoop:
                 pause = _PAUSE_S
             if pause > 0:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), pause)
+                    # Not `wait_for`: before Python 3.12 it ends well where it is cancelled once the event is set, and
+                    # this would go on for ever.
+                    async with asyncio.timeout(pause):
+                        await self._wake.wait()
 
     async def _fire(self) -> float:
         """Fire what is due; returns for how many seconds there is nothing more to do."""
@@ -125,6 +128,7 @@ class TimerLoop:
             return min(_LONGEST_SLEEP_S, (due - now) / 1_000_000)
         if clocks.skipped(self._clock, due) and not self.idle.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.idle.wait(), _PATIENCE_S)
+                async with asyncio.timeout(_PATIENCE_S):  # not `wait_for`, as above
+                    await self.idle.wait()
         await self._store.run(fire_due)
         return 0.0

@@ -1,10 +1,11 @@
 """A gRPC channel to a hub in this process: the calls go to its event loop as they are, and over no connection.
 
 A worker answers every step of an orchestration with a call. Between two threads of one process HTTP/2 costs more than
-what the hub does with it. Other processes, and this one's other clients, go on to connect.
+what the hub does with it. For asynchronous clients there is `local_async`; other processes connect.
 """
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -13,17 +14,19 @@ from typing import Any, Final, Self
 import grpc
 
 from orchestration.hub.transport import frames, refusals, rpc
+from orchestration.hub.transport.crossing import Crossing
 from orchestration.hub.transport.skim import Skim
 
-_CODES: Final = {rpc.status_number(code): code for code in grpc.StatusCode}
+CODES: Final = {rpc.status_number(code): code for code in grpc.StatusCode}
 _STOPPED: Final = rpc.RpcError(rpc.UNAVAILABLE, "The hub of this process has stopped.")
-_LATE: Final = rpc.RpcError(
+LATE: Final = rpc.RpcError(
     rpc.status_number(grpc.StatusCode.DEADLINE_EXCEEDED), "The hub has not answered in time."
 )
+UNKNOWN: Final = rpc.RpcError(rpc.UNIMPLEMENTED, "There is no such call here.")
 _CANCELLED: Final = rpc.RpcError(
     rpc.status_number(grpc.StatusCode.CANCELLED), "The caller has ended the call."
 )
-_END: Final = object()
+END: Final = object()
 
 # Is given each answer of a stream as it comes, on the hub's event loop, and says whether it has taken it.
 Taker = Callable[[Any], bool]
@@ -38,7 +41,7 @@ class LocalCallError(grpc.RpcError):
 
     def code(self) -> grpc.StatusCode:
         """The status."""
-        return _CODES[self._error.code]
+        return CODES[self._error.code]
 
     def details(self) -> str:
         """The hub's sentence."""
@@ -50,30 +53,39 @@ class LocalChannel(grpc.Channel):
 
     def __init__(self, routes: rpc.Routes) -> None:
         self._routes = routes
-        self._loop = asyncio.get_running_loop()
-        self._waiting: set[queue.SimpleQueue[Any]] = set()
+        self._crossing = Crossing(asyncio.get_running_loop())
+        self._waiting: set[rpc.Reply] = set()
         self._stopped = False
         self.take: Taker = lambda _answer: False
 
     def stop(self) -> None:
         """Fails whatever waits for an answer, and every later call. Called on the hub's event loop, as its last act."""
         self._stopped = True
-        for answers in list(self._waiting):
-            answers.put(_STOPPED)
+        for reply in list(self._waiting):
+            reply(_STOPPED)
 
-    def begin(self, answers: "queue.SimpleQueue[Any]", start: Callable[[], None]) -> None:
-        """Calls `start` on the hub's event loop; what the hub answers, or a refusal, comes into `answers`."""
-        self._waiting.add(answers)
+    def begin(self, reply: rpc.Reply, start: Callable[[], object]) -> None:
+        """Calls `start` on the hub's event loop. Where the hub stops before `end`, `reply` is told so."""
+        self._waiting.add(reply)
         try:
-            self._loop.call_soon_threadsafe(start)
+            self._crossing.put(start)
         except RuntimeError:  # the event loop is closed
             self._stopped = True
         if self._stopped:  # perhaps only after `stop` has looked who waits
-            answers.put(_STOPPED)
+            reply(_STOPPED)
 
-    def end(self, answers: "queue.SimpleQueue[Any]") -> None:
-        """Nobody waits for these any longer."""
-        self._waiting.discard(answers)
+    def end(self, reply: rpc.Reply) -> None:
+        """Nobody waits for that any longer."""
+        self._waiting.discard(reply)
+
+    def cross(self, call: Callable[[], object]) -> None:
+        """Makes the call on the hub's event loop, unless that is closed."""
+        with contextlib.suppress(RuntimeError):
+            self._crossing.put(call)
+
+    def route(self, method: str) -> Any:
+        """What answers calls of this method: a `rpc.UnaryHandler`, a `rpc.StreamHandler`, None where nothing does."""
+        return self._routes.get(method.encode())
 
     def unary_unary(  # noqa: D102 - gRPC's contract
         self,
@@ -83,7 +95,7 @@ class LocalChannel(grpc.Channel):
         *_: Any,
         **__: Any,
     ) -> Any:
-        return _Unary(self, self._route(method), request_serializer, response_deserializer)
+        return LocalUnary(self, self.route(method), request_serializer, response_deserializer)
 
     def unary_stream(  # noqa: D102 - gRPC's contract
         self,
@@ -93,15 +105,12 @@ class LocalChannel(grpc.Channel):
         *_: Any,
         **__: Any,
     ) -> Any:
-        route = self._route(method)
+        route = self.route(method)
 
         def call(request: Any, **_: Any) -> _Stream:
             return _Stream(self, route, request_serializer(request), response_deserializer)
 
         return call
-
-    def _route(self, method: str) -> Any:
-        return self._routes.get(method.encode())
 
     def stream_unary(self, *_: Any, **__: Any) -> Any:  # noqa: D102 - gRPC's contract
         raise NotImplementedError("the hub has no such call")
@@ -125,7 +134,7 @@ class LocalChannel(grpc.Channel):
         self.close()
 
 
-class _Unary:
+class LocalUnary:
     """Calls of one method that has one answer. The thread that calls waits for it."""
 
     def __init__(
@@ -140,53 +149,76 @@ class _Unary:
         """The answer. Raises `LocalCallError`."""
         route, data = self._route, self._encode(request)
         if route is None:
-            raise LocalCallError(rpc.RpcError(rpc.UNIMPLEMENTED, "There is no such call here."))
+            raise LocalCallError(UNKNOWN)
         answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._channel.begin(answers, lambda: _start(route, data, answers.put))
+        reply = answers.put
+        self._channel.begin(reply, lambda: start_unary(route, data, reply))
         try:
             answer = answers.get(timeout=timeout)
         except queue.Empty:
-            answer = _LATE
+            answer = LATE
         finally:
-            self._channel.end(answers)
+            self._channel.end(reply)
         if isinstance(answer, rpc.RpcError):
             raise LocalCallError(answer)
         return self._decode(answer)
 
+    def tell(self, request: Any, told: Callable[[grpc.RpcError | None], None]) -> None:
+        """Makes the call without waiting. `told` is called on the hub's event loop, with what it would raise."""
+        route, data = self._route, self._encode(request)
+        if route is None:
+            raise LocalCallError(UNKNOWN)
 
-def _start(route: rpc.UnaryHandler, data: bytes, reply: rpc.Reply) -> None:
+        def reply(answer: bytes | Exception) -> None:
+            self._channel.end(reply)
+            told(LocalCallError(answer) if isinstance(answer, rpc.RpcError) else None)
+
+        self._channel.begin(reply, lambda: start_unary(route, data, reply))
+
+
+def start_unary(route: rpc.UnaryHandler, data: bytes, reply: rpc.Reply) -> asyncio.Task[Any] | None:
+    """Begins a call on the hub's event loop; returns the task that waits, where the call has to wait for something."""
     try:
         if len(data) <= frames.LARGEST_MESSAGE:
-            route.call(data, reply)
-        elif route.too_large is None:
+            return route.call(data, reply)
+        if route.too_large is None:
             reply(refusals.too_large(len(data)))
         else:
             skim = Skim()
             skim.feed(data)
-            route.too_large(bytes(skim.kept), len(data), reply)
+            return route.too_large(bytes(skim.kept), len(data), reply)
     except Exception as error:  # noqa: BLE001 - whatever it is, the caller must not wait for ever
         reply(error if isinstance(error, rpc.RpcError) else rpc.internal_error())
+    return None
 
 
-class _Stream:
-    """A call of a method that has many answers: an iterator for the caller, and a `rpc.ResponseStream` for the hub.
+class LocalStream:
+    """A call of a method that has many answers, as a `rpc.ResponseStream` for the hub.
 
+    Each answer, and at last END or a `rpc.RpcError`, is given to `put`, from the hub's thread or the one that cancels.
     Who is in this process lives as long as the hub does, and takes what it is sent at once.
     """
 
     blocked = False
     waiting = 0
 
-    def __init__(self, channel: LocalChannel, route: rpc.StreamHandler, data: bytes, decode: Any) -> None:
+    def __init__(
+        self,
+        channel: LocalChannel,
+        route: rpc.StreamHandler,
+        data: bytes,
+        decode: Any,
+        put: Callable[[Any], None],
+    ) -> None:
         self._channel = channel
         self._route = route
         self._data = data
         self._decode = decode
-        self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._put = put
         self._task: asyncio.Task[Any] | None = None
         self._cancelled = threading.Event()
         self.heard = 0
-        channel.begin(self._answers, self._start)
+        channel.begin(put, self._start)
 
     @property
     def peer(self) -> object:
@@ -203,17 +235,18 @@ class _Stream:
 
     def _ended(self, outcome: Any) -> None:
         failed = outcome if isinstance(outcome, rpc.RpcError) else rpc.internal_error()
-        self._answers.put(failed if isinstance(outcome, Exception) else _END)
+        self._put(failed if isinstance(outcome, Exception) else END)
 
     def ping(self) -> None:
         """It is there."""
         self.heard += 1
 
     def send(self, answer: bytes) -> None:
-        """Gives it to the channel's `take`, or else to the iterator."""
-        message = self._decode(answer)
-        if not self._channel.take(message):
-            self._answers.put(message)
+        """Gives it to the caller."""
+        self._give(self._decode(answer))
+
+    def _give(self, message: Any) -> None:
+        self._put(message)
 
     def flush(self) -> None:
         """Nothing is held back."""
@@ -224,9 +257,25 @@ class _Stream:
     def cancel(self) -> None:
         """Ends the call. The iterator raises."""
         self._cancelled.set()
-        self._answers.put(_CANCELLED)
+        self._put(_CANCELLED)
         if (task := self._task) is not None:
-            self._channel.begin(self._answers, lambda: _end(task))
+            self._channel.cross(task.cancel)
+
+    def end(self) -> None:
+        """Nobody waits for its answers any longer."""
+        self._channel.end(self._put)
+
+
+class _Stream(LocalStream):
+    """The same, as an iterator for the caller, which gets what the channel's `take` does not take."""
+
+    def __init__(self, channel: LocalChannel, route: rpc.StreamHandler, data: bytes, decode: Any) -> None:
+        self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        super().__init__(channel, route, data, decode, self._answers.put)
+
+    def _give(self, message: Any) -> None:
+        if not self._channel.take(message):
+            super()._give(message)
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -234,13 +283,9 @@ class _Stream:
     def __next__(self) -> Any:
         answer = self._answers.get()
         if isinstance(answer, rpc.RpcError):
-            self._channel.end(self._answers)
+            self.end()
             raise LocalCallError(answer)
-        if answer is _END:
-            self._channel.end(self._answers)
+        if answer is END:
+            self.end()
             raise StopIteration
         return answer
-
-
-def _end(task: asyncio.Task[Any]) -> None:
-    task.cancel()

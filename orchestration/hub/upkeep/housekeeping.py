@@ -153,7 +153,8 @@ class Housekeeper:
                 await asyncio.sleep(_PAUSE_S)
                 continue
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _IDLE_S)
+                async with asyncio.timeout(_IDLE_S):  # not `wait_for`: see `TimerLoop.serve`
+                    await self._wake.wait()
 
     def warnings(self) -> list[str]:
         """What is going to be deleted in one go; empty mostly."""

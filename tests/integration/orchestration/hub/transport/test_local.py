@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -107,6 +109,31 @@ def test_what_the_worker_takes_does_not_come_to_the_iterator(
     assert came.wait(10)
     assert taken == ["one"]
     stream.cancel()
+
+
+def test_an_answer_that_nobody_waits_for_is_on_disk_once_that_is_told(
+    hub: Hub, stub: TaskHubSidecarServiceStub
+) -> None:
+    stub.StartInstance(pb.CreateInstanceRequest(instanceId="one", name="any"))
+    [token] = [next(stub.GetWorkItems(turns())).completionToken]
+    ended = pb.CompleteOrchestrationAction(orchestrationStatus=pb.ORCHESTRATION_STATUS_COMPLETED)
+    answer = pb.OrchestratorResponse(
+        completionToken=token, actions=[pb.OrchestratorAction(completeOrchestration=ended)]
+    )
+    told: queue.SimpleQueue[grpc.RpcError | None] = queue.SimpleQueue()
+    tell: Any = stub.CompleteOrchestratorTask
+    tell.tell(answer, told.put)
+    assert told.get(timeout=10) is None
+    assert stub.GetInstance(ONE).orchestrationState.orchestrationStatus == pb.ORCHESTRATION_STATUS_COMPLETED
+    tell.tell(answer, told.put)
+    refused = told.get(timeout=10)
+    assert refused is not None
+    assert refused.code() is grpc.StatusCode.FAILED_PRECONDITION
+    hub.stop()
+    tell.tell(answer, told.put)
+    away = told.get(timeout=10)
+    assert away is not None
+    assert away.code() is grpc.StatusCode.UNAVAILABLE
 
 
 def test_a_worker_in_this_process_is_always_alive(tmp_path: Path) -> None:
