@@ -16,7 +16,7 @@ from countersign.exact import exact
 T = TypeVar("T")
 
 
-class Asking(TypedDict, total=False):
+class HowToAsk(TypedDict, total=False):
     """How people are asked. `policy` says who decides, and `agent` is what the program is called on the card.
 
     `server` is whose tool it is, where the tool is not the program's own. `mask` are paths of arguments that nobody
@@ -32,7 +32,9 @@ class Asking(TypedDict, total=False):
     wait: timedelta | None
 
 
-async def claim_approval_async(tool: str, arguments: Mapping[str, Any], **how: Unpack[Asking]) -> CallAnswer:
+async def claim_approval_async(
+    tool: str, arguments: Mapping[str, Any], **how: Unpack[HowToAsk]
+) -> CallAnswer:
     """Asks, waits, and uses the approval up: where the answer is `allowed`, make the call now, once.
 
     The very same call that waits already is joined, whoever made it with this token. After `wait` the answer is
@@ -41,22 +43,24 @@ async def claim_approval_async(tool: str, arguments: Mapping[str, Any], **how: U
     return await _ask(tool, arguments, how, claim=True)
 
 
-async def wait_for_people_async(tool: str, arguments: Mapping[str, Any], **how: Unpack[Asking]) -> CallAnswer:
+async def wait_for_people_async(
+    tool: str, arguments: Mapping[str, Any], **how: Unpack[HowToAsk]
+) -> CallAnswer:
     """As `claim_approval_async`, but uses nothing up: `allowed` is what people say, and not yet a leave to call."""
     return await _ask(tool, arguments, how, claim=False)
 
 
-def claim_approval(tool: str, arguments: Mapping[str, Any], **how: Unpack[Asking]) -> CallAnswer:
+def claim_approval(tool: str, arguments: Mapping[str, Any], **how: Unpack[HowToAsk]) -> CallAnswer:
     """As `claim_approval_async`, without `await`."""
     return _blocking(_ask(tool, arguments, how, claim=True))
 
 
-def wait_for_people(tool: str, arguments: Mapping[str, Any], **how: Unpack[Asking]) -> CallAnswer:
+def wait_for_people(tool: str, arguments: Mapping[str, Any], **how: Unpack[HowToAsk]) -> CallAnswer:
     """As `wait_for_people_async`, without `await`."""
     return _blocking(_ask(tool, arguments, how, claim=False))
 
 
-async def _ask(tool: str, arguments: Mapping[str, Any], how: Asking, *, claim: bool) -> CallAnswer:
+async def _ask(tool: str, arguments: Mapping[str, Any], how: HowToAsk, *, claim: bool) -> CallAnswer:
     call: dict[str, Any] = {"policy": how["policy"], "agent": how["agent"], "tool": tool}
     call |= {
         "arguments": exact(arguments),

@@ -9,7 +9,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 from bot.cli.asked_call import CallAnswer
-from countersign.calls import Asking, claim_approval, claim_approval_async
+from countersign.calls import HowToAsk, claim_approval, claim_approval_async
 from countersign.exact import exact
 from orchestration.domain.errors import CountersignError
 
@@ -53,7 +53,7 @@ def requires_approval(
             )
         signature = inspect.signature(function)
         named = tool or function.__name__
-        how = Asking(policy=policy, agent=agent, mask=mask, window=window, wait=wait)
+        how = HowToAsk(policy=policy, agent=agent, mask=mask, window=window, wait=wait)
 
         def held(args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
             """The call with a copy of its arguments, which nobody can change while people decide."""

@@ -76,11 +76,11 @@ async def test_langgraph_keeps_the_graph_while_people_decide_and_runs_the_call_o
 
     names = names_of(recipe("langgraph"), types, countersign, refund_or_reason=counted)
 
-    class State(TypedDict, total=False):
+    class PayState(TypedDict, total=False):
         call: dict[str, Any]
         result: str
 
-    drawn = graphs.StateGraph(State)
+    drawn = graphs.StateGraph(PayState)
     drawn.add_node("pay", names["pay"])
     drawn.add_edge(graphs.START, "pay")
     drawn.add_edge("pay", graphs.END)
