@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from bot.mcp.gate.asking import KnownCall, PeopleAsking
 from bot.mcp.gate.messages import Json, ToolCallMessage, refusal
-from orchestration.domain.arguments import canonical
+from orchestration.domain.arguments import canonical, masked
 from orchestration.domain.errors import CountersignError
 
 log = logging.getLogger(__name__)
@@ -224,10 +224,14 @@ class HeldRun:
         return answer
 
     def _with_what_ran(self, result: Json) -> Json:
-        """The result; where people changed the arguments, it says with which ones the call was made."""
+        """The result; where people changed the arguments, it says with which ones the call was made.
+
+        It is kept with the result, so it has nothing in it that is masked.
+        """
         if canonical(self._approved) == canonical(self.call.arguments):
             return result
-        return noted(result, CHANGED.format(arguments=json.dumps(self._approved, ensure_ascii=False)))
+        shown, _ = masked(self._approved, self._question.get("mask", ()), str)
+        return noted(result, CHANGED.format(arguments=json.dumps(shown, ensure_ascii=False)))
 
     async def _keep(self, keeping: Awaitable[None]) -> None:
         """Keeps it. Where that takes long, the answer does not wait for it."""
