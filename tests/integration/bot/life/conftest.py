@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from bot.simulator.control.person import Person
-from tests.support.messages import Message, text_of
+from tests.support.messages import Message, menu_entry, text_of
 from tests.support.world import PATIENCE_S, World, policies
 
 PURCHASES, DEPLOYS, ACCESS = "C0PURCHASES", "C0DEPLOYS", "C0ACCESS"
@@ -144,14 +144,7 @@ async def ask(
 
 async def choose(person: Person, card: Message, choice: str) -> Message:
     """Opens what an entry of the card's menu leads to."""
-    [menu] = [
-        element
-        for block in card["blocks"]
-        if block["type"] == "actions"
-        for element in block["elements"]
-        if element["type"] == "overflow"
-    ]
-    [value] = [entry["value"] for entry in menu["options"] if json.loads(entry["value"])["choice"] == choice]
+    value = menu_entry(card, choice)
     await person.click(card["channel"], card["ts"], "more", selected_option=value)
     return card
 
