@@ -48,7 +48,9 @@ approvers = ["U0ADA"]
 sms = true
 timeout = "1h"
 """
-SCHEMA = {"type": "object", "properties": {"limit": {"type": "integer", "maximum": 100}}}
+# What stands in the place of a masked value does not fit its schema.
+ENV = {"properties": {"KEY": {"type": "string", "maxLength": 7}}}
+SCHEMA = {"type": "object", "properties": {"limit": {"type": "integer", "maximum": 100}, "env": ENV}}
 COMMAND = "psql -c 'DELETE FROM orders'"
 CALL = {
     "policy": "agents",
