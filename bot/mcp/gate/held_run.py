@@ -38,6 +38,10 @@ CHANGED: Final = (
     "Countersign: people changed the arguments before they approved the call. "
     "It was made with these: {arguments}"
 )
+MAYBE_CHANGED: Final = (
+    "Countersign: people changed the arguments before they approved the call. "
+    "If it ran, it ran with these: {arguments}"
+)
 LEFT: Final = (
     "This call was approved ({id}), and cancelled before it was made. It did not run. Make the very same call again to "
     "ask people anew."
@@ -212,26 +216,35 @@ class HeldRun:
             await self._keep(self._asking.release(self.request_id or "", self._attempt))
             return Answer(refusal(f"{error} The call was not made."), settles=True)
         except UpstreamLostError:
-            return Answer(refusal(LOST.format(id=self.request_id)), settles=True)
+            return Answer(self._failed(LOST), settles=True)
         except CancelledCallError:
-            return Answer(refusal(CANCELLED.format(id=self.request_id)), settles=True)
+            return Answer(self._failed(CANCELLED), settles=True)
         if answer.asks_for_input:
             return answer
-        if answer.result is not None:
-            answer = replace(answer, result=self._with_what_ran(answer.result))
+        if (changed := self._changed()) and answer.result is not None:
+            answer = replace(answer, result=noted(answer.result, CHANGED.format(arguments=changed)))
+        elif changed and answer.error is not None:
+            told = f"{answer.error.get('message', '')} {CHANGED.format(arguments=changed)}"
+            answer = replace(answer, error={**answer.error, "message": told.strip()})
         result = answer.result if answer.result is not None else {"error": answer.error}
         await self._keep(self._asking.keep(self.request_id or "", self._attempt, result))
         return answer
 
-    def _with_what_ran(self, result: Json) -> Json:
-        """The result; where people changed the arguments, it says with which ones the call was made.
+    def _failed(self, words: str) -> Json:
+        """The result of a call of which nobody knows whether it ran: whoever looks has to know what to look for."""
+        result = refusal(words.format(id=self.request_id))
+        changed = self._changed()
+        return noted(result, MAYBE_CHANGED.format(arguments=changed)) if changed else result
 
-        It is kept with the result, so it has nothing in it that is masked.
+    def _changed(self) -> str:
+        """The arguments that the call is made with, where people changed them; else "".
+
+        They are kept with the result, so there is nothing in them that is masked.
         """
         if canonical(self._approved) == canonical(self.call.arguments):
-            return result
+            return ""
         shown, _ = masked(self._approved, self._question.get("mask", ()), str)
-        return noted(result, CHANGED.format(arguments=json.dumps(shown, ensure_ascii=False)))
+        return json.dumps(shown, ensure_ascii=False)
 
     async def _keep(self, keeping: Awaitable[None]) -> None:
         """Keeps it. Where that takes long, the answer does not wait for it."""

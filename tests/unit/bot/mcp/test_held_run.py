@@ -99,6 +99,32 @@ async def test_what_is_masked_is_not_kept_with_the_result_of_a_changed_call() ->
     assert words(answer.result or {}).endswith('{"path": "b", "key": "[masked]"}')
 
 
+@pytest.mark.parametrize(
+    ("outcome", "says"),
+    [
+        (UpstreamLostError(), 'If it ran, it ran with these: {"path": "b"}'),
+        (CancelledCallError(), 'If it ran, it ran with these: {"path": "b"}'),
+        ({"code": -32000, "message": "No such file."}, "No such file. Countersign: people changed"),
+    ],
+)
+async def test_whoever_looks_what_came_of_a_changed_call_knows_what_to_look_for(
+    outcome: Json | Exception, says: str
+) -> None:
+    request, server = OneRequest({"path": "b"}), OneServer(outcome)
+
+    async def fail(_: Json) -> Answer:
+        return Answer(error=dict(outcome) if isinstance(outcome, dict) else None)
+
+    make = fail if isinstance(outcome, dict) else server.make
+    run = HeldRun(CALL, {}, request, make, lambda _: None, resume=True)
+    run.start()
+    request.decided.set()
+    answer = await run.answer()
+    told = words(answer.result) if answer.result is not None else (answer.error or {})["message"]
+    assert says in told
+    assert request.kept == ([{"error": answer.error}] if answer.error else [])
+
+
 async def test_a_change_that_the_gate_file_does_not_leave_to_people_is_not_made() -> None:
     request, server = OneRequest({"fault": "The gate file denies it."}), OneServer()
     run = begun(request, server)
