@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from orchestration.approval.outcome_activities import taken
 from orchestration.approval.status import OVER, RequestView, progress_of, view_of
 from orchestration.domain import argument_schema
-from orchestration.domain.arguments import Scalar
+from orchestration.domain.arguments import Scalar, masked_places
 from orchestration.domain.commands import (
     EVENTS,
     Cancellation,
@@ -426,7 +426,8 @@ def _unfit_edits(command: Command, state: OrchestrationState) -> Reason | None:
     call = edited(view.request, view.policy, command.edits).request.call
     if call is None or call.input_schema is None:
         return None
-    if (fault := argument_schema.fault_of(call.input_schema, call.arguments)) is None:
+    masked = set(masked_places(call.arguments, call.bound or call.arguments))
+    if (fault := argument_schema.fault_of(call.input_schema, call.arguments, masked)) is None:
         return None
     at, words = fault
     path = f"{ARGUMENTS}{at}" if at else "arguments"

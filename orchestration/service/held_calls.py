@@ -312,7 +312,12 @@ class HeldCalls:
             asked_with=actor.token,
             accepts_edits=call.accepts_edits,
         )
-        about = {"request": draft.model_dump(mode="json"), "call": facts.model_dump(mode="json")}
+        # What does not show is written out where people read it, and so may read like another place.
+        about = {
+            "request": draft.model_dump(mode="json"),
+            "call": facts.model_dump(mode="json"),
+            "directory": call.directory,
+        }
         if schema is not None:
             about["schema"] = schema
         key = self._keyed_hex(to_json({**about, "window": call.window.total_seconds()}))

@@ -111,7 +111,28 @@ async def test_all_that_are_shown_are_decided_and_no_call_that_came_later(grants
     assert (await grants.service.status(later)).status is Status.PENDING
 
 
-def pressed_all(person: str, card: Message, button: dict[str, Any]) -> dict[str, str]:
+async def test_a_call_that_is_changed_is_no_part_of_a_press_of_before(grants: GrantWorld) -> None:
+    fay, call = grants.person("U0FAY"), a_run() | {"policy": "pair", "accepts_edits": True}
+    asked = await waiting(grants, call, like(call) | {"policy": "pair", "accepts_edits": True})
+    [(channel, ts)] = await places(grants, asked)
+    old = await fay.wait_for_message(channel, shows(ts, "Approve all 2 shown"))
+    dirk = grants.token("dirk", "U0DIRK", "decide:pair")
+    answer = await grants.decide(dirk, asked[0], edits={"arguments.file_path": "/srv/narrow.py"})
+    assert answer.status == 200
+    shown = shows(ts, "Changed by <@U0DIRK>", "/srv/narrow.py", "1 of 2")
+    now = await fay.wait_for_message(channel, shown)
+    [button] = buttons(old, "approve_all")
+    assert await deliver(grants, **pressed_all("U0FAY", now, button)) == (200, "")
+    await fay.wait_for_message(channel, private("1 of 2 are recorded. Not these:"))
+    known = [await grants.service.status(one) for one in asked]
+    votes = [[vote.actor for vote in one.levels[0].decisions] for one in known]
+    assert (votes, [one.status for one in known]) == ([["U0DIRK"], ["U0FAY"]], [Status.PENDING] * 2)
+    [button] = buttons(now, "approve_all")
+    assert await deliver(grants, **pressed_all("U0FAY", now, button, 2)) == (200, "")
+    assert (await grants.until(asked[0], lambda one: one.status.ended)).status is Status.APPROVED
+
+
+def pressed_all(person: str, card: Message, button: dict[str, Any], time: int = 1) -> dict[str, str]:
     """The form of a press on a button of the card as it was."""
     payload = {
         "type": "block_actions",
@@ -120,7 +141,7 @@ def pressed_all(person: str, card: Message, button: dict[str, Any]) -> dict[str,
         "api_app_id": "A0APP",
         "container": {"channel_id": card["channel"], "message_ts": card["ts"], "type": "message"},
         "channel": {"id": card["channel"], "name": "deploys"},
-        "trigger_id": f"1.2.{person}",
+        "trigger_id": f"1.{time}.{person}",
         "message": {
             "type": "message",
             "ts": card["ts"],

@@ -239,6 +239,8 @@ async def test_what_differs_in_anything_is_another_call(api: ApiWorld) -> None:
         {"tool": "Bash2"},
         {"server": "github"},
         {"directory": "/elsewhere"},
+        {"directory": "/a\nb"},
+        {"directory": "/a\\nb"},  # reads like the one before
         {"policy": "release"},
         {"window": "11m"},
         {"mask": ["command"]},
