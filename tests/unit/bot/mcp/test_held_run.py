@@ -121,7 +121,7 @@ def test_changes_are_made_in_our_own_arguments_which_have_what_is_masked() -> No
     ],
 )
 def test_a_change_that_is_not_clear_is_refused(claimed: dict[str, Any]) -> None:
-    with pytest.raises(CountersignError, match="about another call"):
+    with pytest.raises(CountersignError, match="does not say clearly"):
         approved_arguments({"arguments": {"sql": "x", "key": "secret"}, "mask": ["key"]}, claimed)
 
 
