@@ -185,11 +185,14 @@ class HeldCalls:
     async def made(self, request_id: str, actor: Actor) -> MadeCall | None:
         """What is known of the call that was claimed; None where nobody did.
 
-        Raises `UnknownRequestError`, and `ForeignCallError` where somebody else asked.
+        Of an approval that the same call has had many after, it may not be known who claimed it. Raises
+        `UnknownRequestError`, and `ForeignCallError` where somebody else asked.
         """
-        claim = await self._claim_of(request_id, actor)
+        call, progress = await self._asked(request_id, actor)
+        state = await self._state(call.key)
+        claim = self._claim_in(state, call, request_id, progress)
         if claim is None:
-            return None
+            return MadeCall(None) if progress.status.is_yes and state.forgot(call.number) else None
         found = await self._results.found(claim)
         if found is None:
             return MadeCall(claim.at)
@@ -208,7 +211,11 @@ class HeldCalls:
 
     async def _claim_of(self, request_id: str, actor: Actor) -> Claim | None:
         call, progress = await self._asked(request_id, actor)
-        claim = (await self._state(call.key)).claim_on(call.number)
+        return self._claim_in(await self._state(call.key), call, request_id, progress)
+
+    @staticmethod
+    def _claim_in(state: HeldCallState, call: HeldCall, request_id: str, progress: Progress) -> Claim | None:
+        claim = state.claim_on(call.number)
         # After a purge the same ID may be another start of the request.
         is_this = claim is not None and (claim.request_id, claim.nonce) == (request_id, progress.nonce)
         return claim if is_this else None

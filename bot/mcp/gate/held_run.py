@@ -256,6 +256,8 @@ class HeldRun:
             await keeping
         except CountersignError as error:
             log.warning("The result of %s is not kept: %s", self.request_id, error)
+        except Exception:  # a fault of ours: the client has its answer all the same
+            log.exception("The result of %s is not kept", self.request_id)
 
     async def _made_before(self, request_id: str) -> Json:
         """What a call has for an answer that another attempt has claimed."""
