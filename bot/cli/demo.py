@@ -30,7 +30,8 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument(
         "--scenario",
         metavar="NAME[,NAME]",
-        help="which ones, with --headless: laptop, deploy, payment, silence, agent (default all)",
+        help="which ones, with --headless: laptop, deploy, payment, silence, agent, database, order, readiness "
+        "(default all)",
     )
     parser.set_defaults(command=_demo)
 

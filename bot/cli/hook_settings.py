@@ -41,7 +41,7 @@ def add_to_settings(path: Path, client: HookClient, made: dict[str, Any]) -> lis
     if _is_open(path):
         said.append(
             "Warning: others than root can write this file or change its folder, and an agent that runs as one of "
-            "them can too. Put it where only an administrator can: see docs/guides/agents.md."
+            "them can too. Put it where only an administrator can: see docs/reference/agent-clients.md."
         )
     return said
 

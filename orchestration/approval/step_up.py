@@ -101,7 +101,12 @@ class StepUp:
             amount = f", {format_amount(request.amount, request.currency)}"
         if isinstance(act, Decision) and act.grant is not None:
             amount = f" and up to {act.grant.uses} calls like it, until {act.grant.until:%H:%M} UTC"
-        return f'{what}{amount}: "{unquoted(request.title)[:SUBJECT_TITLE]}"'
+        title = unquoted(request.title)
+        if (
+            len(title) > SUBJECT_TITLE
+        ):  # else the beginning of a command reads as all of it; the GSM alphabet has no "…"
+            title = f"{title[: SUBJECT_TITLE - 3]}..."
+        return f'{what}{amount}: "{title}"'
 
     def waits(self) -> list[Task[Any]]:
         """What to wait on."""

@@ -18,6 +18,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from bot import config
 from bot.cli import main as cli
+from bot.demo.scenarios.script import NAMES
 from bot.gate import condition, gate_file
 from bot.gate.gate_file import GateFile, Rule
 from bot.http.api.approvals import ApprovalRoutes
@@ -205,6 +206,14 @@ def test_the_command_line_page_has_every_option_and_no_other(command: str) -> No
         source = (ROOT / "orchestration/hub/command.py").read_text(encoding="utf-8")
         options = set(re.findall(r'"(--[a-z-]+)"', source))
     assert set(re.findall(r"--[a-z][a-z-]*", section(command))) == options
+
+
+def test_every_scenario_of_the_demo_is_named_in_the_guide_the_reference_and_the_help() -> None:
+    assert coded(table(ROOT / "docs/guides/demo.md")) == set(NAMES)
+    (row,) = (row for row in table(CLI_PAGE, "`countersign demo`") if row[0].startswith("`--scenario"))
+    assert coded([row], 1) - {"--headless"} == set(NAMES)
+    told = " ".join(commands()["demo"].format_help().split())
+    assert f"with --headless: {', '.join(NAMES)} (default all)" in told
 
 
 def test_the_policy_page_has_every_key_and_no_other() -> None:

@@ -41,7 +41,7 @@ export function chooseScenario(scenarios) {
         h(
           "p",
           { class: "scenarios__lead" },
-          "Each takes about a minute. Nothing is staged: it is the bot itself, used as you use it.",
+          "Each takes about a minute. The bot is the real one, and a scenario does only what you could do.",
         ),
         h(
           "ul",

@@ -186,7 +186,7 @@ async def policies_are_shown(client: Client, not_found: int) -> None:
     assert [resource.name for resource in listed] == ["agents", "deploy", "purchase", "release"]
     [template] = (await client.list_resource_templates()).resource_templates
     assert template.uri_template == "countersign://policies/{policy}"
-    [purchase] = (await client.read_resource(listed[1].uri)).contents
+    [purchase] = (await client.read_resource(listed[2].uri)).contents
     text = purchase.model_dump()["text"]
     assert '"currency": "USD"' in text
     assert '"required": true' in text

@@ -302,6 +302,16 @@ async def pressed(world: CoreWorld, request_id: str, actor: str = "U0ADA", round
     await world.eventually(lambda: world.phones.texts_to(actor) == before + 1)
 
 
+async def test_a_text_shows_that_it_has_only_the_beginning_of_a_title(world: CoreWorld) -> None:
+    title = "Steel for hall 3, and then twelve more deliveries that fit no text"
+    request_id = await world.ask("wire", amount=Decimal(12400), title=title)
+    await pressed(world, request_id)
+    assert (
+        '12,400.00 USD: "Steel for hall 3, and then twelve more deliveries that fi...". Ends'
+        in (world.phones.texts[-1][1])
+    )
+
+
 async def test_an_approval_above_the_amount_counts_when_the_code_comes(world: CoreWorld) -> None:
     request_id = await wire(world)
     await pressed(world, request_id)
