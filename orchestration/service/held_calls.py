@@ -243,12 +243,18 @@ class HeldCalls:
     def _run_key(self, call: ToolCall, actor: Actor) -> str:
         """Whose waiting calls are shown together; empty where the call gets a card of its own.
 
-        That is so without a run, and where an approval needs a code, which confirms one request.
+        That is so without a run, and where an approval needs a code, which confirms one request. The calls of before a
+        change of the policy are apart from those of after it: it may have another channel, for other people to read.
         """
         policy = self._approvals.book().policies.get(call.policy)
         if not call.run or policy is None or policy.confirms:
             return ""
-        about = {"run": call.run, "agent": call.agent, "policy": call.policy}
+        about = {
+            "run": call.run,
+            "agent": call.agent,
+            "policy": call.policy,
+            "policy_digest": policy.digest(),
+        }
         return self._keyed_hex(to_json({**about, "requester": actor.id, "asked_with": actor.token}))[:40]
 
     def _pattern(self, call: ToolCall, actor: Actor) -> GrantPattern | None:
