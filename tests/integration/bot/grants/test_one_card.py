@@ -198,6 +198,18 @@ async def test_what_is_another_run_has_another_card(grants: GrantWorld) -> None:
     assert len({place for each in found for place in each}) == 7
 
 
+async def test_after_a_change_of_the_policy_calls_are_shown_where_it_says_now(own_grants: GrantWorld) -> None:
+    grants, call = own_grants, a_run() | {"policy": "plain"}
+    first = await waiting(grants, call)
+    text = grants.policies.read_text()
+    old = 'title = "Other call"\nchannel = "C0DEPLOYS"'
+    grants.write(text.replace(old, old.replace("C0DEPLOYS", "C0PURCHASES")))
+    await grants.eventually(lambda: grants.app.service.book().policies["plain"].channel == "C0PURCHASES")
+    second = await waiting(grants, like(call) | {"policy": "plain"})
+    assert [channel for channel, _ in await places(grants, first)] == ["C0DEPLOYS"]
+    assert [channel for channel, _ in await places(grants, second)] == ["C0PURCHASES"]
+
+
 async def test_a_call_that_is_not_shown_whole_is_read_before_it_is_approved(grants: GrantWorld) -> None:
     dirk, call = grants.person("U0DIRK"), a_run()
     long = like(call)
