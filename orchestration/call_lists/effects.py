@@ -105,13 +105,16 @@ class CallListEffects:
                 attempt=attempt,
                 maybe_done=maybe_done,
             )
+        first = self._state.calls[0].card
+        alone = item.round is not None
         return "remove_copies", RemoveCopiesInput(
-            request_id=self._id,
-            identity=Identity(nonce=self._state.calls[0].card.nonce),
+            request_id=first.request_id if alone else self._id,
+            identity=first.identity if alone else Identity(nonce=first.nonce),
             place=item.place,
             ref=item.ref,
             steps=item.steps,
             message_id=item.message_id,
+            round=item.round,
             attempt=attempt,
         )
 
@@ -125,6 +128,8 @@ class CallListEffects:
                     self._put_reply(step)
                 if delivery.unsure:
                     self._remove_copies(message_id=CARD)
+                    # Another try may have posted it when there was one call on it, and so as that call's own card.
+                    self._remove_copies(round=self._state.calls[0].card.round)
                 if delivery.unsure or self._view() != self._shown:
                     self.refresh()
             case PostReply(steps=steps) if delivery.unsure:
@@ -132,7 +137,9 @@ class CallListEffects:
             case _:
                 pass
 
-    def _remove_copies(self, *, steps: list[int] | None = None, message_id: str | None = None) -> None:
+    def _remove_copies(
+        self, *, steps: list[int] | None = None, message_id: str | None = None, round: int | None = None
+    ) -> None:
         card = self._state.card
         if card is None:
             raise AssertionError("what has copies was posted")
@@ -141,9 +148,10 @@ class CallListEffects:
             ref=card,
             steps=steps or [],
             message_id=message_id,
+            round=round,
             give_up=MESSAGES_RETRIED_FOR,
         )
-        self.outbox.put(f"copies:{message_id or steps}", item, after=COPIES_AFTER)
+        self.outbox.put(f"copies:{message_id or steps or 'alone'}", item, after=COPIES_AFTER)
 
     def put_off(self, item: AnyListItem, attempt: int, problem: str, pause: timedelta) -> None:
         """It is tried again later."""

@@ -104,7 +104,7 @@ class Board:
         with self.lock:
             self.lookups += 1
             for (place, ts), posted in self.cards.items():
-                if (place, posted.identity, posted.round) == (channel, card.identity, card.round):
+                if (place, posted.nonce, posted.round) == (channel, card.nonce, card.round):
                     return CardRef(channel=channel, ts=ts, round=card.round)
         return None
 
@@ -149,7 +149,7 @@ class Board:
         with self.lock:
             self.copy_lookups += 1
             for (place, ts), card in list(self.cards.items()):
-                same = (place, card.identity, card.round) == (given.place, given.identity, given.round)
+                same = (place, card.nonce, card.round) == (given.place, given.identity.nonce, given.round)
                 if same and given.ref and ts != given.ref.ts:
                     del self.cards[place, ts]
             ref = given.ref.ts if given.ref is not None else ""

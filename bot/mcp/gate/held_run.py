@@ -213,6 +213,8 @@ class HeldRun:
         try:
             answer = await self._forward(self.call.params_with(self._approved, more))
         except NotSentError as error:
+            if more:  # the server had the call before it asked, and what it did until then is not known
+                return Answer(self._failed(LOST), settles=True)
             await self._keep(self._asking.release(self.request_id or "", self._attempt))
             return Answer(refusal(f"{error} The call was not made."), settles=True)
         except UpstreamLostError:

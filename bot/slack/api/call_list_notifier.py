@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from slack_sdk.errors import SlackApiError
 
@@ -54,9 +55,13 @@ class SlackCallListNotifier:
         It may have been posted when there was one call on it, and so as that call's own card.
         """
         view = given.view
-        own = [Target.of(card.request_id, card.round, card.identity).metadata() for card in view.cards]
-        wanted = [metadata(view), *own]
-        found = self._poster.history.in_channel(given.channel, lambda known: known.get("metadata") in wanted)
+        own = [Target.of(card.request_id, card.round, card.identity) for card in view.cards]
+        wanted = metadata(view)
+
+        def is_it(message: Mapping[str, Any]) -> bool:
+            return message.get("metadata") == wanted or any(one.is_card_of(message) for one in own)
+
+        found = self._poster.history.in_channel(given.channel, is_it)
         return CardRef(channel=given.channel, ts=str(found["ts"]), round=1) if found else None
 
     def edit_call_list(self, given: CallListEditInput) -> None:

@@ -92,7 +92,7 @@ class SlackNotifier:
         None when there is none among the channel's newest 2,000 messages, or where the app may not look.
         """
         wanted = Target.of(card.request_id, card.round, card.identity)
-        found = self._poster.history.in_channel(channel, lambda message: target.of_message(message) == wanted)
+        found = self._poster.history.in_channel(channel, wanted.is_card_of)
         return CardRef(channel=channel, ts=str(found["ts"]), round=card.round) if found else None
 
     def edit_card(self, ref: CardRef, card: Card) -> None:
@@ -225,7 +225,7 @@ class SlackNotifier:
     def _copies(self, place: str, given: RemoveCopiesInput) -> list[Found]:
         if given.round is not None:
             card = Target.of(given.request_id, given.round, given.identity)
-            return self._poster.history.all_in_channel(place, lambda one: target.of_message(one) == card)
+            return self._poster.history.all_in_channel(place, card.is_card_of)
         if given.steps and given.ref is not None:
             lines = steps_metadata(given.request_id, given.steps)
             return self._poster.history.all_in_thread(

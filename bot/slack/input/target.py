@@ -50,6 +50,11 @@ class Target(BaseModel):
         """What was shown."""
         return Identity(nonce=self.nonce, digest=self.digest)
 
+    def is_card_of(self, message: Mapping[str, Any]) -> bool:
+        """Whether the message is a copy of this card, perhaps posted before what is asked was changed."""
+        found = of_message(message)
+        return found is not None and found.model_copy(update={"digest": self.digest}) == self
+
     def metadata(self) -> dict[str, Any]:
         """For `chat.postMessage`."""
         return {"event_type": CARD_EVENT, "event_payload": self.model_dump()}

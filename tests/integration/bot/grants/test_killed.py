@@ -55,7 +55,7 @@ async def test_two_bots_race_for_the_last_uses(tmp_path: Path) -> None:
         used = [one.outcome.grant for one in known if one.outcome and one.outcome.grant]
         assert sorted(use.number for use in used) == [1, 2, 3]
         await grants.eventually(lambda: "3 of 3 uses" in grants.says(request_id))
-        await grants.eventually(lambda: len(grants.told_uses(request_id)) == 5)
+        await grants.eventually(lambda: len(grants.told_uses(request_id)) == 3)
 
 
 class KilledGrantBot:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -279,6 +280,21 @@ async def test_a_call_that_is_withdrawn_stopped_or_late_leaves_the_card(own_gran
     await dirk.wait_for_message(channel, shows(ts, "Calls of claude-code", "Timed out"))
     [next_one] = await waiting(grants, like(call))
     assert await places(grants, [next_one]) != {(channel, ts)}
+
+
+async def test_a_copy_of_when_it_showed_one_call_alone_goes(own_grants: GrantWorld) -> None:
+    grants, call = own_grants, a_run()
+    await fault(grants.simulator, "chat.postMessage", "http_500", count=1)
+    asked = await waiting(grants, call)
+    [(channel, ts)] = await places(grants, asked)
+    [posted] = [one for one in grants.workspace.messages.in_channel(channel) if one.ts == ts]
+    copy = grants.workspace.messages.post(replace(posted, ts=""))  # what became of the first try after all
+    asked += await waiting(grants, like(call))
+    await grants.skip(seconds=30)
+    await grants.eventually(
+        lambda: copy.ts not in [one.ts for one in grants.workspace.messages.in_channel(channel)]
+    )
+    assert await places(grants, asked) == {(channel, ts)}
 
 
 async def test_where_the_card_cannot_be_posted_people_are_asked_directly(own_grants: GrantWorld) -> None:

@@ -153,7 +153,9 @@ async def test_a_card_that_says_nothing_is_refused_with_a_sentence(world: World)
 async def test_a_request_that_the_hub_does_not_know_is_said_so(world: World) -> None:
     rita, ada = world.person("U0RITA"), world.person("U0ADA")
     card = await ask(rita)
-    card["metadata"]["event_payload"]["instance_id"] = "purchase-00000000"
+    card = json.loads(
+        json.dumps(card).replace(card["metadata"]["event_payload"]["instance_id"], "purchase-00000000")
+    )
     assert await deliver(world, **pressed("U0ADA", card)) == (200, "")
     await ada.wait_for_message(PURCHASES, private("I don't know this request."))
 

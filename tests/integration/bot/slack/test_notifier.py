@@ -21,7 +21,7 @@ from bot.slack.api.poster import Poster
 from bot.slack.input.target import Target
 from bot.twilio.error_codes import remedy_for
 from orchestration.domain.cards import Card, Notice, Step, StepKind
-from orchestration.domain.effects import SendMessageInput
+from orchestration.domain.effects import RemoveCopiesInput, SendMessageInput
 from orchestration.domain.errors import DeliveryError, ThrottledError, TryFailedError
 from orchestration.domain.request import CardRef, Status
 from tests.support.identity import OTHER_NONCE
@@ -106,6 +106,21 @@ async def test_only_the_same_round_of_the_same_request_is_found_whatever_the_clo
     assert await find(notifier, card, channel="C0GENERAL") is None
     # Asked while the hub's clock was a year ahead of Slack's.
     assert await find(notifier, card, asked_at=ASKED + timedelta(days=365)) is not None
+
+
+async def test_a_card_that_was_posted_before_a_change_is_found_and_its_copy_goes(
+    simulator: Simulator, notifier: SlackNotifier, card: Card
+) -> None:
+    """Else the copy would stay, and show for good what is not asked any more."""
+    first, again = [await posted_card(notifier, card, []) for _ in "ab"]
+    changed = card.model_copy(update={"digest": "e" * 64})
+    assert await find(notifier, changed) in {first, again}
+    removal = RemoveCopiesInput(
+        request_id=card.request_id, identity=changed.identity, place=PURCHASES, ref=first, round=1, attempt=1
+    )
+    await asyncio.to_thread(notifier.remove_copies, removal)
+    async with Person(simulator.url, "U0ADA") as ada:
+        assert [message["ts"] for message in await ada.messages(PURCHASES)] == [first.ts]
 
 
 async def test_a_card_is_found_behind_a_page_of_talk(

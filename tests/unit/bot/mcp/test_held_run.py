@@ -125,6 +125,22 @@ async def test_whoever_looks_what_came_of_a_changed_call_knows_what_to_look_for(
     assert request.kept == ([{"error": answer.error}] if answer.error else [])
 
 
+async def test_a_call_that_the_server_asked_about_is_not_said_to_be_unmade_where_it_is_gone_then() -> None:
+    request = OneRequest()
+    outcomes: list[Json | Exception] = [{"resultType": "input_required"}, NotSentError("It is gone.")]
+
+    async def make(params: Json) -> Answer:
+        return await OneServer(outcomes.pop(0)).make(params)
+
+    run = HeldRun(CALL, {}, request, make, lambda _: None, resume=True)
+    run.start()
+    request.decided.set()
+    assert (await run.answer()).asks_for_input
+    answer = await run.go_on({"inputResponses": {"sure": True}})
+    assert "It may have run" in words(answer.result or {})
+    assert (request.released, request.kept) == (0, [])
+
+
 async def test_a_change_that_the_gate_file_does_not_leave_to_people_is_not_made() -> None:
     request, server = OneRequest({"fault": "The gate file denies it."}), OneServer()
     run = begun(request, server)
