@@ -67,7 +67,8 @@ export function startStory(panel) {
     scroller.hidden = !told;
     if (!told) {
       name.textContent = "Nothing yet";
-      id.textContent = "Ask for an approval, and each step of it is shown here as it is put on record. Gatherings are not shown.";
+      id.textContent =
+        "Ask for an approval, and each step of it is shown here as it is put on record. Gatherings are not shown.";
       id.classList.add("story__id--words");
     } else {
       name.textContent = told.title;
