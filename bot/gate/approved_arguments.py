@@ -25,7 +25,9 @@ def approved_arguments(call: Mapping[str, Any], claimed: Mapping[str, Any]) -> d
         for change in claimed["changes"]:
             if _is_masked(change["path"], masks) or isinstance(change["after"], (dict, list)):
                 raise CountersignError(OTHER_CALL)
-            arguments = replaced(arguments, change["path"], change["after"])
+            before, arguments = arguments, replaced(arguments, change["path"], change["after"])
+            if canonical(before) == canonical(arguments):  # it is about something that is not there
+                raise CountersignError(OTHER_CALL)
         shown, _ = masked(arguments, masks, str)
         as_approved = canonical(shown) == canonical(claimed["arguments"])
     except (LookupError, TypeError, ValueError) as error:

@@ -6,7 +6,7 @@ in linear time. It fetches nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, NoReturn
 
 import jsonschema_rs
@@ -54,10 +54,13 @@ def schema_fault(schema: Mapping[str, Any]) -> str | None:
     return None
 
 
-def fault_of(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> tuple[str, str] | None:
+def fault_of(
+    schema: Mapping[str, Any], arguments: Mapping[str, Any], masked: Collection[tuple[str | int, ...]] = ()
+) -> tuple[str, str] | None:
     """The first thing in the arguments that does not fit: its path, and what is wrong. None where all fits.
 
-    The path is empty where that cannot be told. The schema is one in which `schema_fault` found nothing.
+    The path is empty where that cannot be told. The schema is one in which `schema_fault` found nothing. `masked` are
+    the places of values that are not known here: what is wrong with what stands there instead is passed over.
     """
     cost = _Parts(schema).count() * _values(arguments)
     if cost > MOST_CHECKED:
@@ -65,10 +68,12 @@ def fault_of(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> tuple[s
     validator = _validator(schema)
     if validator.is_valid(dict(arguments)):
         return None
-    error = next(iter(validator.iter_errors(dict(arguments))), None) if cost <= MOST_EXPLAINED else None
-    if error is None:
+    if cost > MOST_EXPLAINED:
         return "", "they do not fit the tool's schema"
-    return ".".join(map(str, error.instance_path)), _first_line(error)
+    for error in validator.iter_errors(dict(arguments)):
+        if tuple(error.instance_path) not in masked:
+            return ".".join(map(str, error.instance_path)), _first_line(error)
+    return None
 
 
 def _values(value: Any) -> int:

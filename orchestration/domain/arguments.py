@@ -102,6 +102,20 @@ def _without(value: Any) -> Any:
     return [_without(one) for one in value] if isinstance(value, list) else value
 
 
+def masked_places(shown: Any, bound: Any) -> Iterator[tuple[str | int, ...]]:
+    """The place of each masked value, by names and numbers. Both are as `masked` gives them."""
+    if isinstance(shown, dict) and isinstance(bound, dict):
+        pairs: list[tuple[str | int, Any, Any]] = [(name, one, bound[name]) for name, one in shown.items()]
+    elif isinstance(shown, list) and isinstance(bound, list):
+        pairs = [(n, one, two) for n, (one, two) in enumerate(zip(shown, bound, strict=True))]
+    else:
+        if shown != bound:
+            yield ()
+        return
+    for name, one, two in pairs:
+        yield from ((name, *rest) for rest in masked_places(one, two))
+
+
 Scalar = str | bool | int | float
 
 

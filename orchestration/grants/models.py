@@ -19,8 +19,6 @@ from orchestration.durable.outbox import Lane, OutboxItem
 EVENT_USED: Final = EventName.GRANT_USED
 EVENT_REVOKED: Final = EventName.GRANT_REVOKED
 EVENT_DOUBTED: Final = EventName.GRANT_DOUBTED
-# Where others may take what it says for true: a use that was counted stands.
-STANDING: Final = frozenset({None, GrantEnd.USED_UP})
 
 
 class GrantRevocation(Stamped):
@@ -105,7 +103,7 @@ class GrantProgress(Recorded):
 
     def stands(self, now: datetime) -> bool:
         """Whether what it approved may be used now."""
-        return self.opened and self.ended in STANDING and now < self.facts.terms.until
+        return self.opened and self.ended is None and now < self.facts.terms.until
 
     def view(self) -> GrantView:
         """What its card shows."""

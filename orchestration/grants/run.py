@@ -121,7 +121,10 @@ class GrantRun:
             self._ended(GrantEnd.FAILED, reason=TOO_MANY)
 
     def stand(self) -> Durable[None]:
-        """Returns once it has ended: used up, over, revoked, or by something that has changed."""
+        """Returns once it has ended: over, revoked, or by something that has changed.
+
+        One that is used up stands until then. What it approved may be yet to be made, and people can still end that.
+        """
         if self.state.ended is not None:
             return
         self._inbox.watch(DEADLINE, clock.timer(self._ctx, self._facts.terms.until))
@@ -153,7 +156,7 @@ class GrantRun:
 
     def _deadline(self) -> Durable[None]:
         if self.now() >= self._facts.terms.until:
-            yield from self._close(GrantEnd.EXPIRED, reason=EXPIRED)
+            yield from self._close(GrantEnd.EXPIRED)
         else:  # a timer of an earlier generation, which not every hub holds back
             self._inbox.watch(DEADLINE, clock.timer(self._ctx, self._facts.terms.until))
 
@@ -184,8 +187,6 @@ class GrantRun:
         try:
             if name == EVENT_USED:
                 self._used([CountedUse.model_validate(payload)])
-                if self.state.ended is None and len(self.state.uses) >= self._facts.terms.uses:
-                    self._ended(GrantEnd.USED_UP, reason=USED_UP)
             elif name == EVENT_REVOKED:
                 yield from self._revoke(GrantRevocation.model_validate(payload))
             elif self.state.ended is None:
@@ -275,6 +276,9 @@ class GrantRun:
         closing = CloseGrant(id=self._facts.id, now=self.now())
         uses = yield from self._call("close", closing.model_dump(mode="json"))
         self._used(_USES.validate_python(uses or []))
+        if end is GrantEnd.EXPIRED:
+            all_used = len(self.state.uses) >= self._facts.terms.uses
+            end, reason = (GrantEnd.USED_UP, USED_UP) if all_used else (end, EXPIRED)
         self._ended(end, by=by, reason=reason)
 
     def _ended(self, end: GrantEnd, *, by: str | None = None, reason: str = "") -> None:

@@ -49,6 +49,10 @@ class HeldCallState(Recorded):
         """Who used the approval of that number; None where nobody did, or where that is long ago."""
         return next((claim for claim in self.claims if claim.number == number), None)
 
+    def forgot(self, number: int) -> bool:
+        """Whether it cannot be told any more if the approval of that number was used."""
+        return len(self.claims) >= CLAIMS_KEPT and number < self.claims[0].number
+
 
 def held_call(ctx: EntityContext, given: Any) -> None:
     """Operations: `claim` (a Claim), of which the first for a number counts; `pass_by` (a number).

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from orchestration.approval.outcome_activities import taken
 from orchestration.approval.status import OVER, RequestView, progress_of, view_of
 from orchestration.domain import argument_schema
-from orchestration.domain.arguments import Scalar
+from orchestration.domain.arguments import Scalar, masked_places
 from orchestration.domain.commands import (
     EVENTS,
     Cancellation,
@@ -90,6 +90,18 @@ class Actor:
 
 
 @dataclass(frozen=True)
+class CallsTogether:
+    """By a policy as it is written: which calls the grants are about that may approve a call, and whose card it shares.
+
+    `run` is the key of the agent's run, whose waiting calls are shown together; empty for a card of its own.
+    """
+
+    policy_digest: str
+    pattern: GrantPattern | None
+    run: str
+
+
+@dataclass(frozen=True)
 class Ticket:
     """A command that is on disk. Its verdict follows."""
 
@@ -137,14 +149,16 @@ class ApprovalService:
         """
         return await self.starter.start(taken(request, self.book(), self._ids))
 
-    async def start_call(self, request: ApprovalRequest, pattern: GrantPattern | None, run: str) -> str:
-        """As `start`, for a tool call; `pattern` says which calls the grants are about that may approve it.
+    async def start_call(self, request: ApprovalRequest, together: CallsTogether | None) -> str:
+        """As `start`, for a tool call. Nobody but `HeldCalls` may call this, which makes `together` of the call itself.
 
-        `run` is the key of the agent's run, whose waiting calls are shown together. Nobody but `HeldCalls` may call
-        this, which makes both of the call itself.
+        Where the policy has changed since, people are asked about this call alone.
         """
         given = taken(request, self.book(), self._ids)
-        return await self.starter.start(given.model_copy(update={"pattern": pattern, "run": run}))
+        if together is not None and together.policy_digest == given.policy_digest:
+            update = {"pattern": together.pattern, "run": together.run}
+            given = given.model_copy(update=update)
+        return await self.starter.start(given)
 
     async def start_review(self, request: ApprovalRequest) -> str:
         """As `start`, for the review of a document. Nobody but the watcher of the places may call this."""
@@ -426,7 +440,8 @@ def _unfit_edits(command: Command, state: OrchestrationState) -> Reason | None:
     call = edited(view.request, view.policy, command.edits).request.call
     if call is None or call.input_schema is None:
         return None
-    if (fault := argument_schema.fault_of(call.input_schema, call.arguments)) is None:
+    masked = set(masked_places(call.arguments, call.bound or call.arguments))
+    if (fault := argument_schema.fault_of(call.input_schema, call.arguments, masked)) is None:
         return None
     at, words = fault
     path = f"{ARGUMENTS}{at}" if at else "arguments"

@@ -25,9 +25,10 @@ from orchestration.domain.errors import (
 )
 from orchestration.domain.grants import GrantPattern, apart
 from orchestration.domain.held_call import CallFacts, HeldCall
+from orchestration.domain.policy import Policy
 from orchestration.domain.request import HELD_CALL, ApprovalRequest, EditedValue, Status, to_json
 from orchestration.held_calls.claims import Claim, HeldCallState
-from orchestration.service.approvals import Actor, ApprovalService
+from orchestration.service.approvals import Actor, ApprovalService, CallsTogether
 from orchestration.service.call_results import CallResults
 from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK, translated, within_budget
 from orchestration.service.grant_starts import grant_stands
@@ -110,8 +111,8 @@ class HeldCalls:
         for the window from then on or from its result on, unless people were asked since: for a caller that may have
         lost the answer. Raises what `ApprovalService.start` does.
         """
-        request, pattern = self._request(call, actor), self._pattern(call, actor)
-        run = self._run_key(call, actor)
+        request, policy = self._request(call, actor), self._approvals.book().policies.get(call.policy)
+        together = self._together(call, actor, policy) if policy is not None else None
         held = _call_of(request)
         state = await self._state(held.key)
         number = state.number
@@ -121,7 +122,7 @@ class HeldCalls:
                 return used, held.arguments_digest
         for _ in range(PASSED_BY):
             progress = await self._approvals.status(
-                await self._approvals.start_call(_numbered(request, number), pattern, run)
+                await self._approvals.start_call(_numbered(request, number), together)
             )
             if not progress.status.ended or await self._answers(progress, held.window):
                 return progress, held.arguments_digest
@@ -185,11 +186,14 @@ class HeldCalls:
     async def made(self, request_id: str, actor: Actor) -> MadeCall | None:
         """What is known of the call that was claimed; None where nobody did.
 
-        Raises `UnknownRequestError`, and `ForeignCallError` where somebody else asked.
+        Of an approval that the same call has had many after, it may not be known who claimed it. Raises
+        `UnknownRequestError`, and `ForeignCallError` where somebody else asked.
         """
-        claim = await self._claim_of(request_id, actor)
+        call, progress = await self._asked(request_id, actor)
+        state = await self._state(call.key)
+        claim = self._claim_in(state, call, request_id, progress)
         if claim is None:
-            return None
+            return MadeCall(None) if progress.status.is_yes and state.forgot(call.number) else None
         found = await self._results.found(claim)
         if found is None:
             return MadeCall(claim.at)
@@ -208,7 +212,11 @@ class HeldCalls:
 
     async def _claim_of(self, request_id: str, actor: Actor) -> Claim | None:
         call, progress = await self._asked(request_id, actor)
-        claim = (await self._state(call.key)).claim_on(call.number)
+        return self._claim_in(await self._state(call.key), call, request_id, progress)
+
+    @staticmethod
+    def _claim_in(state: HeldCallState, call: HeldCall, request_id: str, progress: Progress) -> Claim | None:
+        claim = state.claim_on(call.number)
         # After a purge the same ID may be another start of the request.
         is_this = claim is not None and (claim.request_id, claim.nonce) == (request_id, progress.nonce)
         return claim if is_this else None
@@ -240,29 +248,36 @@ class HeldCalls:
         use = progress.outcome.grant if progress.outcome else None
         return use is None or await grant_stands(self._client, use.grant, self._now())
 
-    def _run_key(self, call: ToolCall, actor: Actor) -> str:
+    def _together(self, call: ToolCall, actor: Actor, policy: Policy) -> CallsTogether:
+        return CallsTogether(
+            policy.digest(), self._pattern(call, actor, policy), self._run_key(call, actor, policy)
+        )
+
+    def _run_key(self, call: ToolCall, actor: Actor, policy: Policy) -> str:
         """Whose waiting calls are shown together; empty where the call gets a card of its own.
 
-        That is so without a run, and where an approval needs a code, which confirms one request.
+        That is so without a run, and where an approval needs a code, which confirms one request. The calls of before a
+        change of the policy are apart from those of after it: it may have another channel, for other people to read.
         """
-        policy = self._approvals.book().policies.get(call.policy)
-        if not call.run or policy is None or policy.confirms:
+        if not call.run or policy.confirms:
             return ""
-        about = {"run": call.run, "agent": call.agent, "policy": call.policy}
+        about = {
+            "run": call.run,
+            "agent": call.agent,
+            "policy": call.policy,
+            "policy_digest": policy.digest(),
+        }
         return self._keyed_hex(to_json({**about, "requester": actor.id, "asked_with": actor.token}))[:40]
 
-    def _pattern(self, call: ToolCall, actor: Actor) -> GrantPattern | None:
+    def _pattern(self, call: ToolCall, actor: Actor, policy: Policy) -> GrantPattern | None:
         """Which grants may approve the call; None where its policy lets nobody give any.
 
         The pattern is under the server's secret. It binds the policy as it is written, whose token asks, the agent, the
         server, the tool, the place, and every argument but those that may vary. What is masked never varies: nobody
         would see it.
         """
-        policy = self._approvals.book().policies.get(call.policy)
-        allowed = (
-            policy.grants.of_tool(call.tool) if policy is not None and policy.grants is not None else None
-        )
-        if policy is None or allowed is None:
+        allowed = policy.grants.of_tool(call.tool) if policy.grants is not None else None
+        if allowed is None:
             return None
         shown, bound = args.masked(call.arguments, call.mask, self._keyed_hex)
         shown = json.loads(args.canonical(shown))
@@ -312,7 +327,12 @@ class HeldCalls:
             asked_with=actor.token,
             accepts_edits=call.accepts_edits,
         )
-        about = {"request": draft.model_dump(mode="json"), "call": facts.model_dump(mode="json")}
+        # What does not show is written out where people read it, and so may read like another place.
+        about = {
+            "request": draft.model_dump(mode="json"),
+            "call": facts.model_dump(mode="json"),
+            "directory": call.directory,
+        }
         if schema is not None:
             about["schema"] = schema
         key = self._keyed_hex(to_json({**about, "window": call.window.total_seconds()}))

@@ -20,7 +20,7 @@ from bot.simulator.workspace.views import View
 from bot.simulator.workspace.workspace import Workspace
 from bot.slack.input.target import CARD_EVENT
 from tests.faults import scene
-from tests.support.messages import actions_of
+from tests.support.messages import actions_of, menu_entry
 
 LOOK: Final = 0.2  # seconds between two looks
 FORM_PATIENCE: Final = 4.0
@@ -228,7 +228,7 @@ class RequestLife:
                 await self.world.person(person).click(card.channel, card.ts, "approve")
 
     async def _delegate(self, delegate: str, card: Message) -> None:
-        more = {"selected_option": '{"choice":"delegate"}'}
+        more = {"selected_option": menu_entry({"blocks": card.blocks}, "delegate")}
         await self._by_form(f"U0ONE{self.one.place}", card, "more", {"person": delegate}, **more)
         await self.world.until(self._delegated, within=self.world.patience)
 

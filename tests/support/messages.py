@@ -1,5 +1,6 @@
 """What a person reads in a message of the workspace, and what they can press there."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,12 @@ def whole_text(message: Message) -> str:
         parts = block.get("elements") if block.get("type") == "context" else [block.get("text") or {}]
         texts += [part.get("text", "") for part in parts]
     return "\n".join(texts)
+
+
+def menu_entry(card: Message, choice: str) -> str:
+    """The value of an entry of the card's menu."""
+    [menu] = [e for b in card["blocks"] if b["type"] == "actions" for e in b["elements"] if "options" in e]
+    return next(str(one["value"]) for one in menu["options"] if json.loads(one["value"])["choice"] == choice)
 
 
 def actions_of(message: Message) -> list[str]:

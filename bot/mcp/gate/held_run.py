@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from bot.mcp.gate.asking import KnownCall, PeopleAsking
 from bot.mcp.gate.messages import Json, ToolCallMessage, refusal
-from orchestration.domain.arguments import canonical
+from orchestration.domain.arguments import canonical, masked
 from orchestration.domain.errors import CountersignError
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,10 @@ AGAIN: Final = (
 CHANGED: Final = (
     "Countersign: people changed the arguments before they approved the call. "
     "It was made with these: {arguments}"
+)
+MAYBE_CHANGED: Final = (
+    "Countersign: people changed the arguments before they approved the call. "
+    "If it ran, it ran with these: {arguments}"
 )
 LEFT: Final = (
     "This call was approved ({id}), and cancelled before it was made. It did not run. Make the very same call again to "
@@ -212,22 +216,35 @@ class HeldRun:
             await self._keep(self._asking.release(self.request_id or "", self._attempt))
             return Answer(refusal(f"{error} The call was not made."), settles=True)
         except UpstreamLostError:
-            return Answer(refusal(LOST.format(id=self.request_id)), settles=True)
+            return Answer(self._failed(LOST), settles=True)
         except CancelledCallError:
-            return Answer(refusal(CANCELLED.format(id=self.request_id)), settles=True)
+            return Answer(self._failed(CANCELLED), settles=True)
         if answer.asks_for_input:
             return answer
-        if answer.result is not None:
-            answer = replace(answer, result=self._with_what_ran(answer.result))
+        if (changed := self._changed()) and answer.result is not None:
+            answer = replace(answer, result=noted(answer.result, CHANGED.format(arguments=changed)))
+        elif changed and answer.error is not None:
+            told = f"{answer.error.get('message', '')} {CHANGED.format(arguments=changed)}"
+            answer = replace(answer, error={**answer.error, "message": told.strip()})
         result = answer.result if answer.result is not None else {"error": answer.error}
         await self._keep(self._asking.keep(self.request_id or "", self._attempt, result))
         return answer
 
-    def _with_what_ran(self, result: Json) -> Json:
-        """The result; where people changed the arguments, it says with which ones the call was made."""
+    def _failed(self, words: str) -> Json:
+        """The result of a call of which nobody knows whether it ran: whoever looks has to know what to look for."""
+        result = refusal(words.format(id=self.request_id))
+        changed = self._changed()
+        return noted(result, MAYBE_CHANGED.format(arguments=changed)) if changed else result
+
+    def _changed(self) -> str:
+        """The arguments that the call is made with, where people changed them; else "".
+
+        They are kept with the result, so there is nothing in them that is masked.
+        """
         if canonical(self._approved) == canonical(self.call.arguments):
-            return result
-        return noted(result, CHANGED.format(arguments=json.dumps(self._approved, ensure_ascii=False)))
+            return ""
+        shown, _ = masked(self._approved, self._question.get("mask", ()), str)
+        return json.dumps(shown, ensure_ascii=False)
 
     async def _keep(self, keeping: Awaitable[None]) -> None:
         """Keeps it. Where that takes long, the answer does not wait for it."""
@@ -239,6 +256,8 @@ class HeldRun:
             await keeping
         except CountersignError as error:
             log.warning("The result of %s is not kept: %s", self.request_id, error)
+        except Exception:  # a fault of ours: the client has its answer all the same
+            log.exception("The result of %s is not kept", self.request_id)
 
     async def _made_before(self, request_id: str) -> Json:
         """What a call has for an answer that another attempt has claimed."""

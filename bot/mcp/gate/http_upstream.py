@@ -16,6 +16,7 @@ from mcp.shared.inbound import (
     MCP_PROTOCOL_VERSION_HEADER,
     NAME_BEARING_METHODS,
     encode_header_value,
+    find_invalid_x_mcp_header,
     mcp_param_headers,
     x_mcp_header_map,
 )
@@ -37,6 +38,9 @@ _CONNECT: Final = 30.0  # seconds
 _SILENCE: Final = 3600.0  # seconds for which a server may say nothing while a call runs
 _TASK_METHODS: Final = ("tasks/get", "tasks/update", "tasks/cancel")
 _LIST_TOOLS: Final = "tools/list"
+_LARGEST_EVENT: Final = (
+    64 * 1024 * 1024
+)  # bytes of one message in a stream; the transport's own limit is 1 MB
 
 
 class HttpUpstream:
@@ -56,7 +60,7 @@ class HttpUpstream:
         http = AnsweringHttpClient(headers=self._headers, timeout=timeout)
         await self._open.enter_async_context(http)
         self._read, self._write = await self._open.enter_async_context(
-            streamable_http_client(self._url, http_client=http)
+            streamable_http_client(self._url, http_client=http, max_sse_event_size=_LARGEST_EVENT)
         )
         return self
 
@@ -104,12 +108,16 @@ class HttpUpstream:
         if message.id == self._initializing:
             self._initializing = None
             version = result.get("protocolVersion")
-            self._version = version if isinstance(version, str) else None
+            self._version = version if isinstance(version, str) and _is_plain(version) else None
         if message.id in self._listing:
             self._listing.discard(message.id)
-            for tool in result.get("tools") or []:
+            tools = result.get("tools")
+            for tool in tools if isinstance(tools, list) else []:
                 if isinstance(tool, dict) and isinstance(tool.get("name"), str):
-                    self._mirrored[tool["name"]] = x_mcp_header_map(tool.get("inputSchema"))
+                    schema = tool.get("inputSchema")
+                    # A header that may not be: sent all the same, it would end the connection.
+                    is_wrong = find_invalid_x_mcp_header(schema) is not None
+                    self._mirrored[tool["name"]] = {} if is_wrong else x_mcp_header_map(schema)
 
     def _metadata(self, body: Json) -> ClientMessageMetadata:
         """The headers that go with the message, as its version of the protocol has them."""
@@ -120,7 +128,8 @@ class HttpUpstream:
             self._listing.add(body["id"])
         meta = params.get("_meta")
         version = meta.get(PROTOCOL_VERSION_META_KEY) if isinstance(meta, dict) else None
-        if not isinstance(method, str) or not isinstance(version, str):
+        # What is no value of a header is in none. A server of that version then refuses the message.
+        if not isinstance(method, str) or not isinstance(version, str) or not _is_plain(method + version):
             headers = {} if self._version is None else {MCP_PROTOCOL_VERSION_HEADER: self._version}
             return ClientMessageMetadata(headers=headers)
         headers = {MCP_PROTOCOL_VERSION_HEADER: version, MCP_METHOD_HEADER: method}
@@ -130,6 +139,10 @@ class HttpUpstream:
         if method == "tools/call" and (mirrored := self._mirrored.get(str(params.get("name")))):
             headers.update(mcp_param_headers(mirrored, params.get("arguments") or {}))
         return ClientMessageMetadata(headers=headers)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 def _message(body: Json) -> Any:

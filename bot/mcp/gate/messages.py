@@ -163,8 +163,13 @@ def _check_asking(body: Json, answers: int) -> None:
         raise CallJsonError(_NEITHER)
     if not isinstance(body.get("params"), dict | None):
         raise CallJsonError("has params that are no object")
-    if body["method"] != CALL and folded(body["method"]) == CALL:
+    if body["method"] != CALL and _letters(body["method"]) == _letters(CALL):
         raise CallJsonError(f"has a method that could be read as {CALL}")
+
+
+def _letters(method: str) -> str:
+    """Equal for two methods that some server could take for one: by capitals, by what does not show, by separators."""
+    return "".join(one for one in folded(method) if one.isalnum())
 
 
 def id_of(line: bytes) -> RequestId | None:
@@ -188,6 +193,8 @@ def call_of(message: ClientMessage) -> ToolCallMessage:
         known = _FOLDED_PARAMS.get(folded(name))
         if known not in {None, name}:
             raise bad(f"The params have {name[:40]!a}, which could be read as {known!r}.")
+        if known is None:  # No rule looks at it and nobody would be shown it, and the server would get it.
+            raise bad(f"The params have {name[:40]!a}, which no call of a tool has.")
     tool, arguments = params.get("name"), params.get("arguments", {})
     if not isinstance(tool, str) or not isinstance(arguments, dict):
         raise bad("The params need a name, which is a text, and arguments, which are an object.")
@@ -195,13 +202,27 @@ def call_of(message: ClientMessage) -> ToolCallMessage:
         raise bad(f"{tool[:40]!a} is no name of a tool: ASCII letters, digits and _.:/@- alone.")
     if not isinstance(params.get("_meta", {}), dict):
         raise bad("The params have a _meta that is no object.")
-    if len({folded(name) for name in arguments}) < len(arguments):
-        raise bad("The arguments have two names that differ in their spelling alone.")
+    if _has_a_name_in_two_spellings(arguments):
+        raise bad("The arguments have two names in one object that differ in their spelling alone.")
     try:
         canonical(arguments)
     except InvalidRequestError as error:
         raise bad(f"The arguments {error}.") from error
     return ToolCallMessage(tool, arguments, params)
+
+
+def _has_a_name_in_two_spellings(arguments: Json) -> bool:
+    """Whether any object in it has: some servers read names without regard to capitals, and take the last one."""
+    left: list[Any] = [arguments]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            if len({folded(name) for name in one}) < len(one):
+                return True
+            left += one.values()
+        elif isinstance(one, list):
+            left += one
+    return False
 
 
 # ---- what we say ourselves -------------------------------------------------------------------------------

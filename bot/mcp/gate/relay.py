@@ -23,7 +23,7 @@ from bot.mcp.gate.messages import (
     RequestId,
     ToolCallMessage,
 )
-from bot.mcp.gate.server_calls import ServerCalls
+from bot.mcp.gate.server_calls import OWN, ServerCalls, is_own
 from bot.mcp.gate.upstream import Upstream
 from orchestration.domain.errors import CountersignError
 
@@ -120,6 +120,8 @@ class Relay:
         """Raises `BadMessageError`."""
         if message.kind is MessageKind.REQUEST and message.id in self._held:
             raise BadMessageError("The id is that of a call which still waits.")
+        if message.kind is MessageKind.REQUEST and is_own(message.id):
+            raise BadMessageError("The id is one of the gate's own.", request_id=message.id)
         if message.method == messages.CALL:
             if message.kind is MessageKind.REQUEST:
                 await self._rule(message, messages.call_of(message))
@@ -141,7 +143,7 @@ class Relay:
 
     async def _pass_answers(self) -> None:
         async for line in self._upstream.lines():
-            if self._server_calls or self._discovering or self._held:
+            if self._server_calls or self._discovering or self._held or OWN.encode() in line:
                 await self._look_at(line)
             else:
                 await self._client.send(line)

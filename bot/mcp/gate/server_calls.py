@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from bot.mcp.gate import messages
 from bot.mcp.gate.held_run import Answer, CancelledCallError, HeldRun, NotSentError, UpstreamLostError
@@ -17,6 +17,11 @@ _LOST: Final = (CONNECTION_CLOSED, messages.PARSE_ERROR)
 OWN: Final = "countersign-call-"
 # Seconds for which a server may still answer a call that the client gave up.
 CANCELLED_WITHIN: Final = 3.0
+
+
+def is_own(request_id: object) -> TypeGuard[str]:
+    """Whether the gate alone has such IDs."""
+    return isinstance(request_id, str) and request_id.startswith(OWN)
 
 
 class ServerCalls:
@@ -58,11 +63,11 @@ class ServerCalls:
         return Answer(result if isinstance(result, dict) else {}, settles=True)
 
     def take(self, request_id: Any, body: Json) -> bool:
-        """Whether it is the answer to a call of ours, which has it now."""
-        waiting = self._sent.get(request_id) if isinstance(request_id, str) else None
-        if waiting is None:
+        """Whether it is the answer to a call of ours, which has it now. One that comes too late is for nobody."""
+        if not is_own(request_id):
             return False
-        if not waiting.done():
+        waiting = self._sent.get(request_id)
+        if waiting is not None and not waiting.done():
             waiting.set_result(body)
         return True
 

@@ -14,10 +14,15 @@ from orchestration.domain.request import Digest, Identity, Nonce
 CARD_EVENT: Final = "approval_requested"
 STEP_EVENT: Final = "approval_step"
 MESSAGE_EVENT: Final = "approval_message"
+_BEGINNING: Final = 16  # characters of a digest
 
 
 class UnreadableCardError(CountersignError):
     """This card no longer says which request it belongs to, so nothing changed. Please look for a newer card."""
+
+
+class OutdatedCardError(CountersignError):
+    """This request has changed or was replaced since you saw it; open it again."""
 
 
 class Target(BaseModel):
@@ -135,9 +140,9 @@ def targets_of_click(body: Mapping[str, Any]) -> Targets:
     raise UnreadableCardError
 
 
-def option(choice: str) -> str:
-    """For an entry of a card's menu. There is no room for a target in it; the buttons beside it have that."""
-    return json.dumps({"choice": choice}, separators=(",", ":"))
+def option(choice: str, shown: Target) -> str:
+    """For an entry of a card's menu. There is room for the beginning of the digest; the buttons beside it have all."""
+    return json.dumps({"choice": choice, "of": shown.digest[:_BEGINNING]}, separators=(",", ":"))
 
 
 def steps_metadata(request_id: str, numbers: Iterable[int]) -> dict[str, Any]:
@@ -173,24 +178,50 @@ def of_message(message: Mapping[str, Any]) -> Target | None:
 
 
 def of_click(body: Mapping[str, Any]) -> Target:
-    """What was clicked: by the message's metadata, else by the value of the button, or of one beside the menu.
+    """What was clicked: by the value of the button, else by the message's metadata or a button beside the menu.
 
-    Raises `UnreadableCardError`.
+    A press may come from a screen that shows less than is there now, and Slack may send the message along as it is
+    now. So what was pressed counts. Raises `UnreadableCardError`, and `OutdatedCardError` where the message is by now
+    about something else.
     """
-    message = body.get("message") or {}
-    if target := of_message(message):
-        return target
-    for value in [*map(_value, body.get("actions") or ()), *_values_of(message)]:
+    message, actions = body.get("message") or {}, body.get("actions") or ()
+    pressed, now = _first_target(map(_value, actions)), of_message(message)
+    if pressed is not None:
+        if now not in {None, pressed}:
+            raise OutdatedCardError
+        return pressed
+    found = now or _first_target(_values_beside(message, actions))
+    if found is None:
+        raise UnreadableCardError
+    if not all(found.digest.startswith(shown) for shown in map(_digest_shown, actions)):
+        raise OutdatedCardError
+    return found
+
+
+def _first_target(values: Iterable[str]) -> Target | None:
+    for value in values:
         try:
             return Target.model_validate_json(value)
         except ValidationError:
             continue
-    raise UnreadableCardError
+    return None
 
 
-def _values_of(message: Mapping[str, Any]) -> Iterator[str]:
+def _values_beside(message: Mapping[str, Any], actions: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Of the buttons in the block that was pressed in: the others may be of other requests."""
+    places = {action.get("block_id") for action in actions}
     for block in message.get("blocks") or ():
-        yield from map(_value, block.get("elements") or ())
+        if block.get("block_id") in places:
+            yield from map(_value, block.get("elements") or ())
+
+
+def _digest_shown(action: Mapping[str, Any]) -> str:
+    """The beginning of the digest of what the menu was drawn for; "" of what says none."""
+    try:
+        shown = json.loads(_value(action)).get("of", "")
+    except (ValueError, AttributeError):
+        return ""
+    return shown if isinstance(shown, str) else ""
 
 
 def chosen(body: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from bot.slack.blocks import Json
 from bot.slack.input.target import Target, Targets, message_metadata
 from bot.slack.messages import cards
 from bot.slack.messages.cards import Rendered
+from bot.slack.messages.edits import editors
 from bot.slack.messages.levels import level_lines
 from bot.slack.messages.status_labels import CALLED, DOT, MARKS
 from bot.slack.text import bold, code_beginning, mention, plain, safe, said, within
@@ -36,6 +37,7 @@ EVERYTHING: Final = 1_000_000
 ENDED: Final = 10  # lines of calls that have ended, the latest
 VALUE: Final = 1900
 REST: Final = "_There is more of this call than fits here. Read it before you approve._"
+CHANGED: Final = "Changed by {people}. Details say what was asked. Approvals given before that do not count."
 MORE: Final = "{number} more wait. They come up here as these are decided; each is on Home too."
 
 
@@ -122,9 +124,9 @@ def _part(card: Card, number: int) -> list[Json]:
     """One call that waits: what it is, where it stands, and its buttons."""
     target, whole, title = _target(card), is_whole(card), card.title
     name, facts = _head(card)
-    lines = [bold(f"{number}. {name}"), facts]
-    standing = level_lines(card, naming=False)
-    parts = [blocks.section("\n".join([*lines, *([standing] if standing else [])]))]
+    changed = CHANGED.format(people=editors(card)) if card.edits else ""
+    lines = [bold(f"{number}. {name}"), facts, changed, level_lines(card, naming=False)]
+    parts = [blocks.section("\n".join(filter(None, lines)))]
     if card.description:
         parts.append(blocks.code(code_beginning(card.description, CODE, CODE_LINES)))
     if not whole:

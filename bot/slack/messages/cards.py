@@ -147,7 +147,8 @@ def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json
             *buttons(title, target, code=bool(card.confirming), whole=whole, editable=card.editable),
             *([_button(GRANT, "Approve calls like this…", None, title, target)] if card.grantable else []),
             blocks.overflow(
-                MORE, {option(key): label for key, label in MENU.items() if whole or key != COMMENTED}
+                MORE,
+                {option(key, target): label for key, label in MENU.items() if whole or key != COMMENTED},
             ),
         )
     )

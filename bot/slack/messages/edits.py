@@ -21,12 +21,17 @@ def edit_blocks(card: Card) -> list[Json]:
     """What is other than it was asked, on a card; nothing where nobody changed it."""
     if not card.edits:
         return []
-    people = dict.fromkeys(edit.actor for edit in reversed(card.edits))
-    lead = f"Changed by {within(map(mention, list(people)[:NAMED]), ', ', 400)}, {when(card.edits[-1].at)}."
+    lead = f"Changed by {editors(card)}, {when(card.edits[-1].at)}."
     diff = as_diff(between(card.edits))
     words = " ".join(filter(None, [lead, "" if card.status.ended else VOID, "" if diff else BACK]))
     shown = [blocks.code(code_beginning(diff, DIFF, DIFF_LINES))] if diff else []
     return [blocks.section(words), *shown, _digests(card)]
+
+
+def editors(card: Card) -> str:
+    """Who changed it, the last one first."""
+    people = dict.fromkeys(edit.actor for edit in reversed(card.edits))
+    return within(map(mention, list(people)[:NAMED]), ", ", 400)
 
 
 def _digests(card: Card) -> Json:

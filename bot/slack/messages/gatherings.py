@@ -210,12 +210,12 @@ def _ask(
         given = f"{YES} {_whose(answer, reader)} answered{_for(answer, reader)}, {when(answer.at)}"
         parts.append(blocks.section(f"{given}:\n{_values(shown)}".rstrip(":\n")))
     if answer is None or reader in {answer.actor, state.person}:
-        parts.append(blocks.actions(ACTIONS, answer_button(view, state)))
+        parts.append(blocks.actions(ACTIONS, _answer_button(view, state)))
     parts.append(blocks.context(f"`{view.request_id}`"))
     return words, parts
 
 
-def answer_button(view: GatheringView, state: SourceState) -> Json:
+def _answer_button(view: GatheringView, state: SourceState) -> Json:
     """Opens the form for that source."""
     target = GatheringTarget(instance_id=view.request_id, nonce=view.nonce, source=state.name)
     label = "Answer…" if state.answer is None else "Change the answer…"

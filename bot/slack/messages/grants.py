@@ -16,7 +16,7 @@ from bot.slack.messages.grant_lines import CALLED, MARKS
 from bot.slack.messages.status_labels import DOT, NO, OPEN
 from bot.slack.text import bold, code_beginning, mention, plain, safe, when, within
 from orchestration.domain.grant_effects import GrantView
-from orchestration.domain.grants import GrantFacts
+from orchestration.domain.grants import GrantEnd, GrantFacts
 from orchestration.domain.held_call import CallFacts
 
 ACTIONS: Final = "grant"
@@ -30,6 +30,9 @@ REASON: Final = 300
 NOTHING_FIXED: Final = "No argument is fixed."
 ALL_FIXED: Final = "Nothing else may differ: every argument has just this value."
 MASKED: Final = "What reads [masked] is fixed as well, to the value that nobody sees."
+ALL_USED: Final = (
+    "Such calls are asked about again. Those that it approved and that nobody has made end with it."
+)
 REST: Final = "_There is more of this than fits here. It is all under Show all._"
 
 
@@ -78,6 +81,9 @@ def standing(view: GrantView) -> str:
     facts = view.facts
     by = f"given by {mention(facts.granted_by)}{', by code' if facts.confirmed else ''}"
     used = f"{view.used} of {facts.terms.uses} uses"
+    if view.ended is None and view.used >= facts.terms.uses:
+        lead = DOT.join([f"{OPEN} {bold(CALLED[GrantEnd.USED_UP])}", by, until(facts), used])
+        return f"{lead}\n{ALL_USED}"
     if view.ended is None:
         return DOT.join([f"{OPEN} {bold('Calls like this are not asked about')}", by, until(facts), used])
     ended = f"{MARKS[view.ended]} {bold(CALLED[view.ended])}"

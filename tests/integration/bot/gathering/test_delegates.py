@@ -18,6 +18,7 @@ from tests.integration.bot.gathering.test_home import shows
 from tests.support.gathering import ANSWER, DEPLOYS, GatheringWorld, answer, asked
 from tests.support.messages import actions_of, says, text_of
 from tests.support.receiver import Receiver
+from tests.support.simulated import fault
 from tests.support.world import policies
 
 
@@ -142,3 +143,18 @@ async def test_nobody_answers_for_whom_the_operator_revoked(world: GatheringWorl
 
     assert await said("ada") is Reason.REVOKED
     assert await said("fay") is Reason.RECORDED
+
+
+async def test_where_a_delegate_cannot_be_reached_the_person_is_asked(world: GatheringWorld) -> None:
+    """An absence is no reason that nobody is asked. The thread says why."""
+    await away(world, "U0ADA", "U0FAY")
+    await fault(world.simulator, "chat.postMessage", "channel_not_found", channel="D0FAY", count=-1)
+    await world.gather(world.token("ci"))
+    async with world.person("U0ADA") as ada:
+        message = await asked(ada, "Is 4.2 ready?")
+        assert "You are away, so <@U0FAY> is asked in your place. You can answer yourself" in text_of(message)
+        [card] = world.workspace.messages.in_channel(DEPLOYS)
+        why = "*Legal*, <@U0FAY>, could not be asked"
+        await world.eventually(lambda: why in "\n".join(world.thread(card)))
+        await answer(ada, message, ready="yes")
+        await ada.wait_for_message(DEPLOYS, says("✓ *Legal* · <@U0ADA>"))

@@ -50,6 +50,28 @@ async def test_whoever_may_decide_revokes_on_the_card_and_the_next_call_is_asked
     assert grants.told_uses(request_id)[-1] == "✗ *Revoked* by <@U0FIN>"
 
 
+async def test_what_one_approved_that_is_used_up_can_still_be_stopped(own_grants: GrantWorld) -> None:
+    """Else the agent would make its approvals safe from people by asking for all of them at once."""
+    grants, call = own_grants, an_edit()
+    dirk = grants.person("U0DIRK")
+    request_id = await grants.asked_people(call)
+    grant = (await grants.grant(dirk, request_id, grant_uses="1")).facts.id
+    unused = await grants.by_grant(at(call, "/srv/last.py"))
+    await grants.eventually(lambda: "*Used up*" in grants.says(request_id))
+    [card] = grants.grant_cards(request_id)
+    await dirk.click(CHANNEL, card.ts, "grant_revoke")
+    await grants.eventually(lambda: "✗ *Revoked* by <@U0DIRK>" in grants.says(request_id))
+    assert (await grants.claim(unused.request_id)).status == 409
+    assert (await grants.app.grants.read(grant)).used == 1
+
+    second = await grants.asked_people(at(call, "/srv/second.py"))
+    other = (await grants.grant(dirk, second, grant_uses="1")).facts.id
+    await grants.by_grant(at(call, "/srv/third.py"))
+    await grants.skip(hours=1, seconds=1)
+    await grants.eventually(lambda: "✓ *Used up*" in grants.says(second))
+    assert (await grants.app.grants.read(other)).ended is GrantEnd.USED_UP
+
+
 async def test_it_is_listed_and_revoked_by_tokens_that_may(grants: GrantWorld) -> None:
     dirk, call = grants.person("U0DIRK"), an_edit()
     grant = (await grants.grant(dirk, await grants.asked_people(call))).facts

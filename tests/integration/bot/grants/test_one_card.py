@@ -111,7 +111,28 @@ async def test_all_that_are_shown_are_decided_and_no_call_that_came_later(grants
     assert (await grants.service.status(later)).status is Status.PENDING
 
 
-def pressed_all(person: str, card: Message, button: dict[str, Any]) -> dict[str, str]:
+async def test_a_call_that_is_changed_is_no_part_of_a_press_of_before(grants: GrantWorld) -> None:
+    fay, call = grants.person("U0FAY"), a_run() | {"policy": "pair", "accepts_edits": True}
+    asked = await waiting(grants, call, like(call) | {"policy": "pair", "accepts_edits": True})
+    [(channel, ts)] = await places(grants, asked)
+    old = await fay.wait_for_message(channel, shows(ts, "Approve all 2 shown"))
+    dirk = grants.token("dirk", "U0DIRK", "decide:pair")
+    answer = await grants.decide(dirk, asked[0], edits={"arguments.file_path": "/srv/narrow.py"})
+    assert answer.status == 200
+    shown = shows(ts, "Changed by <@U0DIRK>", "/srv/narrow.py", "1 of 2")
+    now = await fay.wait_for_message(channel, shown)
+    [button] = buttons(old, "approve_all")
+    assert await deliver(grants, **pressed_all("U0FAY", now, button)) == (200, "")
+    await fay.wait_for_message(channel, private("1 of 2 are recorded. Not these:"))
+    known = [await grants.service.status(one) for one in asked]
+    votes = [[vote.actor for vote in one.levels[0].decisions] for one in known]
+    assert (votes, [one.status for one in known]) == ([["U0DIRK"], ["U0FAY"]], [Status.PENDING] * 2)
+    [button] = buttons(now, "approve_all")
+    assert await deliver(grants, **pressed_all("U0FAY", now, button, 2)) == (200, "")
+    assert (await grants.until(asked[0], lambda one: one.status.ended)).status is Status.APPROVED
+
+
+def pressed_all(person: str, card: Message, button: dict[str, Any], time: int = 1) -> dict[str, str]:
     """The form of a press on a button of the card as it was."""
     payload = {
         "type": "block_actions",
@@ -120,7 +141,7 @@ def pressed_all(person: str, card: Message, button: dict[str, Any]) -> dict[str,
         "api_app_id": "A0APP",
         "container": {"channel_id": card["channel"], "message_ts": card["ts"], "type": "message"},
         "channel": {"id": card["channel"], "name": "deploys"},
-        "trigger_id": f"1.2.{person}",
+        "trigger_id": f"1.{time}.{person}",
         "message": {
             "type": "message",
             "ts": card["ts"],
@@ -175,6 +196,18 @@ async def test_what_is_another_run_has_another_card(grants: GrantWorld) -> None:
     ]
     found = [await places(grants, [request]) for request in [one, *apart]]
     assert len({place for each in found for place in each}) == 7
+
+
+async def test_after_a_change_of_the_policy_calls_are_shown_where_it_says_now(own_grants: GrantWorld) -> None:
+    grants, call = own_grants, a_run() | {"policy": "plain"}
+    first = await waiting(grants, call)
+    text = grants.policies.read_text()
+    old = 'title = "Other call"\nchannel = "C0DEPLOYS"'
+    grants.write(text.replace(old, old.replace("C0DEPLOYS", "C0PURCHASES")))
+    await grants.eventually(lambda: grants.app.service.book().policies["plain"].channel == "C0PURCHASES")
+    second = await waiting(grants, like(call) | {"policy": "plain"})
+    assert [channel for channel, _ in await places(grants, first)] == ["C0DEPLOYS"]
+    assert [channel for channel, _ in await places(grants, second)] == ["C0PURCHASES"]
 
 
 async def test_a_call_that_is_not_shown_whole_is_read_before_it_is_approved(grants: GrantWorld) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from bot.simulator.control.person import Person
-from tests.support.messages import Message, text_of
+from tests.support.messages import Message, menu_entry, text_of
 from tests.support.world import PATIENCE_S, World, policies
 
 PURCHASES, DEPLOYS, ACCESS = "C0PURCHASES", "C0DEPLOYS", "C0ACCESS"
@@ -144,14 +143,7 @@ async def ask(
 
 async def choose(person: Person, card: Message, choice: str) -> Message:
     """Opens what an entry of the card's menu leads to."""
-    [menu] = [
-        element
-        for block in card["blocks"]
-        if block["type"] == "actions"
-        for element in block["elements"]
-        if element["type"] == "overflow"
-    ]
-    [value] = [entry["value"] for entry in menu["options"] if json.loads(entry["value"])["choice"] == choice]
+    value = menu_entry(card, choice)
     await person.click(card["channel"], card["ts"], "more", selected_option=value)
     return card
 

@@ -132,6 +132,17 @@ TRICKS: dict[str, bytes] = {
     "two arguments in one spelling": (
         b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"look","arguments":{"a":1,"A":2}}}'
     ),
+    "two arguments further down in one spelling": (
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":'
+        b'{"name":"look","arguments":{"a":[{"path":"x","PATH":"y"}]}}}'
+    ),
+    "a param that nobody is shown": (
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"look","tool":"write"}}'
+    ),
+    "a method with what does not show": (
+        f'{{"jsonrpc":"2.0","id":1,"method":"tools/c\u00adall","params":{WRITE}}}'.encode()
+    ),
+    "a method with a slash more": f'{{"jsonrpc":"2.0","id":1,"method":"tools/call/","params":{WRITE}}}'.encode(),
     "arguments that are no object": (
         b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"look","arguments":["write"]}}'
     ),
@@ -158,6 +169,16 @@ async def test_no_trick_brings_a_call_to_the_server(gate: Path, log: Path) -> No
         refused = [told["error"]["code"] for told in client.told if "error" in told]
         assert len(refused) == len(TRICKS) - 2
         assert set(refused) == {-32700, -32600, -32602}
+
+
+async def test_the_ids_of_the_gates_own_calls_are_for_nobody_else(gate: Path, log: Path) -> None:
+    gate.write_text(GATE.replace('"look"', '"look", "forge"'))
+    async with a_gate(gate, log) as client:
+        own = "countersign-call-1"
+        assert "one of the gate's own" in (await client.answer(client.begin("ping", own)))["error"]["message"]
+        # As the answer to a call that was given up, which comes late.
+        assert words(await client.call("forge", id=own)) == "forge done"
+        assert [told for told in client.told if told.get("id") == own] == []
 
 
 async def test_the_server_never_gets_the_agents_token(gate: Path, log: Path) -> None:

@@ -135,7 +135,7 @@ async def what_is_wrong_is_named(api: ApiWorld, client: Client) -> None:
     keyless = {name: value for name, value in good.items() if name != "idempotency_key"}
     assert await refused(client, "request_approval", **keyless) == "idempotency_key: Field required"
     for changes, named in (
-        ({"policy": "nope"}, "policy: there is no 'nope'; there is deploy, purchase, release"),
+        ({"policy": "nope"}, "policy: there is no 'nope'; there is agents, deploy, purchase, release"),
         ({"fields": {"shop": "x"}}, "shop: the Deploy policy has no such field (it has: service)"),
         ({"title": "two\nlines"}, "title: contains U+000A"),
         ({"title": "ab\u202ecd"}, "title: contains U+202E"),
@@ -183,10 +183,10 @@ async def test_the_policies_are_resources_that_say_nothing_of_who_decides(api: A
 
 async def policies_are_shown(client: Client, not_found: int) -> None:
     listed = (await client.list_resources()).resources
-    assert [resource.name for resource in listed] == ["deploy", "purchase", "release"]
+    assert [resource.name for resource in listed] == ["agents", "deploy", "purchase", "release"]
     [template] = (await client.list_resource_templates()).resource_templates
     assert template.uri_template == "countersign://policies/{policy}"
-    [purchase] = (await client.read_resource(listed[1].uri)).contents
+    [purchase] = (await client.read_resource(listed[2].uri)).contents
     text = purchase.model_dump()["text"]
     assert '"currency": "USD"' in text
     assert '"required": true' in text

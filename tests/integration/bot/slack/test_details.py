@@ -14,7 +14,7 @@ from bot.slack.views import details, home
 from orchestration.domain.commands import Reason
 from orchestration.domain.request import Choice, Status, Via
 from orchestration.service.approvals import Actor
-from tests.support.messages import has_button, text_of, whole_text
+from tests.support.messages import has_button, menu_entry, text_of, whole_text
 from tests.support.slack import ESCALATIONS, PURCHASES, ask, deliver, has_card
 from tests.support.world import World
 
@@ -102,18 +102,12 @@ async def test_only_who_may_decide_is_offered_to(world: World) -> None:
     await sam.command(PURCHASES, f"/request-approval status {request_id}")
     told = await sam.wait_for_message(PURCHASES, lambda message: message["ephemeral"])
     assert "Only the people of this request" in text_of(told)
-    await sam.click(PURCHASES, card["ts"], "more", selected_option=option(card, "details"))
+    await sam.click(PURCHASES, card["ts"], "more", selected_option=menu_entry(card, "details"))
     assert not await sam.views()
-    await ada.click(PURCHASES, card["ts"], "more", selected_option=option(card, "details"))
+    await ada.click(PURCHASES, card["ts"], "more", selected_option=menu_entry(card, "details"))
     view = await ada.wait_for_view(details.ID)
     assert pressable(view)[:2] == ["approve", "reject"]
     assert details.THREAD in words(view)
-
-
-def option(card: dict[str, Any], choice: str) -> str:
-    """The entry of the card's menu."""
-    [menu] = [e for b in card["blocks"] if b["type"] == "actions" for e in b["elements"] if "options" in e]
-    return next(str(one["value"]) for one in menu["options"] if json.loads(one["value"])["choice"] == choice)
 
 
 @pytest.mark.parametrize("action", ["approve", "reject"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from orchestration.hub import Hub, SkippableClock
 from orchestration.service.worklists import Worklists
 from tests.support.counting import CountingClient
 from tests.support.hub_proxy import HubProxy
-from tests.support.messages import Message, actions_of, text_of
+from tests.support.messages import actions_of, menu_entry, text_of
 from tests.support.slack import PURCHASES, ask, decided, ephemeral
 from tests.support.world import PATIENCE_S, World, policies
 
@@ -104,15 +103,9 @@ async def test_an_entry_of_the_menu_reads_the_request_once(
     person = world.person(who)
     card = await ask(world.person("U0RITA"))
     counted.anew()
-    await person.click(PURCHASES, card["ts"], cards.MORE, selected_option=entry(card, choice))
+    await person.click(PURCHASES, card["ts"], cards.MORE, selected_option=menu_entry(card, choice))
     await person.wait_for_view()
     assert counted.calls == [LOOK]
-
-
-def entry(card: Message, choice: str) -> str:
-    """The value of an entry of the card's menu."""
-    [menu] = [e for b in card["blocks"] if b["type"] == "actions" for e in b["elements"] if "options" in e]
-    return next(str(one["value"]) for one in menu["options"] if json.loads(one["value"])["choice"] == choice)
 
 
 async def test_a_refusal_reads_the_request_once(world: World, counted: Counted) -> None:

@@ -15,7 +15,7 @@ from orchestration.domain.request import ApprovalRequest, Status, Via
 from orchestration.service.approvals import Actor
 from orchestration.service.operations import Operations
 from tests.support.board import Board, BoardOutcomes
-from tests.support.messages import Message, actions_of, private, says
+from tests.support.messages import Message, actions_of, menu_entry, private, says
 from tests.support.slack import PURCHASES, deliver, has_card, pressed, undecided
 from tests.support.world import World
 
@@ -81,7 +81,7 @@ async def test_a_form_that_was_open_before_decides_nothing_after(
     if choice == "reject":
         await ada.click(PURCHASES, before["ts"], choice)
     else:
-        chosen = json.dumps({"choice": choice}, separators=(",", ":"))
+        chosen = menu_entry(before, choice)
         await ada.click(PURCHASES, before["ts"], "more", selected_option=chosen)
     form = await ada.wait_for_view(form_id)
     now = await replaced(world, before)
@@ -156,7 +156,7 @@ async def test_the_menu_of_a_card_that_lost_its_metadata_is_read_by_the_buttons_
     message = world.workspace.messages.in_channel(PURCHASES)[-1]
     world.workspace.messages.save(replace(message, metadata=None))
     ada = world.person("U0ADA")
-    chosen = json.dumps({"choice": "approve_with_comment"}, separators=(",", ":"))
+    chosen = menu_entry(card, "approve_with_comment")
     await ada.click(PURCHASES, card["ts"], "more", selected_option=chosen)
     form = await ada.wait_for_view("approve_comment")
     assert json.loads(form["private_metadata"])["target"] == card["metadata"]["event_payload"]

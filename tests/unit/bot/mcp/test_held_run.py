@@ -88,6 +88,43 @@ async def test_what_was_approved_is_forwarded_and_the_agent_is_told_what_ran() -
     assert request.kept == [answer.result]
 
 
+async def test_what_is_masked_is_not_kept_with_the_result_of_a_changed_call() -> None:
+    request, server = OneRequest({"path": "b", "key": "secret"}), OneServer()
+    run = HeldRun(CALL, {"mask": ["key"]}, request, server.make, lambda _: None, resume=True)
+    run.start()
+    request.decided.set()
+    answer = await run.answer()
+    assert server.got[0]["arguments"] == {"path": "b", "key": "secret"}
+    assert [words(dict(one)) for one in request.kept] == [words(answer.result or {})]
+    assert words(answer.result or {}).endswith('{"path": "b", "key": "[masked]"}')
+
+
+@pytest.mark.parametrize(
+    ("outcome", "says"),
+    [
+        (UpstreamLostError(), 'If it ran, it ran with these: {"path": "b"}'),
+        (CancelledCallError(), 'If it ran, it ran with these: {"path": "b"}'),
+        ({"code": -32000, "message": "No such file."}, "No such file. Countersign: people changed"),
+    ],
+)
+async def test_whoever_looks_what_came_of_a_changed_call_knows_what_to_look_for(
+    outcome: Json | Exception, says: str
+) -> None:
+    request, server = OneRequest({"path": "b"}), OneServer(outcome)
+
+    async def fail(_: Json) -> Answer:
+        return Answer(error=dict(outcome) if isinstance(outcome, dict) else None)
+
+    make = fail if isinstance(outcome, dict) else server.make
+    run = HeldRun(CALL, {}, request, make, lambda _: None, resume=True)
+    run.start()
+    request.decided.set()
+    answer = await run.answer()
+    told = words(answer.result) if answer.result is not None else (answer.error or {})["message"]
+    assert says in told
+    assert request.kept == ([{"error": answer.error}] if answer.error else [])
+
+
 async def test_a_change_that_the_gate_file_does_not_leave_to_people_is_not_made() -> None:
     request, server = OneRequest({"fault": "The gate file denies it."}), OneServer()
     run = begun(request, server)
@@ -108,11 +145,16 @@ def test_changes_are_made_in_our_own_arguments_which_have_what_is_masked() -> No
     assert approved_arguments(call, claimed) == {"sql": "y", "key": "secret", "rows": [1, 3]}
 
 
+def test_what_nobody_changed_is_made_as_it_was_asked() -> None:
+    call = {"arguments": {"sql": "x", "key": "secret"}, "mask": ["key"]}
+    assert approved_arguments(call, a_claim(sql="x", key="[masked]")) is None
+
+
 @pytest.mark.parametrize(
     "claimed",
     [
         a_claim((["sql"], "y"), sql="z", key="[masked]"),
-        a_claim(sql="x", key="[masked]"),
+        a_claim(sql="y", key="[masked]"),
         a_claim((["key"], "other"), sql="x", key="[masked]"),
         a_claim((["sql"], "y"), (["key"], "other"), sql="y", key="[masked]"),
         a_claim((["nowhere"], "y"), sql="x", key="[masked]"),
@@ -121,7 +163,7 @@ def test_changes_are_made_in_our_own_arguments_which_have_what_is_masked() -> No
     ],
 )
 def test_a_change_that_is_not_clear_is_refused(claimed: dict[str, Any]) -> None:
-    with pytest.raises(CountersignError, match="does not say clearly"):
+    with pytest.raises(CountersignError, match="is about another call"):
         approved_arguments({"arguments": {"sql": "x", "key": "secret"}, "mask": ["key"]}, claimed)
 
 

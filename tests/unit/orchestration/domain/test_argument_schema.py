@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from orchestration.domain.argument_schema import fault_of, schema_fault
+from orchestration.domain.arguments import masked, masked_places
 
 NESTED: dict[str, Any] = {}
 for _ in range(100):
@@ -72,3 +73,15 @@ def test_what_would_take_too_long_is_not_checked_and_not_taken() -> None:
         "it takes too long to check them against the tool's schema",
     )
     assert fault_of(schema, {"list": ["1"] * 60}) == ("", "they do not fit the tool's schema")
+
+
+def test_what_is_wrong_with_the_place_of_a_masked_value_is_passed_over_and_nothing_else_is() -> None:
+    key = {"properties": {"key": {"pattern": "^sk-"}}}
+    schema = {"properties": {"env": {"items": key}, "limit": {"maximum": 1}}}
+    arguments = {"env": [{"key": "sk-1"}, {"key": "sk-2"}], "limit": 1}
+    shown, bound = masked(arguments, ["env.*.key"], str)
+    places = set(masked_places(shown, bound))
+    assert places == {("env", 0, "key"), ("env", 1, "key")}
+    assert fault_of(schema, shown) == ("env.0.key", '"[masked]" does not match "^sk-"')
+    assert fault_of(schema, shown, places) is None
+    assert fault_of(schema, shown | {"limit": 2}, places) == ("limit", "2 is greater than the maximum of 1")

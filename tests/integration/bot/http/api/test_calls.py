@@ -14,7 +14,7 @@ from bot.security.receipts import verify
 from orchestration.domain.errors import UnusableApprovalError
 from orchestration.domain.names import call_result_id
 from orchestration.domain.request import HELD_CALL, Status, Via
-from orchestration.held_calls.claims import Claim
+from orchestration.held_calls.claims import CLAIMS_KEPT, Claim
 from orchestration.service.approvals import Actor
 from orchestration.service.calls import state_of
 from orchestration.service.held_calls import ClaimedArguments, HeldCalls
@@ -239,6 +239,8 @@ async def test_what_differs_in_anything_is_another_call(api: ApiWorld) -> None:
         {"tool": "Bash2"},
         {"server": "github"},
         {"directory": "/elsewhere"},
+        {"directory": "/a\nb"},
+        {"directory": "/a\\nb"},  # reads like the one before
         {"policy": "release"},
         {"window": "11m"},
         {"mask": ["command"]},
@@ -391,3 +393,23 @@ async def test_what_no_person_would_read_is_refused(api: ApiWorld) -> None:
     assert (bad.status, bad.fields) == (422, {"tool", "mask.0"})
     unknown = await api.call("POST", "/api/calls", agent, json=a_call(policy="none"))
     assert (unknown.status, unknown.fields) == (422, {"policy"})
+
+
+async def test_of_an_approval_that_was_used_long_ago_nobody_says_that_it_was_not(api: ApiWorld) -> None:
+    agent, call = api.token("agent", "U0RITA", "request"), a_call()
+    first = await asked(api, agent, call)
+    passed_by = ""
+    for number in range(CLAIMS_KEPT + 1):
+        request_id = await asked(api, agent, call)
+        if number == 1:
+            passed_by = request_id
+            assert (
+                await api.call("POST", f"/api/approvals/{request_id}/cancel", agent, json={})
+            ).status == 200
+            request_id = await asked(api, agent, call)
+        await decided(api, request_id)
+        assert (await claimed(api, agent, request_id, attempt())).status == 200
+    for request_id, known in ((first, "unknown"), (passed_by, "no")):
+        found = await api.call("GET", f"/api/calls/{request_id}/result", agent)
+        assert (found.status, found.body["made"], found.body["at"]) == (200, known, None)
+    assert (await claimed(api, agent, first, attempt())).status == 409

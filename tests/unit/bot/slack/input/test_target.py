@@ -3,7 +3,15 @@ from typing import Any
 
 import pytest
 
-from bot.slack.input.target import Target, UnreadableCardError, of_click, of_message
+from bot.slack.input.target import (
+    OutdatedCardError,
+    Target,
+    UnreadableCardError,
+    of_click,
+    of_message,
+    option,
+)
+from orchestration.domain.request import Identity
 from tests.support.identity import SHOWN
 
 CARD = Target.of("purchase-k7m2x9qd", 2, SHOWN)
@@ -13,9 +21,36 @@ def click(metadata: Any = None, value: str | None = None) -> dict[str, Any]:
     return {"message": {"metadata": metadata}, "actions": [{"action_id": "approve", "value": value}]}
 
 
-def test_the_metadata_comes_first() -> None:
-    other = Target.of("purchase-00000000", 1, SHOWN)
-    assert of_click(click(CARD.metadata(), other.value())) == CARD
+CHANGED = Target.of(CARD.instance_id, 2, Identity(nonce=CARD.nonce, digest="e" * 64))
+
+
+def chosen(card: Target, message: dict[str, Any]) -> dict[str, Any]:
+    """An entry of the menu that was drawn for that, and the message as it is by now."""
+    entry = {"selected_option": {"value": option("delegate", card)}, "block_id": "decision"}
+    return {"message": message, "actions": [entry]}
+
+
+def test_a_press_that_says_another_thing_than_the_message_does_by_now_is_outdated() -> None:
+    with pytest.raises(OutdatedCardError, match="has changed or was replaced since you saw it"):
+        of_click(click(CHANGED.metadata(), CARD.value()))
+
+
+def test_a_menu_is_about_what_it_was_drawn_for_and_about_nothing_else() -> None:
+    assert of_click(chosen(CARD, {"metadata": CARD.metadata()})) == CARD
+    beside = {"block_id": "decision", "elements": [{"value": CARD.value()}]}
+    assert of_click(chosen(CARD, {"blocks": [beside]})) == CARD
+    for now in (
+        {"metadata": CHANGED.metadata()},
+        {"blocks": [{**beside, "elements": [{"value": CHANGED.value()}]}]},
+    ):
+        with pytest.raises(OutdatedCardError):
+            of_click(chosen(CARD, now))
+
+
+def test_a_menu_is_never_about_another_request_of_a_card_that_shows_several_by_now() -> None:
+    rows = [{"block_id": "decision.1", "elements": [{"value": CARD.value()}]}]
+    with pytest.raises(UnreadableCardError):
+        of_click(chosen(CARD, {"metadata": {"event_type": "approval_message"}, "blocks": rows}))
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_the_buttons_carry_what_the_metadata_says(story: MakeStory) -> None:
     payload = rendered.metadata["event_payload"]
     assert [json.loads(button["value"]) for button in buttons] == [payload] * 2
     assert [json.loads(option["value"]) for option in menu["options"]] == [
-        {"choice": choice} for choice in MENU_CHOICES
+        {"choice": choice, "of": payload["digest"][:16]} for choice in MENU_CHOICES
     ]
     assert [button["accessibility_label"] for button in buttons] == [
         "Approve New laptops for the team",
