@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import re
 from datetime import timedelta
 from typing import Any
@@ -14,6 +16,7 @@ from orchestration.domain.commands import Reason
 from orchestration.domain.grants import GrantTerms
 from orchestration.domain.request import Choice, Status, Via
 from orchestration.service.approvals import Actor
+from orchestration.service.held_calls import HeldCalls, ToolCall
 from tests.support.granting import CHANNEL, GrantWorld, an_edit, at, is_grantable
 from tests.support.messages import private, text_of
 
@@ -184,3 +187,26 @@ async def test_where_an_approval_needs_a_code_the_grant_does_too(grants: GrantWo
     assert (grant.facts.confirmed, grant.facts.terms.uses) == (True, 5)
     assert "given by <@U0FIN>, by code" in grants.says(request_id)
     assert (await grants.by_grant(at(call, "/srv/b.py"))).status is Status.APPROVED
+
+
+async def test_where_the_policy_changes_while_a_call_is_asked_nothing_may_be_granted_on_it(
+    own_grants: GrantWorld,
+) -> None:
+    """The pattern would be by the policy of before: more may vary by it than the one says that is asked by."""
+    service = copy.copy(own_grants.service)
+    old, text = service.book(), own_grants.policies.read_text()
+    own_grants.write(text.replace('vary = ["arguments.file_path"]', "vary = []", 1))
+    await own_grants.eventually(
+        lambda: own_grants.service.book().policies["agents"].digest() != old.policies["agents"].digest()
+    )
+    new, seen = own_grants.service.book(), [old]
+    service.book = lambda: seen.pop() if seen else new
+    held = HeldCalls(
+        own_grants.client, service, lambda about: [hashlib.sha256(about.encode()).digest()], own_grants.now
+    )
+    patterns = []
+    for path in ("/srv/a.py", "/srv/b.py"):
+        call = ToolCall("agents", "claude-code", "Edit", {"file_path": path}, run="session-1")
+        progress, _ = await held.ask(call, Actor("U0RITA", Via.API, "agent"))
+        patterns.append((await service.view(progress.request_id)).pattern)
+    assert (patterns[0], patterns[1] and patterns[1].vary) == (None, [])
