@@ -74,6 +74,9 @@ for line in sys.stdin:  # as Python reads lines: a carriage return ends one as w
         )
     elif method == "server/discover":
         send(id=got["id"], result={"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}})
+    elif method == "tools/list":
+        schema = {"type": "object", "properties": {"command": {"type": "string", "pattern": "^make "}}}
+        send(id=got["id"], result={"tools": [{"name": "write", "inputSchema": schema}]})
     elif method == "ask/client":
         send(id="from-server", method="sampling/createMessage", params={"maxTokens": 1})
         send(id=got["id"], result={})

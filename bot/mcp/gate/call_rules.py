@@ -10,8 +10,10 @@ from bot.gate.ruling import Ruling, change_fault, rule_on
 from bot.mcp.gate.messages import Json, ToolCallMessage
 
 
-def question_of(call: ToolCallMessage, ruling: Ruling, agent: str, server: str) -> Json:
-    """The call as people are asked about it."""
+def question_of(
+    call: ToolCallMessage, ruling: Ruling, agent: str, server: str, run: str, schema: Json | None
+) -> Json:
+    """The call as people are asked about it. They can change it where the tool's schema says what fits."""
     return {
         "policy": ruling.policy,
         "agent": agent,
@@ -20,7 +22,9 @@ def question_of(call: ToolCallMessage, ruling: Ruling, agent: str, server: str) 
         "arguments": call.arguments,
         "mask": list(dict.fromkeys(ruling.mask)),
         "window": f"{int(ruling.window.total_seconds())}s",
-        "accepts_edits": True,
+        "run": run,
+        "accepts_edits": schema is not None,
+        **({"input_schema": schema} if schema is not None else {}),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from bot.mcp.gate.messages import (
     ToolCallMessage,
 )
 from bot.mcp.gate.server_calls import OWN, ServerCalls, is_own
+from bot.mcp.gate.tool_schemas import LIST, ToolSchemas
 from bot.mcp.gate.upstream import Upstream
 from orchestration.domain.errors import CountersignError
 
@@ -71,6 +73,8 @@ class Relay:
         self._answered: dict[str, None] = {}  # keys of calls whose answer this client has had
         self._continued: dict[str, tuple[HeldRun, Any]] = {}  # what the server asked about, with its state
         self._discovering: set[RequestId] = set()
+        self._schemas = ToolSchemas()
+        self._run_id = secrets.token_hex(8)  # the calls that wait at the same time share a card
 
     # ---- the two directions -----------------------------------------------------------------------------
 
@@ -139,15 +143,20 @@ class Relay:
         else:
             if message.method == messages.DISCOVER and message.kind is MessageKind.REQUEST:
                 self._discovering.add(message.id)
+            elif message.method == LIST and message.kind is MessageKind.REQUEST:
+                self._schemas.asked(message.id)
             await self._upstream.send(message.line)
 
     async def _pass_answers(self) -> None:
         async for line in self._upstream.lines():
-            if self._server_calls or self._discovering or self._held or OWN.encode() in line:
+            if self._looks() or OWN.encode() in line:
                 await self._look_at(line)
             else:
                 await self._client.send(line)
         self._server_calls.lost()
+
+    def _looks(self) -> bool:
+        return bool(self._server_calls or self._discovering or self._schemas or self._held)
 
     async def _look_at(self, line: bytes) -> None:
         """Takes out what answers us, and passes the rest on."""
@@ -167,6 +176,7 @@ class Relay:
             await self._client.send(messages.write({**body, "result": tasks.with_extension(body["result"])}))
         else:
             self._discovering.discard(found)
+            self._schemas.take(found, body)
             await self._client.send(line)
 
     # ---- calls ------------------------------------------------------------------------------------------
@@ -223,7 +233,9 @@ class Relay:
         if found is not None and not found.done and (found.wanted or found.under_way):
             found.wanted = True
             return found
-        question = question_of(call, ruling, self._gate.agent, self._name)
+        question = question_of(
+            call, ruling, self._gate.agent, self._name, self._run_id, self._schemas.of(call.tool)
+        )
         run: HeldRun
 
         async def forward(params: Json) -> Answer:

@@ -224,6 +224,33 @@ async def test_a_call_waits_is_made_once_and_its_like_is_asked_anew(
         assert len([body for body in got(log) if body["params"]["name"] == "write"]) == 1
 
 
+async def test_people_change_a_call_within_the_schema_that_the_server_lists_and_that_is_made(
+    api: ApiWorld, gate: Path, log: Path
+) -> None:
+    gate.write_text(GATE.replace('"deploy"', '"agents"'))
+    agent, ada = api.token("agent", "U0RITA", "request"), api.token("ada", "U0ADA", "decide:agents")
+    async with a_gate(gate, log, api.url, agent) as client:
+        other, path = unique(), unique()
+        unlisted = client.begin_call("write", command=f"make {other}")
+        [alone] = await asked(api, other)
+        shown = (await api.call("GET", f"/api/approvals/{alone}", ada)).body
+        assert not shown.get("editable"), "nobody can tell what fits"
+
+        assert "tools" in (await client.request("tools/list"))["result"]
+        call = client.begin_call("write", command=f"make {path}", env={"TOKEN": "x"})
+        [request_id] = await asked(api, path)
+        wrong = await api.decide(ada, request_id, edits={"arguments.command": f"rm {path}"})
+        assert (wrong.status, wrong.fields) == (422, {"edits.arguments.command"})
+        fits = await api.decide(ada, request_id, edits={"arguments.command": f"make -n {path}"})
+        assert fits.status == 200
+        answer = (await client.answer(call))["result"]
+        assert f"make -n {path}" in words(answer), "the agent is told what ran"
+        [made] = [body for body in got(log) if path in str(body)]
+        assert made["params"]["arguments"] == {"command": f"make -n {path}", "env": {"TOKEN": "x"}}
+        assert (await api.decide(ada, alone, "reject", comment="No.")).status == 200
+        await client.answer(unlisted)
+
+
 async def test_whoever_lost_the_answer_gets_it_and_the_call_is_not_made_again(
     api: ApiWorld, gate: Path, log: Path
 ) -> None:
@@ -396,6 +423,9 @@ async def test_a_client_that_knows_tasks_polls(api: ApiWorld, gate: Path, log: P
         assert (await task(client, waiting["taskId"]))["status"] == "working"
         [third] = await asked(api, f"{path}3")
         await decide(api, third)
-        assert "Make the very same call again" in words((await task(client, waiting["taskId"]))["result"])
+        async with asyncio.timeout(10):  # it has ended once its receipt is signed
+            while (shown := await task(client, waiting["taskId"]))["status"] == "working":
+                await asyncio.sleep(0.02)
+        assert "Make the very same call again" in words(shown["result"])
         assert words(await client.call("write", path=f"{path}3")) == "write done"
     assert request_of(api.cards_of(request_id)[0]) == request_id
