@@ -349,6 +349,43 @@ async def test_what_the_server_asks_is_answered_in_the_approved_call_alone(
         assert [body["params"].get("inputResponses") for body in got(log)] == [None, more["inputResponses"]]
 
 
+async def test_what_the_server_asks_is_answered_once_whichever_way(
+    api: ApiWorld, gate: Path, log: Path
+) -> None:
+    agent, path = api.token("agent", "U0RITA", "request"), unique()
+    more = {"inputResponses": {"name": {"action": "accept"}}, "requestState": "s1"}
+    async with a_gate(gate, log, api.url, agent) as client:
+
+        async def shown(task_id: str) -> Any:
+            return (await client.request("tasks/get", taskId=task_id, _meta=TASKS))["result"]
+
+        async def until(task_id: str, status: str) -> Any:
+            async with asyncio.timeout(10):
+                while (found := await shown(task_id))["status"] != status:
+                    await asyncio.sleep(0.02)
+            return found
+
+        for plain_first in (True, False):
+            arguments = {"path": f"{path}{plain_first}"}
+            created = await client.call("input", TASKS, **arguments)
+            joined = client.begin_call("input", **arguments)
+            [request_id] = await asked(api, arguments["path"])
+            await decide(api, request_id)
+            assert (await client.answer(joined))["result"]["resultType"] == "input_required"
+            await until(created["taskId"], "input_required")
+            update = {"taskId": created["taskId"], "_meta": TASKS, "inputResponses": more["inputResponses"]}
+            plain = {"name": "input", "arguments": arguments, **more}
+            first, second = ("tools/call", plain), ("tasks/update", update)
+            if not plain_first:
+                first, second = second, first
+            answers = [client.begin(method, None, **params) for method, params in (first, second)]
+            for answer in answers:
+                await client.answer(answer)
+            assert words((await until(created["taskId"], "completed"))["result"]) == "input done"
+            made = [body["params"] for body in got(log) if body["params"]["arguments"] == arguments]
+            assert [params.get("inputResponses") for params in made] == [None, more["inputResponses"]]
+
+
 async def test_a_client_that_knows_tasks_polls(api: ApiWorld, gate: Path, log: Path) -> None:
     agent, path = api.token("agent", "U0RITA", "request"), unique()
 
@@ -396,6 +433,9 @@ async def test_a_client_that_knows_tasks_polls(api: ApiWorld, gate: Path, log: P
         assert (await task(client, waiting["taskId"]))["status"] == "working"
         [third] = await asked(api, f"{path}3")
         await decide(api, third)
-        assert "Make the very same call again" in words((await task(client, waiting["taskId"]))["result"])
+        async with asyncio.timeout(10):
+            while (shown := await task(client, waiting["taskId"]))["status"] == "working":
+                await asyncio.sleep(0.02)
+        assert "Make the very same call again" in words(shown["result"])
         assert words(await client.call("write", path=f"{path}3")) == "write done"
     assert request_of(api.cards_of(request_id)[0]) == request_id
