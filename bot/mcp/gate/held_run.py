@@ -122,7 +122,7 @@ class HeldRun:
         self.under_way = False
         self.wanted = True  # False once everybody who waited has left
         self.is_questioned = False  # whether the server waits for what the client says before it goes on
-        self.has_task = False  # who has a task does not wait, and asks how it is
+        self.tasks = 0  # who has a task does not wait, and asks how it is
         self.asked = asyncio.Event()
         self._question = question
         self._asking = asking

@@ -34,12 +34,11 @@ class HeldTasks:
 
     async def make(self, run: HeldRun) -> Answer:
         """The answer to a call: a task, once it is on disk, or why nobody could be asked."""
-        run.has_task = True
+        run.tasks += 1
         try:
             await run.asked.wait()
         except asyncio.CancelledError:  # the client gave the call up, and has no task of it
-            run.has_task = False
-            run.leave()
+            run.tasks -= 1
             raise
         if run.request_id is None:
             return await run.answer()

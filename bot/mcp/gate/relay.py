@@ -205,7 +205,12 @@ class Relay:
             else:
                 run = self._run(key, call, ruling)
                 if tasks.declares(call.params):
-                    answer = await self._tasks.make(run)
+                    try:
+                        answer = await self._tasks.make(run)
+                    except asyncio.CancelledError:
+                        if not run.tasks and key not in self._waiting:  # nobody else wants it
+                            run.leave()
+                        raise
                     await self._client.send(_line_of(request_id, answer))
                     return
                 answer = await self._wait_for(request_id, key, run, call.progress_token)
@@ -269,7 +274,7 @@ class Relay:
             self._waiting[key] -= 1
             if not self._waiting[key]:
                 del self._waiting[key]
-                if not run.done and not run.has_task:
+                if not run.done and not run.tasks:
                     run.leave()
 
     async def _progress(self, run: HeldRun, token: RequestId) -> None:

@@ -282,6 +282,19 @@ async def test_a_call_that_is_given_up_can_be_joined_again(api: ApiWorld, gate: 
         assert got(log, "notifications/cancelled") == []
 
 
+async def test_whoever_gives_up_a_call_before_its_task_ends_it_for_nobody_else(
+    api: ApiWorld, gate: Path, log: Path
+) -> None:
+    agent, path = api.token("agent", "U0RITA", "request"), unique()
+    async with a_gate(gate, log, api.url, agent) as client:
+        waiting = client.begin_call("write", path=path)
+        given_up = client.begin_call("write", TASKS, path=path)
+        client.send(method="notifications/cancelled", params={"requestId": given_up})
+        [request_id] = await asked(api, path)
+        await decide(api, request_id)
+        assert words((await client.answer(waiting))["result"]) == "write done"
+
+
 async def test_a_call_that_runs_is_cancelled_at_the_server(api: ApiWorld, gate: Path, log: Path) -> None:
     agent, path = api.token("agent", "U0RITA", "request"), unique()
     async with a_gate(gate, log, api.url, agent) as client:
@@ -366,7 +379,7 @@ async def test_what_the_server_asks_is_answered_once_whichever_way(
             return found
 
         for plain_first in (True, False):
-            arguments = {"path": f"{path}{plain_first}"}
+            arguments: dict[str, Any] = {"path": f"{path}{plain_first}"}
             created = await client.call("input", TASKS, **arguments)
             joined = client.begin_call("input", **arguments)
             [request_id] = await asked(api, arguments["path"])
