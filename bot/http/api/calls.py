@@ -157,7 +157,8 @@ class CallOutcome(BaseModel):
 
     id: str
     made: Made = Field(
-        description="`no`: nobody has claimed it, or it was not made. `unknown`: it was claimed, and may have been made"
+        description="`no`: nobody has claimed it, or it was not made. `unknown`: it was claimed, or that is not known "
+        "any more, and may have been made"
     )
     at: datetime | None = Field(description="When its result came; without one, when it was claimed")
     result: dict[str, Any] | None = Field(description="Null where there is none, or where it was too large")

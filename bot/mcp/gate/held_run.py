@@ -53,6 +53,10 @@ CANCELLED: Final = (
     "The call was cancelled while it ran ({id}). It may have run, and its result is not known. "
     "Look whether it ran."
 )
+NO_QUESTION: Final = (
+    "This goes on with a call that the server has not asked anything about here, so it was not made. Make the call "
+    "anew, without inputResponses and requestState."
+)
 LOST: Final = (
     "The connection to the server was lost while the call ran ({id}). It may have run, and its result is not known. "
     "Look whether it ran."
@@ -121,7 +125,8 @@ class HeldRun:
         self.request_id: str | None = None
         self.under_way = False
         self.wanted = True  # False once everybody who waited has left
-        self.has_task = False  # who has a task does not wait, and asks how it is
+        self.is_questioned = False  # whether the server waits for what the client says before it goes on
+        self.tasks = 0  # who has a task does not wait, and asks how it is
         self.asked = asyncio.Event()
         self._question = question
         self._asking = asking
@@ -139,13 +144,14 @@ class HeldRun:
 
     async def answer(self) -> Answer:
         """The answer. To be cancelled here does not end the run; of a run that was ended, it says so."""
-        if self._task is None:
+        running = self._task
+        if running is None:
             raise AssertionError("it was started")
         try:
-            return await asyncio.shield(self._task)
+            return await asyncio.shield(running)
         except asyncio.CancelledError:
             me = asyncio.current_task()
-            if me is None or me.cancelling() or not self._task.cancelled():
+            if me is None or me.cancelling() or not running.cancelled():
                 raise
             return Answer(refusal(ENDED))
 
@@ -167,9 +173,16 @@ class HeldRun:
         if self._keeping is not None:
             await asyncio.wait([self._keeping])
 
-    async def go_on(self, more: Mapping[str, Any]) -> Answer:
-        """Goes on with the call that was made, with what the client answers to the server's question."""
-        return await self._answered(self._make(more))
+    def go_on(self, more: Mapping[str, Any]) -> None:
+        """Goes on with the call that was made, with what the client answers to the server's question.
+
+        A question is answered once, whoever does it first. `answer` then waits for what comes of that. Raises
+        `CountersignError` where there is none.
+        """
+        if not self.is_questioned:
+            raise CountersignError(NO_QUESTION)
+        self.is_questioned = False
+        self._task = asyncio.create_task(self._answered(self._make(more)), name=f"more of {self.call.tool}")
 
     async def _run(self) -> Answer:
         try:
@@ -222,6 +235,7 @@ class HeldRun:
         except CancelledCallError:
             return Answer(self._failed(CANCELLED), settles=True)
         if answer.asks_for_input:
+            self.is_questioned = True
             return answer
         if (changed := self._changed()) and answer.result is not None:
             answer = replace(answer, result=noted(answer.result, CHANGED.format(arguments=changed)))

@@ -34,12 +34,11 @@ class HeldTasks:
 
     async def make(self, run: HeldRun) -> Answer:
         """The answer to a call: a task, once it is on disk, or why nobody could be asked."""
-        run.has_task = True
+        run.tasks += 1
         try:
             await run.asked.wait()
         except asyncio.CancelledError:  # the client gave the call up, and has no task of it
-            run.has_task = False
-            run.leave()
+            run.tasks -= 1
             raise
         if run.request_id is None:
             return await run.answer()
@@ -48,6 +47,18 @@ class HeldTasks:
             task = self._tasks[run.request_id] = HeldTask(run)
             self._follow(self._fill(task))
         return Answer(task.created())
+
+    @property
+    def runs(self) -> list[HeldRun]:
+        """Those that have a task."""
+        return [task.run for task in self._tasks.values()]
+
+    def went_on(self, run: HeldRun) -> None:
+        """The server's question was answered without the task, if the run has one. It gets what comes of that."""
+        task = self._tasks.get(run.request_id or "")
+        if task is not None and task.run is run:
+            task.input = None
+            self._follow(self._fill(task))
 
     async def _fill(self, task: HeldTask) -> None:
         task.put(await task.run.answer())
@@ -76,19 +87,16 @@ class HeldTasks:
             return {"resultType": "complete"}
         if message.method == tasks.UPDATE:
             asked = task.input
-            if asked is not None and asked.result is not None:
-                task.input = None
+            if asked is not None and asked.result is not None and task.run.is_questioned:
                 state = asked.result.get("requestState")
                 more: Json = {"inputResponses": message.params.get("inputResponses") or {}}
                 more |= {} if state is None else {"requestState": state}
-                self._follow(self._update(task, more))
+                task.run.go_on(more)
+                self.went_on(task.run)
             return {"resultType": "complete"}
         if task.final is not None and task.final.settles:
             self._know_answered(task.run.key)
         return task.shown()
-
-    async def _update(self, task: HeldTask, more: Json) -> None:
-        task.put(await task.run.go_on(more))
 
     async def _of_before(self, message: ClientMessage, approval: str) -> Json:
         """A task that an earlier gate made. Raises `CountersignError`."""

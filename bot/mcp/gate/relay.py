@@ -13,7 +13,7 @@ from bot.gate.ruling import Ruling, rule_on
 from bot.mcp.gate import messages, tasks
 from bot.mcp.gate.asking import PeopleAsking
 from bot.mcp.gate.call_rules import fault_of_change, question_of
-from bot.mcp.gate.held_run import Answer, HeldRun, key_of
+from bot.mcp.gate.held_run import NO_QUESTION, Answer, HeldRun, key_of
 from bot.mcp.gate.held_tasks import HeldTasks
 from bot.mcp.gate.lines import Lines, LineTooLongError
 from bot.mcp.gate.messages import (
@@ -215,7 +215,12 @@ class Relay:
             else:
                 run = self._run(key, call, ruling)
                 if tasks.declares(call.params):
-                    answer = await self._tasks.make(run)
+                    try:
+                        answer = await self._tasks.make(run)
+                    except asyncio.CancelledError:
+                        if not run.tasks and key not in self._waiting:  # nobody else wants it
+                            run.leave()
+                        raise
                     await self._client.send(_line_of(request_id, answer))
                     return
                 answer = await self._wait_for(request_id, key, run, call.progress_token)
@@ -281,7 +286,7 @@ class Relay:
             self._waiting[key] -= 1
             if not self._waiting[key]:
                 del self._waiting[key]
-                if not run.done and not run.has_task:
+                if not run.done and not run.tasks:
                     run.leave()
 
     async def _progress(self, run: HeldRun, token: RequestId) -> None:
@@ -301,13 +306,12 @@ class Relay:
         """The call after the server's question was answered. Raises `CountersignError` where it asked nothing."""
         run, state = self._continued.pop(key, (None, None))
         if run is None or call.params.get("requestState") != state:
-            raise CountersignError(
-                "This goes on with a call that the server has not asked anything about here, so it was not made. Make "
-                "the call anew, without inputResponses and requestState."
-            )
+            raise CountersignError(NO_QUESTION)
         self._run_of[request_id] = run
         try:
-            return run, await run.go_on(call.continuing)
+            run.go_on(call.continuing)
+            self._tasks.went_on(run)
+            return run, await run.answer()
         finally:
             self._run_of.pop(request_id, None)
 
@@ -353,14 +357,11 @@ class Relay:
     async def _leave_held(self) -> None:
         """The client has gone: what is under way may still end, and is kept. People go on being asked."""
         under_way = []
-        for run in list(self._runs.values()):
+        # What goes on after a question of the server is not among the runs that others can join.
+        for run in {*self._runs.values(), *self._run_of.values(), *self._tasks.runs}:
             run.leave()
             if run.under_way:
                 under_way.append(asyncio.create_task(run.settled()))
-        # What goes on after a question of the server is in no run any more.
-        under_way += [
-            self._held[one] for one, run in self._run_of.items() if run.under_way and one in self._held
-        ]
         if under_way:
             await asyncio.wait(under_way, timeout=self._linger)
         for task in [*self._held.values(), *self._followers]:

@@ -87,7 +87,7 @@ class HeldTask:
             return {**self._task("cancelled"), "resultType": "complete"}
         if self.final is not None:
             return {**self._finished(self.final), "resultType": "complete"}
-        if self.input is not None and self.input.result is not None:
+        if self.input is not None and self.input.result is not None and self.run.is_questioned:
             requests = self.input.result.get("inputRequests") or {}
             return {**self._task("input_required"), "inputRequests": requests, "resultType": "complete"}
         return {**self._task("working"), "resultType": "complete"}

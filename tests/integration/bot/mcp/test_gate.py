@@ -309,6 +309,19 @@ async def test_a_call_that_is_given_up_can_be_joined_again(api: ApiWorld, gate: 
         assert got(log, "notifications/cancelled") == []
 
 
+async def test_whoever_gives_up_a_call_before_its_task_ends_it_for_nobody_else(
+    api: ApiWorld, gate: Path, log: Path
+) -> None:
+    agent, path = api.token("agent", "U0RITA", "request"), unique()
+    async with a_gate(gate, log, api.url, agent) as client:
+        waiting = client.begin_call("write", path=path)
+        given_up = client.begin_call("write", TASKS, path=path)
+        client.send(method="notifications/cancelled", params={"requestId": given_up})
+        [request_id] = await asked(api, path)
+        await decide(api, request_id)
+        assert words((await client.answer(waiting))["result"]) == "write done"
+
+
 async def test_a_call_that_runs_is_cancelled_at_the_server(api: ApiWorld, gate: Path, log: Path) -> None:
     agent, path = api.token("agent", "U0RITA", "request"), unique()
     async with a_gate(gate, log, api.url, agent) as client:
@@ -374,6 +387,43 @@ async def test_what_the_server_asks_is_answered_in_the_approved_call_alone(
         again = await client.request("tools/call", name="input", arguments=arguments, **more)
         assert "has not asked anything" in words(again["result"])
         assert [body["params"].get("inputResponses") for body in got(log)] == [None, more["inputResponses"]]
+
+
+async def test_what_the_server_asks_is_answered_once_whichever_way(
+    api: ApiWorld, gate: Path, log: Path
+) -> None:
+    agent, path = api.token("agent", "U0RITA", "request"), unique()
+    more = {"inputResponses": {"name": {"action": "accept"}}, "requestState": "s1"}
+    async with a_gate(gate, log, api.url, agent) as client:
+
+        async def shown(task_id: str) -> Any:
+            return (await client.request("tasks/get", taskId=task_id, _meta=TASKS))["result"]
+
+        async def until(task_id: str, status: str) -> Any:
+            async with asyncio.timeout(10):
+                while (found := await shown(task_id))["status"] != status:
+                    await asyncio.sleep(0.02)
+            return found
+
+        for plain_first in (True, False):
+            arguments: dict[str, Any] = {"path": f"{path}{plain_first}"}
+            created = await client.call("input", TASKS, **arguments)
+            joined = client.begin_call("input", **arguments)
+            [request_id] = await asked(api, arguments["path"])
+            await decide(api, request_id)
+            assert (await client.answer(joined))["result"]["resultType"] == "input_required"
+            await until(created["taskId"], "input_required")
+            update = {"taskId": created["taskId"], "_meta": TASKS, "inputResponses": more["inputResponses"]}
+            plain = {"name": "input", "arguments": arguments, **more}
+            first, second = ("tools/call", plain), ("tasks/update", update)
+            if not plain_first:
+                first, second = second, first
+            answers = [client.begin(method, None, **params) for method, params in (first, second)]
+            for answer in answers:
+                await client.answer(answer)
+            assert words((await until(created["taskId"], "completed"))["result"]) == "input done"
+            made = [body["params"] for body in got(log) if body["params"]["arguments"] == arguments]
+            assert [params.get("inputResponses") for params in made] == [None, more["inputResponses"]]
 
 
 async def test_a_client_that_knows_tasks_polls(api: ApiWorld, gate: Path, log: Path) -> None:

@@ -64,6 +64,9 @@ class OneServer:
         self.got: list[Json] = []
         self._outcome = {"content": []} if outcome is None else outcome
 
+    def answers(self, outcome: Json) -> None:
+        self._outcome = outcome
+
     async def make(self, params: Json) -> Answer:
         self.got.append(params)
         if isinstance(self._outcome, Exception):
@@ -136,7 +139,8 @@ async def test_a_call_that_the_server_asked_about_is_not_said_to_be_unmade_where
     run.start()
     request.decided.set()
     assert (await run.answer()).asks_for_input
-    answer = await run.go_on({"inputResponses": {"sure": True}})
+    run.go_on({"inputResponses": {"sure": True}})
+    answer = await run.answer()
     assert "It may have run" in words(answer.result or {})
     assert (request.released, request.kept) == (0, [])
 
@@ -233,3 +237,21 @@ async def test_what_fails_is_said_and_never_kept_as_a_result(
     assert answer.result is not None
     assert said in words(answer.result)
     assert (answer.result["isError"], request.released, request.kept) == (True, released, [])
+
+
+async def test_a_question_is_answered_once_and_what_goes_on_outlives_whoever_waits() -> None:
+    request, server = OneRequest(), OneServer({"resultType": "input_required"})
+    run = begun(request, server)
+    with pytest.raises(CountersignError, match="has not asked anything"):
+        run.go_on({"inputResponses": {}})
+    request.decided.set()
+    assert (await run.answer()).asks_for_input
+    server.answers({"content": []})
+    run.go_on({"inputResponses": {}})
+    with pytest.raises(CountersignError, match="has not asked anything"):
+        run.go_on({"inputResponses": {}})
+    waiting = asyncio.create_task(run.answer())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await run.settled()
+    assert (len(server.got), len(request.kept)) == (2, 1)
