@@ -10,9 +10,7 @@ from bot.gate.ruling import Ruling, change_fault, rule_on
 from bot.mcp.gate.messages import Json, ToolCallMessage
 
 
-def question_of(
-    call: ToolCallMessage, ruling: Ruling, agent: str, server: str, run: str, schema: Json | None
-) -> Json:
+def question_of(call: ToolCallMessage, ruling: Ruling, agent: str, server: str, schema: Json | None) -> Json:
     """The call as people are asked about it. They can change it where the tool's schema says what fits."""
     return {
         "policy": ruling.policy,
@@ -22,7 +20,6 @@ def question_of(
         "arguments": call.arguments,
         "mask": list(dict.fromkeys(ruling.mask)),
         "window": f"{int(ruling.window.total_seconds())}s",
-        "run": run,
         "accepts_edits": schema is not None,
         **({"input_schema": schema} if schema is not None else {}),
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -74,7 +73,6 @@ class Relay:
         self._continued: dict[str, tuple[HeldRun, Any]] = {}  # what the server asked about, with its state
         self._discovering: set[RequestId] = set()
         self._schemas = ToolSchemas()
-        self._run_id = secrets.token_hex(8)  # the calls that wait at the same time share a card
 
     # ---- the two directions -----------------------------------------------------------------------------
 
@@ -238,9 +236,7 @@ class Relay:
         if found is not None and not found.done and (found.wanted or found.under_way):
             found.wanted = True
             return found
-        question = question_of(
-            call, ruling, self._gate.agent, self._name, self._run_id, self._schemas.of(call.tool)
-        )
+        question = question_of(call, ruling, self._gate.agent, self._name, self._schemas.of(call.tool))
         run: HeldRun
 
         async def forward(params: Json) -> Answer:
