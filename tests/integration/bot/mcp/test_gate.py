@@ -316,6 +316,7 @@ async def test_whoever_gives_up_a_call_before_its_task_ends_it_for_nobody_else(
     async with a_gate(gate, log, api.url, agent) as client:
         waiting = client.begin_call("write", path=path)
         given_up = client.begin_call("write", TASKS, path=path)
+        await client.request("ping")  # it is being asked by now
         client.send(method="notifications/cancelled", params={"requestId": given_up})
         [request_id] = await asked(api, path)
         await decide(api, request_id)
