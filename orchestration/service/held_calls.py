@@ -333,8 +333,7 @@ class HeldCalls:
             "call": facts.model_dump(mode="json"),
             "directory": call.directory,
         }
-        if schema is not None:
-            about["schema"] = schema
+        # The schema is none of it: whoever makes the call again may not have heard of one.
         key = self._keyed_hex(to_json({**about, "window": call.window.total_seconds()}))
         held = HeldCall(
             **facts.model_dump(),

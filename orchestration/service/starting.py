@@ -7,7 +7,8 @@ from durabletask.client import AsyncTaskHubGrpcClient
 
 from orchestration.approval.state import ApprovalInput
 from orchestration.domain.errors import IdempotencyConflictError, TooManyOpenError
-from orchestration.domain.request import APPROVAL, GATHERING, VERSION
+from orchestration.domain.gathering import GatheringRequest
+from orchestration.domain.request import APPROVAL, GATHERING, VERSION, ApprovalRequest
 from orchestration.gathering.state import GatheringInput
 from orchestration.service.calls import ours, state_of, within_budget
 from orchestration.service.open_requests import OpenRequests
@@ -88,9 +89,17 @@ class RequestStarter:
         if state is None:
             return False
         started = state.get_input(type(given)) if state.name == _orchestration(given) else None
-        if started is None or started.request != given.request:
+        if started is None or _asked(started) != _asked(given):
             raise IdempotencyConflictError
         return True
+
+
+def _asked(given: AnyInput) -> ApprovalRequest | GatheringRequest:
+    """What is asked. The schema of a call's arguments only bounds what approvers may change."""
+    request = given.request
+    if not isinstance(request, ApprovalRequest) or request.call is None:
+        return request
+    return request.model_copy(update={"call": request.call.model_copy(update={"input_schema": None})})
 
 
 def _orchestration(given: AnyInput) -> str:

@@ -11,7 +11,7 @@ from bot.mcp.gate.messages import Json, ToolCallMessage
 
 
 def question_of(call: ToolCallMessage, ruling: Ruling, agent: str, server: str, schema: Json | None) -> Json:
-    """The call as people are asked about it. They can change it where the tool's schema says what fits."""
+    """The call as people are asked about it. What they change has to fit the schema, if there is one."""
     return {
         "policy": ruling.policy,
         "agent": agent,
@@ -20,7 +20,7 @@ def question_of(call: ToolCallMessage, ruling: Ruling, agent: str, server: str, 
         "arguments": call.arguments,
         "mask": list(dict.fromkeys(ruling.mask)),
         "window": f"{int(ruling.window.total_seconds())}s",
-        "accepts_edits": schema is not None,
+        "accepts_edits": True,
         **({"input_schema": schema} if schema is not None else {}),
     }
 

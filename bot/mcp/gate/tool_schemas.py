@@ -7,7 +7,7 @@ from typing import Final
 from bot.mcp.gate.messages import Json, RequestId
 
 LIST: Final = "tools/list"
-# More than a server has, and than a client asks at the same time. Beyond it none is known, and nothing can be changed.
+# More than a server has, and than a client asks at the same time. Beyond it no schema is known.
 MOST: Final = 10_000
 
 
