@@ -22,7 +22,7 @@ from orchestration.domain.errors import HubUnavailableError, TryFailedError, Unk
 from orchestration.domain.names import EventName, IdPrefix, is_grant_id
 from orchestration.domain.request import OWED_ANSWER, VERSION
 from orchestration.runtime.precedence import Precedence
-from orchestration.service.approvals import ApprovalService, Ticket
+from orchestration.service.approvals import ApprovalService
 from orchestration.service.batching import Batches
 from orchestration.service.calls import COMMIT_BUDGET, ours, translated, within_budget
 from orchestration.service.challenges import ChallengeService, result_for
@@ -30,6 +30,7 @@ from orchestration.service.gathering_messages import gathering_sentence
 from orchestration.service.gatherings import GatheringService
 from orchestration.service.grants import GrantService, grant_sentence
 from orchestration.service.messages import SENTENCES, sentence, typed_code
+from orchestration.service.tickets import Ticket
 
 # Seconds for one write. Somebody waits for an acknowledgement, and may have to wait for the write before theirs too.
 WRITE_BUDGET: Final = 1.0

@@ -19,8 +19,7 @@ from pydantic import ValidationError
 
 from orchestration.approval.outcome_activities import taken
 from orchestration.approval.status import OVER, RequestView, progress_of, view_of
-from orchestration.domain import argument_schema
-from orchestration.domain.arguments import Scalar, masked_places
+from orchestration.domain.arguments import Scalar
 from orchestration.domain.commands import (
     EVENTS,
     Cancellation,
@@ -34,7 +33,6 @@ from orchestration.domain.commands import (
     Stamped,
     Verdict,
 )
-from orchestration.domain.edits import ARGUMENTS, edited
 from orchestration.domain.effects import DelegateChange
 from orchestration.domain.errors import (
     InvalidRequestError,
@@ -42,7 +40,6 @@ from orchestration.domain.errors import (
 )
 from orchestration.domain.grants import GrantPattern, GrantTerms
 from orchestration.domain.ids import IdReader, entity_key
-from orchestration.domain.inert import in_quotes
 from orchestration.domain.people import PersonEntry
 from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.request import (
@@ -66,11 +63,13 @@ from orchestration.service.calls import (
     translated,
     within_budget,
 )
+from orchestration.service.edit_check import unfit_edits
 from orchestration.service.hub_health import HubHealth, hub_health
 from orchestration.service.making import made
 from orchestration.service.open_requests import OpenLimits, OpenRequests
 from orchestration.service.request_ids import RequestIds
 from orchestration.service.starting import RequestStarter
+from orchestration.service.tickets import Ticket, verdict_after_end, verdict_in
 from orchestration.service.verdicts import wait_for_verdict
 
 T = TypeVar("T")
@@ -99,17 +98,6 @@ class CallsTogether:
     policy_digest: str
     pattern: GrantPattern | None
     run: str
-
-
-@dataclass(frozen=True)
-class Ticket:
-    """A command that is on disk. Its verdict follows."""
-
-    request_id: str
-    command_id: str
-    fingerprint: str
-    known: Verdict | None = None
-    retries: bool = False
 
 
 class ApprovalService:
@@ -293,11 +281,10 @@ class ApprovalService:
             request_id, command.command_id, command.fingerprint(), retries=isinstance(command, Retry)
         )
         if state.runtime_status in OVER or (progress.status.ended and not isinstance(command, Retry)):
-            found = _find(progress, ticket) or _reused(progress, ticket) or _too_late(ticket, progress)
-            return replace(ticket, known=found)
-        if isinstance(command, Decision) and command.edits and (done := _find(progress, ticket)):
+            return replace(ticket, known=verdict_after_end(progress, ticket))
+        if isinstance(command, Decision) and command.edits and (done := verdict_in(progress, ticket)):
             return replace(ticket, known=done)  # what it was about is no more, as it changed that itself
-        reason = self._revoked(command, progress) or _unfit_edits(command, state)
+        reason = self._revoked(command, progress) or unfit_edits(command, state)
         if reason is not None:
             return replace(ticket, known=Verdict(command_id=command.command_id, reason=reason))
         # The count orders it behind whatever its person did before, by whichever process that came.
@@ -342,13 +329,11 @@ class ApprovalService:
             state = await self._known(ticket.request_id)
             progress = progress_of(state)
             over = state.runtime_status in OVER
-            return _find(progress, ticket) or (
-                (_reused(progress, ticket) or _too_late(ticket, progress)) if over else None
-            )
+            return verdict_after_end(progress, ticket) if over else verdict_in(progress, ticket)
 
         def read(status: str) -> Verdict | None:
             try:
-                return _find(Progress.model_validate_json(status, extra="ignore"), ticket)
+                return verdict_in(Progress.model_validate_json(status, extra="ignore"), ticket)
             except ValidationError:  # it is none of an approval; the look says so
                 return None
 
@@ -424,46 +409,3 @@ class ApprovalService:
         if state is None or state.name != APPROVAL:
             raise UnknownRequestError
         return state
-
-
-def _unfit_edits(command: Command, state: OrchestrationState) -> Reason | None:
-    """Why changes are not even sent. Raises `InvalidRequestError` for one that does not fit.
-
-    The orchestration goes by the policy again. It does not look at the schema of a tool's arguments: what it changes is
-    what is looked at here, since the decision names its digest.
-    """
-    if not isinstance(command, Decision) or not command.edits:
-        return None
-    view = view_of(state)
-    if (command.nonce, command.digest) != (view.identity.nonce, view.identity.digest):
-        return Reason.OUTDATED
-    call = edited(view.request, view.policy, command.edits).request.call
-    if call is None or call.input_schema is None:
-        return None
-    masked = set(masked_places(call.arguments, call.bound or call.arguments))
-    if (fault := argument_schema.fault_of(call.input_schema, call.arguments, masked)) is None:
-        return None
-    at, words = fault
-    path = f"{ARGUMENTS}{at}" if at else "arguments"
-    field = path if path in command.edits else next(iter(command.edits))
-    raise InvalidRequestError(f"{path}: does not fit the tool: {in_quotes(words)}.", field=field)
-
-
-def _find(progress: Progress, ticket: Ticket) -> Verdict | None:
-    return next((one for one in progress.verdicts if one.is_on(ticket.command_id, ticket.fingerprint)), None)
-
-
-def _reused(progress: Progress, ticket: Ticket) -> Verdict | None:
-    """For a request that has ended and answers nothing any more. What could not be read has used up no ID."""
-    used = any(one.command_id == ticket.command_id and one.fingerprint for one in progress.verdicts)
-    return Verdict(command_id=ticket.command_id, reason=Reason.ID_REUSED) if used else None
-
-
-def _too_late(ticket: Ticket, progress: Progress) -> Verdict:
-    """For whatever comes once the request has ended; a retry has its own time, which is over too."""
-    reason = Reason.ALREADY_ENDED
-    if ticket.retries:
-        failed = progress.callback_failed or progress.response_failed
-        failed = failed or any(action.status == "failed" for action in progress.actions)
-        reason = Reason.RETRY_OVER if failed else Reason.NOTHING_TO_RETRY
-    return Verdict(command_id=ticket.command_id, reason=reason, ended_as=progress.status)

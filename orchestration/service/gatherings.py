@@ -32,10 +32,11 @@ from orchestration.gathering.record import CORRECTIONS
 from orchestration.gathering.status import GatheringRead, gathering_progress_of, gathering_read
 from orchestration.runtime.precedence import Precedence
 from orchestration.runtime.turns import Turns
-from orchestration.service.approvals import Actor, Ticket
+from orchestration.service.approvals import Actor
 from orchestration.service.calls import SHORTEST_LOOK, state_of, translated, within_budget
 from orchestration.service.making import made
 from orchestration.service.starting import RequestStarter
+from orchestration.service.tickets import Ticket
 from orchestration.service.verdicts import wait_for_verdict
 
 

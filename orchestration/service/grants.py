@@ -27,9 +27,10 @@ from orchestration.grants.models import (
 )
 from orchestration.grants.status import grant_progress_of
 from orchestration.runtime.turns import Turns
-from orchestration.service.approvals import Actor, Ticket
+from orchestration.service.approvals import Actor
 from orchestration.service.calls import SHORTEST_LOOK, state_of, translated, within_budget
 from orchestration.service.messages import SENTENCES
+from orchestration.service.tickets import Ticket
 from orchestration.service.verdicts import wait_for_verdict
 
 UNKNOWN: Final = "There is no standing grant with that ID."

@@ -59,7 +59,7 @@ async def test_a_wait_goes_on_after_the_bot_is_killed(tmp_path: Path) -> None:
         async with mcp_over_http(bot.public_url, token) as called:
             request_id = await asked(called, "two")
             waiting = wait(called, request_id)
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.5)  # until the call is held by the bot, a process that nobody sees into
             begun.set_result(request_id)
             await waiting
 

@@ -17,9 +17,10 @@ from orchestration.domain.commands import Progress, Reason, Verdict
 from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest
-from orchestration.service.approvals import ApprovalService, Ticket
+from orchestration.service.approvals import ApprovalService
 from orchestration.service.fulfilments import FulfilmentService
 from orchestration.service.operations import Operations
+from orchestration.service.tickets import Ticket
 
 
 class ApprovalAccess:

@@ -26,9 +26,9 @@ from bot.security.tokens import ADMIN, READ, REQUEST
 from orchestration.domain.commands import Reason
 from orchestration.domain.gathering import AnswerWay, GatheringProgress, GatheringRequest
 from orchestration.gathering.status import STOPPED_BECAUSE
-from orchestration.service.approvals import Ticket
 from orchestration.service.gatherings import GatheringService
 from orchestration.service.operations import Operations
+from orchestration.service.tickets import Ticket
 
 POLL_AFTER: Final = "2"  # seconds, where a client cannot hold a long poll
 TAG: Final = "Gatherings"

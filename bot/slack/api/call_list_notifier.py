@@ -6,11 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from slack_sdk.errors import SlackApiError
-
-from bot.slack.api.codes import GONE
 from bot.slack.api.edit_turns import EditRank
-from bot.slack.api.errors import as_delivery_errors, code_of
 from bot.slack.api.poster import Poster, at_once
 from bot.slack.input.target import Target
 from bot.slack.messages.call_lists import metadata, render_calls
@@ -69,18 +65,10 @@ class SlackCallListNotifier:
         drawn, ref = render_calls(given.view), given.ref
         over = all(card.status.ended for card in given.view.cards)
         rank = EditRank.ENDED_HERE if over else EditRank.UNDER_WAY
-        with self._poster.edits.turn((ref.channel, ref.ts), rank), as_delivery_errors():
-            try:
-                self._poster.client.chat_update(
-                    channel=ref.channel,
-                    ts=ref.ts,
-                    text=drawn.text,
-                    blocks=drawn.blocks,
-                    metadata=drawn.metadata,
-                )
-            except SlackApiError as error:
-                if code_of(error) not in GONE:
-                    raise
-                log.info("%s: its card is out of reach (%s)", given.view.list_id, code_of(error))
+        gone = self._poster.edit(
+            (ref.channel, ref.ts), rank, text=drawn.text, blocks=drawn.blocks, metadata=drawn.metadata
+        )
+        if gone is not None:
+            log.info("%s: its card is out of reach (%s)", given.view.list_id, gone)
         for card in given.view.cards:
             self._shown(card, ())

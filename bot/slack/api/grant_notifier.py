@@ -5,11 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection
 
-from slack_sdk.errors import SlackApiError
-
-from bot.slack.api.codes import GONE
 from bot.slack.api.edit_turns import EditRank
-from bot.slack.api.errors import as_delivery_errors, code_of
 from bot.slack.api.poster import Poster, at_once
 from bot.slack.messages.cards import Rendered
 from bot.slack.messages.grants import render_grant, render_trouble
@@ -55,19 +51,11 @@ class SlackGrantNotifier:
         """Makes it say what is true. One that is deleted, or in an archived channel, is only logged."""
         drawn, ref = render_grant(given.view), given.ref
         rank = EditRank.UNDER_WAY if given.view.ended is None else EditRank.ENDED_HERE
-        with self._poster.edits.turn((ref.channel, ref.ts), rank), as_delivery_errors():
-            try:
-                self._poster.client.chat_update(
-                    channel=ref.channel,
-                    ts=ref.ts,
-                    text=drawn.text,
-                    blocks=drawn.blocks,
-                    metadata=drawn.metadata,
-                )
-            except SlackApiError as error:
-                if code_of(error) not in GONE:
-                    raise
-                log.info("%s: its card is out of reach (%s)", given.view.facts.id, code_of(error))
+        gone = self._poster.edit(
+            (ref.channel, ref.ts), rank, text=drawn.text, blocks=drawn.blocks, metadata=drawn.metadata
+        )
+        if gone is not None:
+            log.info("%s: its card is out of reach (%s)", given.view.facts.id, gone)
         self._tell(given.view)
 
     def _tell(self, view: GrantView) -> None:

@@ -24,8 +24,9 @@ from orchestration.domain.answers import OwedAnswer
 from orchestration.domain.commands import Reason, Verdict
 from orchestration.domain.errors import CountersignError
 from orchestration.domain.request import Choice
-from orchestration.service.approvals import ApprovalService, Ticket
+from orchestration.service.approvals import ApprovalService
 from orchestration.service.messages import sentence
+from orchestration.service.tickets import Ticket
 
 REJECT_FORM: Final = "reject_all_form"
 REASON: Final = "reason"

@@ -11,8 +11,8 @@ from bot.slack.text import escape
 from orchestration.domain.answers import AwaitedVerdict, OwedAnswer
 from orchestration.domain.commands import Reason, Verdict
 from orchestration.domain.errors import HubUnavailableError
-from orchestration.service.approvals import Ticket
 from orchestration.service.messages import sentence
+from orchestration.service.tickets import Ticket
 
 PATIENCE: Final = 10.0  # seconds
 

@@ -13,7 +13,8 @@ from bot.slack.views.request_form import ASK, block_of, read_ask_form, values_of
 from orchestration.domain.edits import NOTHING_CHANGED
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.request import Choice, RemarkKind
-from orchestration.service.approvals import ApprovalService, Ticket
+from orchestration.service.approvals import ApprovalService
+from orchestration.service.tickets import Ticket
 
 
 def register(app: AsyncApp, service: ApprovalService, asks: AskStarter) -> None:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -230,12 +231,16 @@ async def test_a_code_by_sms_comes_twice_and_is_one(run: Run) -> None:
     assert run.texted.typed == [True]
 
 
+def _is_told_once(bot: ProcessWorld, home: str) -> bool:
+    return len(bot.said(home, "has ended")) == 1
+
+
 async def test_a_gathering_asks_everybody_once_and_keeps_every_answer(run: Run) -> None:
     bot = run.bot
     await bot.eventually(lambda: len(bot.said(DEPLOYS, "3 of 3 answered")) == 1)
     await bot.eventually(lambda: len(bot.said("D0RITA", TITLE)) == 1)
     for home in ("D0ADA", "D0FAY"):
-        await bot.eventually(lambda home=home: len(bot.said(home, "has ended")) == 1)  # type: ignore[misc]
+        await bot.eventually(partial(_is_told_once, bot, home))
         assert len(bot.said(home, TITLE)) == 1
     [card] = bot.said(DEPLOYS, "Release readiness")
     for words in ("> Ready? yes", "> Ready? no\n> Notes: Not yet.", "> Findings: 3"):

@@ -21,7 +21,7 @@ from orchestration.domain.names import OrchestrationName
 from orchestration.domain.request import Status
 from orchestration.runtime.precedence import CROWD
 from orchestration.service.answers import OwedAnswers
-from orchestration.service.approvals import Ticket
+from orchestration.service.tickets import Ticket
 from tests.support.messages import Message, says
 from tests.support.simulated import fault, no_faults
 from tests.support.slack import PURCHASES, ask, deliver, pressed

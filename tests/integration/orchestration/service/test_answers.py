@@ -13,7 +13,8 @@ from orchestration.domain.answers import AwaitedCode, AwaitedVerdict, OwedAnswer
 from orchestration.domain.errors import DeliveryError, HubUnavailableError, ThrottledError, TryFailedError
 from orchestration.domain.request import Choice
 from orchestration.service.answers import HubAnswers, OwedAnswers
-from orchestration.service.approvals import ApprovalService, Ticket
+from orchestration.service.approvals import ApprovalService
+from orchestration.service.tickets import Ticket
 from tests.support.board import Board
 from tests.support.book import CORE
 from tests.support.challenges import begun, code_in, other

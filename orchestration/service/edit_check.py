@@ -1,0 +1,36 @@
+"""Whether what an approver wants to change fits, looked at before it is sent."""
+
+from __future__ import annotations
+
+from durabletask.client import OrchestrationState
+
+from orchestration.approval.status import view_of
+from orchestration.domain import argument_schema
+from orchestration.domain.arguments import masked_places
+from orchestration.domain.commands import Command, Decision, Reason
+from orchestration.domain.edits import ARGUMENTS, edited
+from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.inert import in_quotes
+
+
+def unfit_edits(command: Command, state: OrchestrationState) -> Reason | None:
+    """Why changes are not even sent. Raises `InvalidRequestError` for one that does not fit.
+
+    The orchestration goes by the policy again. It does not look at the schema of a tool's arguments: what it changes is
+    what is looked at here, since the decision names its digest.
+    """
+    if not isinstance(command, Decision) or not command.edits:
+        return None
+    view = view_of(state)
+    if (command.nonce, command.digest) != (view.identity.nonce, view.identity.digest):
+        return Reason.OUTDATED
+    call = edited(view.request, view.policy, command.edits).request.call
+    if call is None or call.input_schema is None:
+        return None
+    masked = set(masked_places(call.arguments, call.bound or call.arguments))
+    if (fault := argument_schema.fault_of(call.input_schema, call.arguments, masked)) is None:
+        return None
+    at, words = fault
+    path = f"{ARGUMENTS}{at}" if at else "arguments"
+    field = path if path in command.edits else next(iter(command.edits))
+    raise InvalidRequestError(f"{path}: does not fit the tool: {in_quotes(words)}.", field=field)
