@@ -24,7 +24,7 @@ from orchestration.domain.request import OWED_ANSWER, VERSION
 from orchestration.runtime.precedence import Precedence
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.batching import Batches
-from orchestration.service.calls import COMMIT_BUDGET, ours, translated, within_budget
+from orchestration.service.calls import COMMIT_BUDGET, ours, run_in, translated, within_budget
 from orchestration.service.challenges import ChallengeService, result_for
 from orchestration.service.gathering_messages import gathering_sentence
 from orchestration.service.gatherings import GatheringService
@@ -182,11 +182,7 @@ class HubAnswers:
     def find(self, owed: OwedAnswer) -> str:
         """Raises `TryFailedError` while the act is not handled, and `HubUnavailableError`."""
         work = self._find(owed)
-        try:
-            return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-        except RuntimeError as error:  # the loop is closed: the process ends, and the next one tries again
-            work.close()
-            raise HubUnavailableError from error
+        return run_in(self._loop, work)
 
     async def _find(self, owed: OwedAnswer) -> str:
         try:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeVar
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
 
@@ -13,7 +13,6 @@ from orchestration.approval.status import OVER, made_at, progress_of
 from orchestration.domain.effects import AskedOutcome, NotifyInstanceInput, ReadOutcomeInput
 from orchestration.domain.errors import (
     DeliveryError,
-    HubUnavailableError,
     RevokedTokenError,
     UnknownRequestError,
 )
@@ -22,9 +21,8 @@ from orchestration.domain.names import folded, is_entity, is_own_event, is_own_o
 from orchestration.domain.request import APPROVAL, GATHERING
 from orchestration.gathering.state import GatheringInput
 from orchestration.gathering.status import gathering_progress_of
-from orchestration.service.calls import named, translated, within_budget
+from orchestration.service.calls import named, run_in, translated, within_budget
 
-T = TypeVar("T")
 Input = TypeVar("Input", ApprovalInput, GatheringInput)
 
 NOBODY_WAITS: Final = "nobody waits for it any more"
@@ -46,22 +44,15 @@ class HubAskers:
         """Raises `DeliveryError` where it must not be sent, or nobody is there for it, and `HubUnavailableError`."""
         if given.orchestration is not None and self._revoked(given.asked_with):
             raise RevokedTokenError
-        return self._run(self._notify(given))
+        return run_in(self._loop, self._notify(given))
 
     def read_outcome(self, given: ReadOutcomeInput) -> AskedOutcome | None:
         """Raises `HubUnavailableError`."""
-        return self._run(self._read(given))
+        return run_in(self._loop, self._read(given))
 
     def read_gathering(self, given: ReadGatheringInput) -> AskedGathering | None:
         """Raises `HubUnavailableError`."""
-        return self._run(self._gathering(given))
-
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        try:
-            return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-        except RuntimeError as error:  # the loop is closed: the process ends, and the next one tries again
-            work.close()
-            raise HubUnavailableError from error
+        return run_in(self._loop, self._gathering(given))
 
     async def _notify(self, given: NotifyInstanceInput) -> str:
         target = given.target

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, Final, TypeVar
+from typing import Final
 
-import grpc
 from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState, OrchestrationStatus
 from pydantic import ValidationError
 
@@ -14,11 +12,17 @@ from orchestration.approval.status import OVER
 from orchestration.call_lists.models import EVENT_LISTED, CallListInput, CallListProgress
 from orchestration.domain.call_lists import ListedCall
 from orchestration.domain.cards import Card
-from orchestration.domain.errors import DeliveryError, HubUnavailableError, TryFailedError
-from orchestration.domain.request import CALL_LIST, VERSION, CardRef
-from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK, ours, state_of, translated, within_budget
-
-T = TypeVar("T")
+from orchestration.domain.errors import DeliveryError, TryFailedError
+from orchestration.domain.request import CALL_LIST, CardRef
+from orchestration.service.calls import (
+    FIRST_LOOK,
+    SLOWEST_LOOK,
+    begin,
+    run_in,
+    state_of,
+    translated,
+    within_budget,
+)
 
 SHOWN_WITHIN: Final = 2.0  # seconds that one try waits for the list's card
 NOT_HEARD: Final = "the list of the run's calls has not heard of it yet"
@@ -38,21 +42,14 @@ class HubCallLists:
 
         And `HubUnavailableError`.
         """
-        return self._in_loop(self._join(name, run, channel, call))
+        return run_in(self._loop, self._join(name, run, channel, call))
 
     def change(self, name: str, card: Card) -> bool:
         """Raises `TryFailedError`, `DeliveryError` or `HubUnavailableError`."""
-        return self._in_loop(self._change(name, ListedCall(card=card)))
-
-    def _in_loop(self, work: Coroutine[Any, Any, T]) -> T:
-        try:
-            return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-        except RuntimeError as error:  # the loop is closed: the process ends, and the next one tries again
-            work.close()
-            raise HubUnavailableError from error
+        return run_in(self._loop, self._change(name, ListedCall(card=card)))
 
     async def _join(self, name: str, run: str, channel: str, call: ListedCall) -> CardRef:
-        await self._begin(name, CallListInput(channel=channel, run=run, first=call))
+        await begin(self._client, CALL_LIST, CallListInput(channel=channel, run=run, first=call), name)
         # Also where it was just begun with this very call: what comes twice is there once.
         with translated():
             await within_budget(self._client.raise_orchestration_event(name, EVENT_LISTED, data=call))
@@ -68,17 +65,6 @@ class HubCallLists:
                 raise TryFailedError(NOT_YET, maybe_done=False)
             await asyncio.sleep(pause)
             pause = min(pause * 2, SLOWEST_LOOK)
-
-    async def _begin(self, name: str, given: CallListInput) -> None:
-        try:
-            await within_budget(
-                self._client.schedule_new_orchestration(
-                    CALL_LIST, input=given, instance_id=name, version=VERSION
-                )
-            )
-        except grpc.RpcError as error:
-            if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
-                raise ours(error) from error
 
     async def _look(self, name: str) -> CallListProgress:
         state = await state_of(self._client, name)

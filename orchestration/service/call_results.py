@@ -9,22 +9,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-import grpc
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from durabletask.client import AsyncTaskHubGrpcClient
-from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.domain.names import call_result_id
-from orchestration.domain.request import CALL_RESULT, VERSION
+from orchestration.domain.request import CALL_RESULT
 from orchestration.held_calls.claims import Claim
 from orchestration.held_calls.result import CallResult
-from orchestration.service.calls import ours, state_of, within_budget
+from orchestration.service.calls import REFUSE_A_SECOND, begin, state_of
 from orchestration.service.request_ids import KeyedDigests
 
 _NONCE: Final = 12  # bytes, as AES-GCM has it
-# As in `intents`: an instance of that ID which runs or has ended is not replaced.
-_REFUSE_A_SECOND: Final = pb.OrchestrationIdReusePolicy(replaceableStatus=[pb.ORCHESTRATION_STATUS_CANCELED])
 
 
 class CallResults:
@@ -49,19 +45,8 @@ class CallResults:
         )
         encrypted = None if text is None else self._encrypted(claim, text)
         kept = CallResult(at=at, encrypted=encrypted, made=made)
-        try:
-            await within_budget(
-                self._client.schedule_new_orchestration(
-                    CALL_RESULT,
-                    input=kept,
-                    instance_id=call_result_id(claim.request_id, claim.nonce),
-                    version=VERSION,
-                    reuse_id_policy=_REFUSE_A_SECOND,
-                )
-            )
-        except grpc.RpcError as error:
-            if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
-                raise ours(error) from error
+        kept_by = call_result_id(claim.request_id, claim.nonce)
+        await begin(self._client, CALL_RESULT, kept, kept_by, reuse=REFUSE_A_SECOND)
 
     async def found(self, claim: Claim) -> tuple[CallResult, dict[str, Any] | None] | None:
         """What is kept of the call, and its result, None where there is none; None where nothing is known.

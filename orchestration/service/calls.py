@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
@@ -18,6 +18,7 @@ from orchestration.domain.errors import (
     InvalidRequestError,
     UnknownRequestError,
 )
+from orchestration.domain.request import VERSION
 
 T = TypeVar("T")
 
@@ -25,6 +26,9 @@ COMMIT_BUDGET: Final = 2.0  # seconds; Slack waits 3 for the ack that follows
 CLIENT_CLOSED: Final = "The client is closed"  # the SDK's words
 FIRST_LOOK: Final = 0.01  # seconds; a quiet hub has the answer in a few milliseconds
 SLOWEST_LOOK: Final = 0.5
+# What a hub does with an ID whose instance has ended is left to it where nothing is said. This lists one status that no
+# instance of ours ever has, so it says that an instance which runs or has completed is not replaced.
+REFUSE_A_SECOND: Final = pb.OrchestrationIdReusePolicy(replaceableStatus=[pb.ORCHESTRATION_STATUS_CANCELED])
 SHORTEST_LOOK: Final = 0.1  # seconds that the last look of somebody who waits no longer may take
 
 
@@ -84,6 +88,43 @@ async def state_of(
         if error.code() in {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT}:
             return None
         raise ours(error) from error
+
+
+async def begin(
+    client: AsyncTaskHubGrpcClient,
+    orchestration: str,
+    given: object,
+    instance_id: str,
+    *,
+    reuse: pb.OrchestrationIdReusePolicy | None = None,
+) -> bool:
+    """Starts an instance; False where there is one of that ID. Without `reuse` the hub says which one is replaced.
+
+    A hub that took the call and lost its answer says so at the repeat. Raises `HubUnavailableError`.
+    """
+    try:
+        await within_budget(
+            client.schedule_new_orchestration(
+                orchestration, input=given, instance_id=instance_id, version=VERSION, reuse_id_policy=reuse
+            )
+        )
+    except grpc.RpcError as error:
+        if error.code() is grpc.StatusCode.ALREADY_EXISTS:
+            return False
+        raise ours(error) from error
+    return True
+
+
+def run_in(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
+    """What the work gives in that event loop, for an activity, which runs on a thread of the worker's.
+
+    Raises `HubUnavailableError` where the loop is closed: the process ends, and the next one tries again.
+    """
+    try:
+        return asyncio.run_coroutine_threadsafe(work, loop).result()
+    except RuntimeError as error:
+        work.close()
+        raise HubUnavailableError from error
 
 
 async def answers(client: AsyncTaskHubGrpcClient) -> None:

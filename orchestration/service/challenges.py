@@ -11,7 +11,6 @@ from datetime import timedelta
 from itertools import chain
 from typing import Final
 
-import grpc
 from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
 from durabletask.entities import EntityInstanceId
 from pydantic import ValidationError
@@ -42,9 +41,9 @@ from orchestration.domain.errors import (
     UnknownRequestError,
 )
 from orchestration.domain.names import IdPrefix
-from orchestration.domain.request import PHONE, SMS_CHALLENGE, VERSION
+from orchestration.domain.request import PHONE, SMS_CHALLENGE
 from orchestration.runtime.turns import Turns
-from orchestration.service.calls import ours, translated, within_budget
+from orchestration.service.calls import begin, translated, within_budget
 from orchestration.service.request_ids import CROCKFORD
 
 # Programs choose no word of a message: it comes from the number that the codes of decisions come from.
@@ -137,17 +136,7 @@ class ChallengeService:
         """False where there is one of that ID. One that is begun again under it, after a purge, has another code."""
         bound = f"{challenge_id} {secrets.token_hex(8)}"
         given = ChallengeInput(target=target, subject=SUBJECT, bound=bound, asker=asker, lifetime=lifetime)
-        try:
-            await within_budget(
-                self._client.schedule_new_orchestration(
-                    SMS_CHALLENGE, input=given, instance_id=challenge_id, version=VERSION
-                )
-            )
-        except grpc.RpcError as error:
-            if error.code() is grpc.StatusCode.ALREADY_EXISTS:
-                return False
-            raise ours(error) from error
-        return True
+        return await begin(self._client, SMS_CHALLENGE, given, challenge_id)
 
     async def _is_begun(self, challenge_id: str, target: ChallengeTarget, token: str) -> bool:
         """Whether that very challenge was begun. Raises `IdempotencyConflictError` where another has its ID."""

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-import grpc
 from durabletask.client import (
     AsyncTaskHubGrpcClient,
     OrchestrationQuery,
@@ -20,14 +19,12 @@ from orchestration.digest.models import DigestInput, DigestProgress
 from orchestration.domain.digests import AutoApprovalNotice, DigestLine
 from orchestration.domain.errors import (
     DeliveryError,
-    HubUnavailableError,
     TryFailedError,
     UnknownRequestError,
 )
 from orchestration.domain.names import EventName, IdPrefix, OrchestrationName
 from orchestration.domain.policy_book import PolicyBook
-from orchestration.domain.request import VERSION
-from orchestration.service.calls import ours, state_of, translated, within_budget
+from orchestration.service.calls import begin, run_in, state_of, translated, within_budget
 
 CLOSING: Final = "the channel's digest was just closing; a new one begins in a moment"
 # A listener that has ended is begun anew under its own ID, so that a channel never has two.
@@ -55,11 +52,7 @@ class HubDigests:
     def add(self, channel: str, line: DigestLine) -> None:
         """Raises `TryFailedError` while a listener closes, `DeliveryError` and `HubUnavailableError`."""
         work = self._add(digest_id(channel), channel, line)
-        try:
-            asyncio.run_coroutine_threadsafe(work, self._loop).result()
-        except RuntimeError as error:  # the loop is closed: the process ends, and the next one tries again
-            work.close()
-            raise HubUnavailableError from error
+        run_in(self._loop, work)
 
     async def _add(self, instance_id: str, channel: str, line: DigestLine) -> None:
         """Starts the listener or finds it, raises the line, and looks whether the listener was still open after that.
@@ -89,19 +82,8 @@ class HubDigests:
             is_whole = before.runtime_status is OrchestrationStatus.COMPLETED and before.serialized_output
             ended = before.get_output(DigestProgress) if is_whole else None
         seen = ended.seen if ended is not None else []
-        try:
-            await within_budget(
-                self._client.schedule_new_orchestration(
-                    OrchestrationName.CHANNEL_DIGEST,
-                    input=DigestInput(channel=channel, seen=seen),
-                    instance_id=instance_id,
-                    reuse_id_policy=_ENDED,
-                    version=VERSION,
-                )
-            )
-        except grpc.RpcError as error:
-            if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
-                raise ours(error) from error
+        given = DigestInput(channel=channel, seen=seen)
+        await begin(self._client, OrchestrationName.CHANNEL_DIGEST, given, instance_id, reuse=_ENDED)
 
 
 def progress_of(state: OrchestrationState, channel: str) -> DigestProgress:

@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-import grpc
 from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
 
 from orchestration.approval.status import CUT_SHORT, OVER
 from orchestration.domain.effects import HandOverInput
-from orchestration.domain.errors import DeliveryError, HubUnavailableError
+from orchestration.domain.errors import DeliveryError
 from orchestration.domain.names import IdPrefix, fulfilment_id
-from orchestration.domain.request import FULFILMENT, VERSION
+from orchestration.domain.request import FULFILMENT
 from orchestration.fulfilment.models import (
     EVENT_HANDED_OVER,
     FulfilmentInput,
     FulfilmentRecord,
 )
 from orchestration.fulfilment.progress import fulfilment_progress
-from orchestration.service.calls import ours, state_of, translated, within_budget
+from orchestration.service.calls import begin, run_in, state_of, translated, within_budget
 
 STARTED: Final = "started"
 TOLD: Final = "told"
@@ -36,11 +35,7 @@ class HubFulfilments:
     def hand_over(self, given: HandOverInput) -> str:
         """Raises `DeliveryError` where another program has the ID, and `HubUnavailableError`."""
         work = self._hand_over(given)
-        try:
-            return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-        except RuntimeError as error:  # the loop is closed: the process ends, and the next one tries again
-            work.close()
-            raise HubUnavailableError from error
+        return run_in(self._loop, work)
 
     async def _hand_over(self, given: HandOverInput) -> str:
         instance_id = fulfilment_id(given.request_id, given.card.nonce)
@@ -48,7 +43,7 @@ class HubFulfilments:
         if state is None and given.begun:
             return OVER_BY_NOW
         if state is None:
-            if await _start(self._client, instance_id, FulfilmentInput(given=given)):
+            if await begin(self._client, FULFILMENT, FulfilmentInput(given=given), instance_id):
                 return STARTED
             state = await state_of(self._client, instance_id, payloads=False)
         if state is None or state.name != FULFILMENT:
@@ -82,24 +77,9 @@ async def start_saying_stopped(client: AsyncTaskHubGrpcClient, state: Orchestrat
     )
     known = given.given.model_copy(update={"cards": progress.cards or given.given.cards})
     stopped = FulfilmentInput(given=known, record=record, stopped=how)
-    return await _start(client, stopped_id(state.instance_id), stopped)
+    return await begin(client, FULFILMENT, stopped, stopped_id(state.instance_id))
 
 
 def stopped_id(instance_id: str) -> str:
     """The instance that says of this fulfilment that it was cut short: its name sees to it that there is one."""
     return f"{IdPrefix.RECONCILE}-{instance_id}"
-
-
-async def _start(client: AsyncTaskHubGrpcClient, instance_id: str, given: FulfilmentInput) -> bool:
-    """False where there is one of that ID."""
-    try:
-        await within_budget(
-            client.schedule_new_orchestration(
-                FULFILMENT, input=given, instance_id=instance_id, version=VERSION
-            )
-        )
-    except grpc.RpcError as error:
-        if error.code() is grpc.StatusCode.ALREADY_EXISTS:
-            return False
-        raise ours(error) from error
-    return True

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import grpc
 from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
 
 from orchestration.approval.status import CUT_SHORT, OVER
-from orchestration.domain.errors import DeliveryError, HubUnavailableError, UnknownRequestError
+from orchestration.domain.errors import DeliveryError, UnknownRequestError
 from orchestration.domain.grant_effects import GrantCheckInput, StartGrantInput, TellUseInput
 from orchestration.domain.names import EventName, IdPrefix
 from orchestration.domain.request import STANDING_GRANT, VERSION
@@ -24,9 +24,7 @@ from orchestration.grants.models import (
     GrantState,
 )
 from orchestration.grants.status import grant_progress_of
-from orchestration.service.calls import ours, state_of, translated, within_budget
-
-T = TypeVar("T")
+from orchestration.service.calls import begin, run_in, state_of, translated, within_budget
 
 STARTED: Final = "started"
 TOLD: Final = "told"
@@ -43,15 +41,15 @@ class HubGrants:
 
     def start(self, given: StartGrantInput) -> str:
         """Raises `DeliveryError` where another program has the ID, and `HubUnavailableError`."""
-        return self._in_loop(self._start(given))
+        return run_in(self._loop, self._start(given))
 
     def tell_use(self, given: TellUseInput) -> str:
         """Raises `HubUnavailableError`."""
-        return self._in_loop(self._raise(given.grant, EVENT_USED, given.use))
+        return run_in(self._loop, self._raise(given.grant, EVENT_USED, given.use))
 
     def stands(self, given: GrantCheckInput) -> bool:
         """Raises `HubUnavailableError`."""
-        found = self._in_loop(read_grant(self._client, given.grant))
+        found = run_in(self._loop, read_grant(self._client, given.grant))
         if found is None or not found.stands(self._now()):
             return False
         facts = found.facts
@@ -60,29 +58,13 @@ class HubGrants:
 
     def doubt(self, grant: str) -> None:
         """Raises `HubUnavailableError`."""
-        self._in_loop(self._raise(grant, EVENT_DOUBTED, GrantDoubt()))
-
-    def _in_loop(self, work: Coroutine[Any, Any, T]) -> T:
-        try:
-            return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-        except RuntimeError as error:  # the loop is closed: the process ends, and the next one tries again
-            work.close()
-            raise HubUnavailableError from error
+        run_in(self._loop, self._raise(grant, EVENT_DOUBTED, GrantDoubt()))
 
     async def _start(self, given: StartGrantInput) -> str:
         instance_id = given.facts.id
         # A repeat says the same, but for the number of the try.
         begun = GrantInput(given=given.model_copy(update={"attempt": 1}))
-        try:
-            await within_budget(
-                self._client.schedule_new_orchestration(
-                    STANDING_GRANT, input=begun, instance_id=instance_id, version=VERSION
-                )
-            )
-        except grpc.RpcError as error:
-            if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
-                raise ours(error) from error
-        else:
+        if await begin(self._client, STANDING_GRANT, begun, instance_id):
             return STARTED
         found = await read_grant(self._client, instance_id)
         if found is None or found.facts != given.facts:

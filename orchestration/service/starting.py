@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import grpc
 from durabletask.client import AsyncTaskHubGrpcClient
 
 from orchestration.approval.state import ApprovalInput
 from orchestration.domain.errors import IdempotencyConflictError, TooManyOpenError
 from orchestration.domain.gathering import GatheringRequest
-from orchestration.domain.request import APPROVAL, GATHERING, VERSION, ApprovalRequest
+from orchestration.domain.request import APPROVAL, GATHERING, ApprovalRequest
 from orchestration.gathering.state import GatheringInput
-from orchestration.service.calls import ours, state_of, within_budget
+from orchestration.service.calls import begin, state_of, within_budget
 from orchestration.service.open_requests import OpenRequests
 from orchestration.service.request_ids import RequestIds
 
@@ -70,17 +69,9 @@ class RequestStarter:
         """Starts the orchestration; False when there is one of that ID. Raises `TooManyOpenError`."""
         asker = (given.request.requester, given.request.asked_with)
         await self._open_requests.admit(request_id, *asker)
-        try:
-            await within_budget(
-                self._client.schedule_new_orchestration(
-                    _orchestration(given), input=given, instance_id=request_id, version=VERSION
-                )
-            )
-        except grpc.RpcError as error:
-            if error.code() is grpc.StatusCode.ALREADY_EXISTS:
-                self._open_requests.started_before(request_id, *asker)
-                return False
-            raise ours(error) from error
+        if not await begin(self._client, _orchestration(given), given, request_id):
+            self._open_requests.started_before(request_id, *asker)
+            return False
         return True
 
     async def _is_started(self, request_id: str, given: AnyInput) -> bool:
