@@ -29,11 +29,16 @@ class HubMembership:
         self._joining = joining
         self._connection = connection
         self._begin = begin
+        self._one_at_a_time = asyncio.Lock()
         self.problem: str | None = None
         self._wait(NOT_YET)
 
     async def join(self) -> bool:
-        """Tries once; whether it works from now on."""
+        """Tries once; whether it works from now on. The work is begun once, however many call this."""
+        async with self._one_at_a_time:
+            return self.problem is None or await self._join()
+
+    async def _join(self) -> bool:
         try:
             problem = await self._joining.problem()
         except HubUnavailableError:

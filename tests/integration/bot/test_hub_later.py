@@ -47,5 +47,18 @@ async def test_a_bot_that_is_started_before_its_hub_works_once_it_is_there(tmp_p
             await as_stored.close()
 
 
+async def test_of_two_who_join_at_once_one_begins_the_work(tmp_path: Path) -> None:
+    began: list[bool] = []
+    with Hub(tmp_path / "hub.db", listen="127.0.0.1:0", authenticate=False) as hub:
+        connection = connect(f"grpc://{hub.address}", tmp_path, SEAL_KEYS)
+        client, as_stored = connection.client(), connection.client_as_stored()
+        joining = Joining(client, as_stored, SEAL_KEYS, me, alone=False)
+        membership = HubMembership(joining, connection, lambda: began.append(True))
+        assert await asyncio.gather(membership.join(), membership.join()) == [True, True]
+        assert began == [True]
+        await client.close()
+        await as_stored.close()
+
+
 def test_it_looks_often_enough() -> None:
     assert RETRY + dict(RECONNECT)["grpc.max_reconnect_backoff_ms"] / 1000 * 1.2 < LATEST_S
