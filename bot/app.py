@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from durabletask.client import AsyncTaskHubGrpcClient
@@ -35,6 +36,7 @@ from bot.records.keeper import RecordKeeper
 from bot.records.log import FOLDER as RECORDS
 from bot.records.log import RecordLog
 from bot.records.store import RecordStore
+from bot.security.server_proof import proof
 from bot.slack.api import home_publisher
 from bot.slack.api.pace import Pace
 from bot.slack.api.poster import Poster
@@ -142,6 +144,7 @@ async def running(
                 sms.webhooks(challenges) if sms and challenges else None,
                 membership,
                 records.warnings,
+                partial(proof, resources.secrets),
             )
         )
         log.info("listening on http://%s:%d", settings.host, port)

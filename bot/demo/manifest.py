@@ -1,26 +1,13 @@
-"""The app's configuration in the demo's workspace. A test compares it with `manifest.yml`."""
+"""The app's configuration in the demo's workspace. A test compares it with `bot/manifest.yml`."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from bot.simulator import AppConfig, CommandHint
+from bot.slack.api.scopes import SCOPES
 from bot.slack.input.grammar import COMMAND
 
-SCOPES: Final = frozenset(
-    {
-        "commands",
-        "chat:write",
-        "chat:write.public",
-        "im:write",
-        "usergroups:read",
-        "users:read",
-        "channels:history",
-        "groups:history",
-        "im:history",
-        "files:write",
-    }
-)
 EVENTS: Final = frozenset({"app_home_opened"})
 HINTS: Final = (CommandHint(COMMAND, "Ask for an approval", "[policy] [amount] [title]"),)
 

@@ -44,12 +44,13 @@ async def serving(
     twilio: TwilioWebhooks | None,
     membership: HubMembership,
     record_warnings: Callable[[], list[str]],
+    proof: Callable[[str], str | None],
 ) -> AsyncIterator[int]:
     """Serves until left; yields the port. Raises `SettingError` when the address cannot be listened on.
 
-    `record_warnings` are sentences for `/readyz` about the records.
+    `record_warnings` are sentences for `/readyz` about the records. `proof` answers a challenge to `/healthz`.
     """
-    application = _routes(settings, service, slack, twilio, membership, record_warnings)
+    application = _routes(settings, service, slack, twilio, membership, record_warnings, proof)
     for group in route_groups:
         group.attach(application)
     runner = web.AppRunner(
@@ -84,9 +85,12 @@ def _routes(
     twilio: TwilioWebhooks | None,
     membership: HubMembership,
     record_warnings: Callable[[], list[str]],
+    proof: Callable[[str], str | None],
 ) -> web.Application:
-    async def alive(_: web.Request) -> web.Response:
-        return web.json_response({"status": "alive"})
+    async def alive(request: web.Request) -> web.Response:
+        """With `?challenge=…`, also a proof that it is this very server: see `countersign doctor`."""
+        shown = proof(request.query.get("challenge", ""))
+        return web.json_response({"status": "alive"} | ({"proof": shown} if shown else {}))
 
     async def ready(_: web.Request) -> web.Response:
         """200 once the hub answers and has room, Slack is connected and the keys fit; else 503 that says what is wrong.

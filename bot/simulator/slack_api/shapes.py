@@ -118,7 +118,7 @@ class Shapes:
             "is_mpim": False,
             "is_private": channel.is_private,
             "created": LONG_AGO,
-            "is_archived": False,
+            "is_archived": channel.is_archived,
             "is_general": channel.name == "general",
             "unlinked": 0,
             "name_normalized": channel.name,

@@ -16,7 +16,8 @@ class SmsAccount:
 
     Texts from people are posted to `inbound_url`. `status_url` is the messaging service's own callback, for
     sends that name none. With `advanced_opt_out` the inbound webhook says which keyword it was (OptOutType).
-    `regions` are the countries that sending is permitted to: ISO codes by calling code.
+    `regions` are the countries that sending is permitted to: ISO codes by calling code. `status` and `kind` are
+    Twilio's words ("active", "suspended", "closed"; "Full", "Trial"). Numbers `without_sms` take calls only.
     """
 
     account_sid: str
@@ -28,6 +29,9 @@ class SmsAccount:
     status_url: str | None = None
     advanced_opt_out: bool = False
     regions: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({"1": "US"}))
+    status: str = "active"
+    kind: str = "Full"
+    without_sms: frozenset[str] = frozenset()
 
     def knows(self, username: str, password: str) -> bool:
         """Say whether these credentials open the account."""

@@ -1,6 +1,5 @@
 """`/2010-04-01/Accounts/{sid}/Messages`: Twilio's API for sending texts and asking after them."""
 
-import base64
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
@@ -13,13 +12,13 @@ from bot.simulator.sms.account import SmsAccount
 from bot.simulator.sms.carrier import API_VERSION, Carrier
 from bot.simulator.sms.faults import SmsFault
 from bot.simulator.sms.numbers import MAGIC, is_e164
+from bot.simulator.sms.rest_calls import PREFIX, authenticate, refused
 from bot.simulator.sms.rest_errors import RestError
 from bot.simulator.sms.segments import count_segments
 from bot.simulator.workspace.texts import PlannedOutcome, TextMessage, Texts
 
 Json = dict[str, Any]
 
-PREFIX = f"/{API_VERSION}/Accounts/{{account}}"
 LONGEST = 1600  # characters
 # The error for a valid number that nobody here has. Source: https://www.twilio.com/docs/api/errors/30005
 UNKNOWN_HANDSET = 30005
@@ -52,31 +51,24 @@ class MessagesApi:
         """Take a text to send."""
         form = {name: str(value) for name, value in (await request.post()).items()}
         try:
-            self._authenticate(request)
+            authenticate(self._account, request)
             text = self._take(form)
         except RestError as error:
             self._log(form, str(error.code))
-            return _refused(error)
+            return refused(error)
         self._log(form, None)
         return web.json_response(self._resource(text), status=201)
 
     async def fetch(self, request: web.Request) -> web.Response:
         """Give a text as it is now, whichever way it went."""
         try:
-            self._authenticate(request)
+            authenticate(self._account, request)
         except RestError as error:
-            return _refused(error)
+            return refused(error)
         text = self._texts.get(request.match_info["sid"])
         if text is None:
-            return _refused(RestError(20404, uri=request.path))
+            return refused(RestError(20404, uri=request.path))
         return web.json_response(self._resource(text))
-
-    def _authenticate(self, request: web.Request) -> None:
-        username, password = _credentials(request.headers.get("Authorization", ""))
-        if not self._account.knows(username, password):
-            raise RestError(20003)
-        if request.match_info["account"] != self._account.account_sid:
-            raise RestError(20404, uri=request.path)
 
     def _take(self, form: dict[str, str]) -> TextMessage:
         to, body = form.get("To", ""), form.get("Body", "")
@@ -164,17 +156,6 @@ class MessagesApi:
         self._calls.add(LoggedCall(CREATE, form, self._texts.now(), ok=error is None, error=error))
 
 
-def _credentials(header: str) -> tuple[str, str]:
-    """Give the username and password of HTTP's basic scheme; empty ones where they cannot be read."""
-    scheme, _, encoded = header.partition(" ")
-    try:
-        decoded = base64.b64decode(encoded, validate=True).decode() if scheme.lower() == "basic" else ""
-    except ValueError:
-        decoded = ""
-    username, _, password = decoded.partition(":")
-    return username, password
-
-
 def _check_content(to: str, body: str) -> None:
     if not to:
         raise RestError(21604)
@@ -194,10 +175,6 @@ def _strike(fault: SmsFault, to: str) -> None:
             raise RestError(20500)
         case "refuse":
             raise RestError(fault.refusal, to=to)
-
-
-def _refused(error: RestError) -> web.Response:
-    return web.json_response(error.body(), status=error.status, headers=error.headers())
 
 
 def _instant(epoch: float | None) -> str | None:

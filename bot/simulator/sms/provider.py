@@ -4,6 +4,7 @@ from aiohttp import web
 
 from bot.simulator.faults import CallLog, Faults
 from bot.simulator.sms.account import SmsAccount
+from bot.simulator.sms.account_api import AccountApi
 from bot.simulator.sms.carrier import Carrier
 from bot.simulator.sms.faults import SmsFault
 from bot.simulator.sms.messages_api import MessagesApi
@@ -30,7 +31,8 @@ class SmsProvider:
         self.carrier = Carrier(workspace.texts, account, Webhooks(account.auth_token, timeout), status_delay)
         self.faults: Faults[SmsFault] = Faults(workspace.changes)
         self._api = MessagesApi(workspace.texts, account, self.carrier, calls, self.faults)
+        self._account_api = AccountApi(account, self.carrier)
 
     def routes(self) -> list[web.RouteDef]:
         """Give the routes to serve."""
-        return self._api.routes()
+        return [*self._api.routes(), *self._account_api.routes()]

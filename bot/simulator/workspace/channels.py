@@ -19,6 +19,7 @@ class Channel:
     topic: str
     is_private: bool
     im_with: str | None
+    is_archived: bool = False
 
     @property
     def is_im(self) -> bool:
@@ -146,6 +147,16 @@ class Channels:
             )
         )
 
+    def archive(self, channel_id: str) -> None:
+        """Close a channel. As at Slack, its apps are taken out of it, and the people stay."""
+        with self._store.transaction():
+            self._store.execute("UPDATE channel SET is_archived = 1 WHERE id = ?", channel_id)
+            self._store.execute(
+                "DELETE FROM channel_member WHERE channel = ? AND person IN"
+                " (SELECT id FROM person WHERE json_extract(body, '$.is_bot'))",
+                channel_id,
+            )
+
     def mark_read(self, channel_id: str, person: str) -> None:
         """Count everything in the channel as read by this person."""
         with self._store.transaction():
@@ -181,4 +192,11 @@ class Channels:
 
 
 def _channel(row: sqlite3.Row) -> Channel:
-    return Channel(row["id"], row["name"], row["topic"], bool(row["is_private"]), row["im_with"])
+    return Channel(
+        row["id"],
+        row["name"],
+        row["topic"],
+        bool(row["is_private"]),
+        row["im_with"],
+        bool(row["is_archived"]),
+    )

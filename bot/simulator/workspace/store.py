@@ -10,7 +10,7 @@ from typing import Any
 from bot.simulator.errors import SimulatorError
 
 # Each adds to the one before. An older file is brought up to date by those it lacks.
-SCHEMAS = ("schema.sql", "phones.sql", "files.sql")
+SCHEMAS = ("schema.sql", "phones.sql", "files.sql", "archived.sql")
 # Marks the file as ours ("CsSi"), so that a foreign database is refused instead of being written to.
 APPLICATION_ID = 0x43735369
 

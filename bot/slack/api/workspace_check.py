@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from slack_sdk import WebClient
@@ -25,30 +26,71 @@ UNKNOWN_CHANNEL: Final = (
     "is no channel that the app knows, so nothing can be posted there; invite the app where it is private, or mend "
     "the policy"
 )
+# Slack takes an app out of a channel that is archived, and says no more of that without a scope to read channels.
 NOT_IN_CHANNEL: Final = (
-    "is a channel that the app is not in; invite it, else a card may be posted twice after a crash"
+    "is a channel that the app is not in; invite it, else a card may be posted twice after a crash; where the channel "
+    "is archived, name another"
 )
 GONE: Final = "is no active member of this workspace, so nobody can reach them; name somebody else"
 EMPTY: Final = "is a user group without members"
 NO_GROUP: Final = "is no user group of this workspace"
 
 
-async def workspace_warnings(client: WebClient, book: PolicyBook) -> AsyncIterator[str]:
-    """What the policies name and the workspace does not have. Each is a place, and a sentence without a full stop.
+# With these a request may still be decided; of the others nothing comes.
+_MILD: Final = frozenset({NOT_IN_CHANNEL, EMPTY})
+
+
+@dataclass(frozen=True)
+class WorkspaceWarning:
+    """Something that the policies name. As text, a place and a sentence without a full stop.
+
+    `severe`: what is named is not there, or cannot be used at all.
+    """
+
+    text: str
+    severe: bool = False
+
+    def __str__(self) -> str:
+        return self.text
+
+
+async def workspace_warnings(
+    client: WebClient, book: PolicyBook, *, at_once: int = 1
+) -> AsyncIterator[WorkspaceWarning]:
+    """What the policies name and the workspace does not have. So many look-ups are under way `at_once`.
 
     What Slack does not answer is left out, and counted at the end: nobody is called gone for an outage.
     """
-    directory, unanswered = SlackDirectory(client), 0
-    for name, place in named_in(book).items():
-        try:
-            why = await _why(client, directory, name)
-        except (CountersignError, *SLACK_FAILURES):
-            unanswered += 1
-        else:
+    directory, turns, unanswered = SlackDirectory(client), asyncio.Semaphore(at_once), 0
+
+    async def why_not(name: str) -> str | None:
+        async with turns:
+            return await _why(client, directory, name)
+
+    found = [
+        (place, name, asyncio.create_task(_answer(why_not(name)))) for name, place in named_in(book).items()
+    ]
+    try:
+        for place, name, look in found:
+            answered, why = await look
+            unanswered += not answered
             if why is not None:
-                yield f"{place}: {name} {why}"
+                yield WorkspaceWarning(f"{place}: {name} {why}", severe=why not in _MILD)
+    finally:
+        for _, _, look in found:
+            look.cancel()
     if unanswered:
-        yield f"Slack did not say of {unanswered} people, groups and channels whether they are there"
+        yield WorkspaceWarning(
+            f"Slack did not say of {unanswered} people, groups and channels whether they are there"
+        )
+
+
+async def _answer(look: Awaitable[str | None]) -> tuple[bool, str | None]:
+    """Whether Slack answered, and what."""
+    try:
+        return True, await look
+    except (CountersignError, *SLACK_FAILURES):
+        return False, None
 
 
 def named_in(book: PolicyBook) -> dict[str, str]:

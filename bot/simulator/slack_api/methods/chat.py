@@ -180,6 +180,8 @@ def _addressed(call: MethodCall) -> Channel:
     channel = call.workspace.channels.get(wanted)
     if channel is None or (channel.is_private and not call.is_member(channel)):
         raise SlackError("channel_not_found")
+    if channel.is_archived:
+        raise SlackError("is_archived")
     return channel
 
 

@@ -68,6 +68,8 @@ def conversations_join(call: MethodCall) -> Json:
     channel = call.channel()
     if channel.kind != "public_channel":
         raise SlackError("method_not_supported_for_channel_type")
+    if channel.is_archived:
+        raise SlackError("is_archived")
     if call.workspace.channels.join(channel.id, call.bot):
         return {"channel": call.shapes.channel(channel)}
     return {

@@ -68,7 +68,7 @@ async def simulator() -> AsyncIterator[Simulator]:
 
 async def found(simulator: Simulator) -> list[str]:
     client = web_client(BOT_TOKEN, simulator.api_url)
-    return [warning async for warning in workspace_warnings(client, parsed(POLICIES))]
+    return [str(warning) async for warning in workspace_warnings(client, parsed(POLICIES))]
 
 
 async def test_each_name_that_is_not_there_is_told_with_its_place(simulator: Simulator) -> None:

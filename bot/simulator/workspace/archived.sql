@@ -1,0 +1,2 @@
+-- Channels that were archived.
+ALTER TABLE channel ADD COLUMN is_archived INTEGER NOT NULL DEFAULT 0;
