@@ -203,6 +203,11 @@ def data_dir(environment: Mapping[str, str]) -> Path:
     return _data_dir(gather(environment))
 
 
+def data_dir_path(environment: Mapping[str, str]) -> Path:
+    """Where the data directory is or is to be; nothing is made there and nothing checked. Raises `SettingError`."""
+    return _data_dir_path(gather(environment))
+
+
 def policies(environment: Mapping[str, str]) -> Path:
     """The policy file alone. Raises `SettingError`."""
     return _policies(gather(environment))
@@ -233,11 +238,21 @@ def issuer(environment: Mapping[str, str]) -> str:
     return _local_url(*_listen(given.get("COUNTERSIGN_LISTEN", LISTEN)))
 
 
+def sources(environment: Mapping[str, str]) -> list[Mapping[str, str]]:
+    """Where settings come from, what counts more last: the file of COUNTERSIGN_CONFIG, the environment.
+
+    Raises `SettingError` when the file cannot be used.
+    """
+    config = environment.get("COUNTERSIGN_CONFIG")
+    return [*([_config_file(Path(config).expanduser())] if config else []), environment]
+
+
 def gather(environment: Mapping[str, str]) -> dict[str, str]:
     """The settings as given, not yet checked. The file's values, and over them the environment's."""
-    config = environment.get("COUNTERSIGN_CONFIG")
-    file = _config_file(Path(config).expanduser()) if config else {}
-    return _with_secrets(file) | _with_secrets(environment)
+    given: dict[str, str] = {}
+    for source in sources(environment):
+        given |= _with_secrets(source)
+    return given
 
 
 def _with_secrets(source: Mapping[str, str]) -> dict[str, str]:
@@ -325,10 +340,14 @@ def _url(name: str, text: str) -> str:
     return text.rstrip("/")
 
 
+def _data_dir_path(given: Mapping[str, str]) -> Path:
+    default = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "countersign"
+    return Path(given.get("COUNTERSIGN_DATA_DIR") or default).expanduser().absolute()
+
+
 def _data_dir(given: Mapping[str, str]) -> Path:
     """The data directory, made where it is missing. Only its owner can read it: it holds every request and decision."""
-    default = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "countersign"
-    path = Path(given.get("COUNTERSIGN_DATA_DIR") or default).expanduser().absolute()
+    path = _data_dir_path(given)
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import smtplib
 import ssl
+from collections.abc import Iterator
 from email.message import EmailMessage
 from email.utils import format_datetime, localtime
 from typing import Final
@@ -65,6 +66,14 @@ class SmtpSender:
             raise MailUnsentError(f"The mail server cannot be reached ({type(error).__name__}).") from None
 
     def _deliver(self, message: EmailMessage, address: str) -> None:
+        with self.session() as server:
+            _wait_for_answers(server, TAKING)
+            server.send_message(message, from_addr=self._settings.address, to_addrs=[address])
+            _wait_for_answers(server, self._timeout)
+
+    @contextlib.contextmanager
+    def session(self) -> Iterator[smtplib.SMTP]:
+        """The server, encrypted and logged in to as the settings say. Raises what smtplib raises, and `OSError`."""
         given = self._settings
         server = self._connected()
         try:
@@ -72,10 +81,8 @@ class SmtpSender:
                 server.starttls(context=given.context())
             if given.user is not None and given.password is not None:
                 server.login(given.user, given.password)
-            _wait_for_answers(server, TAKING)
-            server.send_message(message, from_addr=given.address, to_addrs=[address])
-            _wait_for_answers(server, self._timeout)
-            # The message is taken. What the server says to the goodbye changes nothing of that.
+            yield server
+            # What was to be done is done. What the server says to the goodbye changes nothing of that.
             with contextlib.suppress(smtplib.SMTPException, OSError):
                 server.quit()
         finally:

@@ -22,12 +22,13 @@ class DataDirError(CountersignError):
 
 def check(path: Path) -> None:
     """Raises `DataDirError` naming the path, what is wrong with it, and what to do."""
-    fault = next(_faults(path), None)
+    fault = next(faults(path), None)
     if fault is not None:
         raise DataDirError(f"COUNTERSIGN_DATA_DIR: {fault}")
 
 
-def _faults(path: Path) -> Iterator[str]:
+def faults(path: Path) -> Iterator[str]:
+    """Each of them as a sentence: the path, what is wrong with it, and what to do. Raises `OSError`."""
     found = path.stat()
     if not _is_ours(found):
         yield (

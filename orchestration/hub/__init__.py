@@ -14,6 +14,7 @@ from orchestration.hub.storage.clock import Clock, SkippableClock, SystemClock
 from orchestration.hub.storage.machine import MachineTime, TimeSource, boot_id
 from orchestration.hub.transport.local import LocalChannel
 from orchestration.hub.transport.tokens import beside as token_file
+from orchestration.hub.upkeep.glance import Glance, glance
 from orchestration.hub.upkeep.housekeeping import RETENTION, parse_retention
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "RETENTION",
     "WORK_LIMIT",
     "Clock",
+    "Glance",
     "Hub",
     "HubError",
     "LocalChannel",
@@ -32,6 +34,7 @@ __all__ = [
     "SystemClock",
     "TimeSource",
     "boot_id",
+    "glance",
     "main",
     "parse_retention",
     "parse_work_limit",

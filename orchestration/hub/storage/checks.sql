@@ -107,3 +107,6 @@ SELECT seq, event FROM entity_inbox;
 
 -- name: entity_later
 SELECT seq, event FROM entity_later;
+
+-- name: oldest_work
+SELECT min(at) FROM (SELECT min(fire_at) AS at FROM timer UNION ALL SELECT min(at) FROM activity);
