@@ -22,6 +22,7 @@ from orchestration.domain.errors import CountersignError
 # take longer to import than most of them take to run.
 SUBCOMMANDS: Final = (
     "run",
+    "doctor",
     "demo",
     "simulate",
     "ask",

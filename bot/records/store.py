@@ -26,6 +26,13 @@ class RecordStore:
         except StoreAddressError as error:
             raise SettingError(f"COUNTERSIGN_RECORDS_STORE: {error}.") from error
 
+    def look(self) -> None:
+        """Reads what is at the top of it. That nothing is there yet is no fault."""
+        try:
+            self._files.ls(self._root, detail=False)
+        except FileNotFoundError:
+            return
+
     def last(self, log: str) -> int:
         """The last entry of the log that is there; 0 where there is none."""
         self._files.invalidate_cache()

@@ -1,0 +1,62 @@
+"""Runs every check at once, each within its time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from typing import Final
+
+from bot.config import SettingError
+from bot.doctor import files, hub, mail, policies, records, server, settings, slack, sms
+from bot.doctor.finding import Finding, error
+from bot.doctor.redaction import redacted
+from bot.doctor.subject import Subject
+
+PATIENCE: Final = 30.0  # seconds, for each check
+
+Check = Callable[[Subject], AsyncGenerator[Finding, None]]
+CHECKS: Final[Mapping[str, Check]] = {
+    "settings": settings.check,
+    "policies": policies.check,
+    "disk": files.check,
+    "hub": hub.check,
+    "server": server.check,
+    "slack": slack.check,
+    "sms": sms.check,
+    "mail": mail.check,
+    "records": records.check,
+}
+
+
+async def examine(environment: Mapping[str, str], patience: float = PATIENCE) -> list[Finding]:
+    """What all checks find, in the order of the table. `patience`: seconds. Nothing told is a secret or a number."""
+    try:
+        subject = Subject.of(environment)
+    except SettingError as failure:
+        return [redacted(error("settings", str(failure)), environment)]
+    found = await asyncio.gather(*(_within(patience, name, run, subject) for name, run in CHECKS.items()))
+    return [redacted(finding, subject.given) for findings in found for finding in findings]
+
+
+async def _within(patience: float, name: str, run: Check, subject: Subject) -> list[Finding]:
+    found: list[Finding] = []
+    try:
+        async with asyncio.timeout(patience), aclosing(run(subject)) as findings:
+            async for finding in findings:
+                found.append(finding)  # noqa: PERF401 - those before the time was over are told
+    except TimeoutError:
+        found.append(
+            error(
+                name,
+                f"This was not done within {patience:g} s, so the rest of it is not known; try it again.",
+            )
+        )
+    except Exception as failure:  # noqa: BLE001 - the other checks are still of use
+        found.append(
+            error(
+                name,
+                f"This ended by {type(failure).__name__}, a fault of Countersign's own; please report it.",
+            )
+        )
+    return found

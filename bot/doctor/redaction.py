@@ -1,0 +1,32 @@
+"""Takes secrets and phone numbers out of what is told, however they came into it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from bot.config import SECRETS
+from bot.doctor.finding import Finding
+
+HIDDEN: Final = "[hidden]"
+SHORTEST: Final = 6  # characters; what is shorter is no secret, and would be found in any word
+# Tokens that stand where none belongs, the user's part of an address, and phone numbers.
+_FORMS: Final = (
+    re.compile(r"\b(?:xox[a-z]|xapp|csn)[-_][A-Za-z0-9_-]+"),
+    re.compile(r"(?<=://)[^/\s@]+(?=@)"),
+    re.compile(r"\+[0-9][0-9 ()./-]{6,}[0-9]"),
+)
+
+
+def redacted(finding: Finding, given: Mapping[str, str]) -> Finding:
+    """The finding without the values of `given`'s secrets, and without what looks like one."""
+    text = finding.text
+    parts = {part for name in (*SECRETS, "TWILIO_FROM") for part in given.get(name, "").split()}
+    for part in sorted(parts, key=len, reverse=True):
+        if len(part) >= SHORTEST:
+            text = text.replace(part, HIDDEN)
+    for form in _FORMS:
+        text = form.sub(HIDDEN, text)
+    return replace(finding, text=text)
