@@ -21,8 +21,9 @@ from orchestration.domain.errors import CountersignError
 # Modules of this folder, in the order in which `--help` lists them. One is imported where it is called: all of them
 # take longer to import than most of them take to run.
 SUBCOMMANDS: Final = (
-    "run",
+    "init",
     "doctor",
+    "run",
     "demo",
     "simulate",
     "ask",

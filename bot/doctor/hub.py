@@ -51,7 +51,7 @@ def _file(subject: Subject) -> Finding:
             f"{about}; its oldest work could have been done {_words(seen.overdue)} ago. It is done once the server "
             "runs; where it runs, look into its log.",
         )
-    return ok("hub", f"{about}; no work waits. `countersign hub check {path}` reads all of it.")
+    return ok("hub", f"{about}; nothing in it is overdue. `countersign hub check {path}` reads all of it.")
 
 
 async def _elsewhere(subject: Subject) -> AsyncGenerator[Finding, None]:

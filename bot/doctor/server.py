@@ -155,7 +155,7 @@ async def _public(
 async def _refuses(http: aiohttp.ClientSession, url: str, path: str, refusal: int) -> Finding:
     """Whether what nobody signed is refused, and by the server itself."""
     try:
-        async with http.post(url, data=b"", allow_redirects=False) as answer:
+        async with http.post(url, data={"Body": "unsigned"}, allow_redirects=False) as answer:
             status = answer.status
     except (aiohttp.ClientError, OSError, TimeoutError) as failure:
         return error("address.signature", f"{PUBLIC_URL}: {path} {_why(failure)}.")
