@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 from collections import Counter
 from dataclasses import asdict
@@ -35,7 +36,11 @@ def _doctor(given: argparse.Namespace) -> int:
     from bot.doctor.examination import examine  # noqa: PLC0415
     from bot.doctor.finding import Severity  # noqa: PLC0415
 
-    findings = asyncio.run(examine(os.environ))
+    logging.disable(logging.CRITICAL)  # what is logged on the way is found, and told in its place
+    try:
+        findings = asyncio.run(examine(os.environ))
+    finally:
+        logging.disable(logging.NOTSET)
     counts = Counter(finding.severity for finding in findings)
     errors, warnings = counts[Severity.ERROR], counts[Severity.WARNING]
     fine = not errors and not (given.strict and warnings)

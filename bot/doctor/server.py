@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 import os
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -52,7 +53,6 @@ class _Answer:
     status: int
     body: Any
     seconds: float
-    certificate_until: datetime | None = None
 
 
 class _UnansweredError(Exception):
@@ -90,7 +90,7 @@ async def check(subject: Subject) -> AsyncGenerator[Finding, None]:
         else:
             yield error("server", ELSEWHERE.format(place=place))
             return
-        outside = await closing.enter_async_context(_session(trust_env=True))
+        outside = await closing.enter_async_context(_session(outside=True))
         async for finding in _public(outside, subject, known, runs=bool(runs)):
             yield finding
 
@@ -133,7 +133,7 @@ async def _public(
         yield error("address", f"{PUBLIC_URL}: {failure}.")
         return
     for finding in certificates.lasting(
-        "address.certificate", "COUNTERSIGN_PUBLIC_URL", answer.certificate_until
+        "address.certificate", "COUNTERSIGN_PUBLIC_URL", await _certificate_until(url)
     ):
         yield finding
     if not _proven(answer, known, asked):
@@ -194,11 +194,8 @@ async def _get(http: aiohttp.ClientSession, url: str) -> _Answer:
     began = time.monotonic()
     try:
         async with http.get(url, allow_redirects=False) as answer:
-            transport = answer.connection.transport if answer.connection else None
-            peer = transport.get_extra_info("peercert") if transport else None
             text = await answer.content.read(BYTES)
-            seconds = time.monotonic() - began
-            return _Answer(answer.status, _json(text), seconds, certificates.ends(peer))
+            return _Answer(answer.status, _json(text), time.monotonic() - began)
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as failure:
         raise _UnansweredError(_why(failure)) from failure
 
@@ -217,12 +214,32 @@ def _why(failure: BaseException) -> str:
         case aiohttp.ClientConnectorDNSError():
             return "its name is not known; correct it, or its entry in the DNS"
         case aiohttp.ClientConnectorError():
-            said = failure.os_error.strerror or "no connection"
+            number = failure.os_error.errno
+            said = os.strerror(number) if number and number > 0 else "no connection"
             return f"nothing answers there ({said}); see the proxy and the firewall in front"
         case TimeoutError():
             return f"nothing answers there within {PATIENCE:g} s; see the proxy and the firewall in front"
         case _:
             return f"what answers there is no web server ({type(failure).__name__}); see the proxy in front"
+
+
+async def _certificate_until(url: str) -> datetime | None:
+    """By a connection of its own, as aiohttp lets go of its own with the answer. None where that cannot be made."""
+    parts = urlsplit(url)
+    if parts.scheme != "https":
+        return None
+    try:
+        async with asyncio.timeout(PATIENCE):
+            _, writer = await asyncio.open_connection(
+                parts.hostname, parts.port or 443, ssl=ssl.create_default_context()
+            )
+            peer = writer.get_extra_info("peercert")
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+    except (OSError, TimeoutError):
+        return None
+    return certificates.ends(peer)
 
 
 def _json(text: bytes) -> Any:
@@ -232,13 +249,13 @@ def _json(text: bytes) -> Any:
         return None
 
 
-def _session(*, trust_env: bool = False) -> aiohttp.ClientSession:
-    """Checks certificates as anybody outside would; `trust_env` goes out by the proxy of the environment."""
+def _session(*, outside: bool = False) -> aiohttp.ClientSession:
+    """`outside` checks certificates as anybody would, and goes by the proxy that the environment names, if any."""
     return aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(total=PATIENCE),
-        connector=aiohttp.TCPConnector(ssl=ssl.create_default_context()),
+        connector=aiohttp.TCPConnector(ssl=ssl.create_default_context() if outside else True),
         cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=trust_env,
+        trust_env=outside,
     )
 
 

@@ -53,7 +53,7 @@ async def check(subject: Subject) -> AsyncGenerator[Finding, None]:
         async for finding in _workspace(client, subject):
             yield finding
     if settings.app_token is not None and "SLACK_APP_TOKEN" not in subject.wrong:
-        yield await _socket(client, settings.app_token)
+        yield await _socket(web_client(settings.app_token, settings.slack_api_url), settings.app_token)
 
 
 def _refused(failure: BaseException) -> str:
@@ -92,9 +92,7 @@ def clock(slack: SlackTime, machine: TimeSource) -> Iterable[Finding]:
     ahead = machine.wall() / 1_000_000 - slack.now()
     off = f"This machine's clock is {abs(ahead):,.0f} s {'ahead of' if ahead > 0 else 'behind'} Slack's"
     if abs(ahead) >= TOO_SLOW:
-        return [
-            error("clock", f"{off}, so Slack's signatures are refused as too old; set the clock, by NTP.")
-        ]
+        return [error("clock", f"{off}, so what Slack signs is refused; set the clock, by NTP.")]
     if abs(ahead) >= SLOW:
         return [warning("clock", f"{off}; set it, by NTP.")]
     return [ok("clock", "This machine's clock is right, as far as Slack's answers show.")]

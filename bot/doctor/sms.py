@@ -53,27 +53,36 @@ def _told(look: Look, subject: Subject, twilio: TwilioSettings) -> list[Finding]
     """What the look finds, and what Twilio refuses. Its texts are left out, as they may hold a number."""
     try:
         return list(look(subject, twilio))
-    except TwilioRestException as failure:
-        if failure.status in REFUSED and look is _account:
+    except TwilioException as failure:
+        status = _status(failure)
+        if status is None:
+            return [error("sms", _unreached(failure))]
+        if status in REFUSED and look is _account:
             text = (
                 "Twilio refuses TWILIO_ACCOUNT_SID with TWILIO_AUTH_TOKEN; copy both from Twilio's console."
             )
-        elif failure.status in REFUSED:
+        elif status in REFUSED:
             text = "Twilio refuses TWILIO_API_KEY with TWILIO_API_SECRET; make a key in Twilio's console."
         else:
-            text = (
-                f"Twilio answers {failure.status} with code {failure.code}; see its page of error codes, and "
-                "COUNTERSIGN_TWILIO_API_URL."
-            )
+            text = f"Twilio answers {status}; see whether it has trouble, and COUNTERSIGN_TWILIO_API_URL is right."
         return [error("sms", text)]
-    except (TwilioException, OSError) as failure:
-        return [
-            error(
-                "sms",
-                f"Twilio cannot be reached ({type(failure).__name__}); see whether this machine may reach it, and "
-                "whether COUNTERSIGN_TWILIO_API_URL is right.",
-            )
-        ]
+    except OSError as failure:
+        return [error("sms", _unreached(failure))]
+
+
+def _status(failure: TwilioException) -> int | None:
+    """The HTTP status that Twilio refused with. Of a list, its client keeps the answer beside the words."""
+    if isinstance(failure, TwilioRestException):
+        return int(failure.status)
+    status = getattr(failure.args[1], "status_code", None) if len(failure.args) > 1 else None
+    return status if isinstance(status, int) else None
+
+
+def _unreached(failure: Exception) -> str:
+    return (
+        f"Twilio cannot be reached ({type(failure).__name__}); see whether this machine may reach it, and "
+        "whether COUNTERSIGN_TWILIO_API_URL is right."
+    )
 
 
 def _account(_: Subject, twilio: TwilioSettings) -> Iterator[Finding]:
@@ -123,8 +132,8 @@ def _of_number(client: Client, number: str, wanted: str | None) -> Iterator[Find
     if found.sms_application_sid:
         yield warning(
             "sms.webhook",
-            f"The number's texts go to a TwiML app of Twilio's, which cannot be looked into; take that out, and "
-            f"{POINT}.",
+            f"The number's texts go to a TwiML app of Twilio's, which cannot be looked into; take that out, "
+            f"and {POINT}.",
         )
         return
     yield from _of_webhook("the number", found.sms_url, wanted)

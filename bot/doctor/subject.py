@@ -183,7 +183,7 @@ def _oddities(environment: Mapping[str, str], wrong: set[str]) -> Iterator[str]:
     except SettingError:
         return
     for name in sorted({name for source in found for name, value in source.items() if not value.strip()}):
-        filled = any(source.get(name) or source.get(f"{name}_FILE") for source in found)
+        filled = any((source.get(name) or source.get(f"{name}_FILE") or "").strip() for source in found)
         if name in config.SETTINGS and name not in wrong and not filled:
             yield f"{name}: is empty, which counts as not set; fill it in, or remove it."
 

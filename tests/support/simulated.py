@@ -49,11 +49,11 @@ async def no_faults(simulator: Simulator) -> None:
         assert answer.status == 200, await answer.text()
 
 
-async def calls(simulator: Simulator, method: str) -> list[dict[str, Any]]:
-    """What was asked of `method`, newest last."""
+async def calls(simulator: Simulator, method: str | None = None) -> list[dict[str, Any]]:
+    """What was asked of `method`, or of all of them, newest last."""
     async with (
         aiohttp.ClientSession() as http,
-        http.get(f"{simulator.url}/sim/calls", params={"method": method}) as answer,
+        http.get(f"{simulator.url}/sim/calls", params={"method": method} if method else {}) as answer,
     ):
         found: list[dict[str, Any]] = (await answer.json())["calls"]
         return found

@@ -13,6 +13,7 @@ from bot.slack.api.scopes import METHODS, SCOPES
 from bot.slack.input.grammar import COMMAND
 from tests.support import ROOT
 
+
 @pytest.fixture(scope="module")
 def manifest() -> dict[str, Any]:
     parsed: dict[str, Any] = yaml.safe_load((ROOT / "bot" / "manifest.yml").read_text())

@@ -1,0 +1,45 @@
+"""Runs one check of the doctor's, and gives what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from bot.doctor.examination import Check
+from bot.doctor.redaction import redacted
+from bot.doctor.subject import Subject
+
+POLICIES = """
+[policies.purchase]
+title = "Purchase"
+channel = "C0PURCHASES"
+[[policies.purchase.levels]]
+name = "Manager"
+approvers = ["U0ADA", "S0MANAGERS"]
+timeout = "1d"
+"""
+
+
+def environment(place: Path, **given: str) -> dict[str, str]:
+    """A sound set-up in that folder, which nobody has started; `given` goes over it, and "" takes a setting out."""
+    policies = place / "policies.toml"
+    if not policies.exists():
+        policies.write_text(POLICIES)
+    sound = {
+        "SLACK_BOT_TOKEN": "xoxb-test",
+        "SLACK_APP_TOKEN": "xapp-test",
+        "COUNTERSIGN_POLICIES": str(policies),
+        "COUNTERSIGN_DATA_DIR": str(place / "data"),
+    }
+    return {name: value for name, value in (sound | given).items() if value}
+
+
+async def findings(check: Check, given: Mapping[str, str]) -> list[str]:
+    """What it says, the severity before each sentence."""
+    subject = Subject.of(given)
+    return [f"{finding.severity} {redacted(finding, subject.given).text}" async for finding in check(subject)]
+
+
+async def faults(check: Check, given: Mapping[str, str]) -> list[str]:
+    """Only what is not fine."""
+    return [one for one in await findings(check, given) if not one.startswith("ok ")]
