@@ -112,7 +112,7 @@ def _sender(subject: Subject, twilio: TwilioSettings) -> Iterator[Finding]:
     elif twilio.sender:
         found = client.short_codes.list(short_code=twilio.sender, limit=1)
         yield from (
-            _of_webhook("the short code", found[0].sms_url, wanted)
+            _of_webhook("the short code", found[0].sms_url, found[0].sms_method, wanted)
             if found
             else [error("sms.sender", NOT_OURS)]
         )
@@ -136,7 +136,7 @@ def _of_number(client: Client, number: str, wanted: str | None) -> Iterator[Find
             f"and {POINT}.",
         )
         return
-    yield from _of_webhook("the number", found.sms_url, wanted)
+    yield from _of_webhook("the number", found.sms_url, found.sms_method, wanted)
 
 
 def _of_service(client: Client, sid: str, wanted: str | None) -> Iterator[Finding]:
@@ -158,10 +158,12 @@ def _of_service(client: Client, sid: str, wanted: str | None) -> Iterator[Findin
             f"The messaging service leaves replies to the webhooks of its numbers; see that each does, or {POINT}.",
         )
         return
-    yield from _of_webhook("the messaging service", service.inbound_request_url, wanted)
+    yield from _of_webhook(
+        "the messaging service", service.inbound_request_url, service.inbound_method, wanted
+    )
 
 
-def _of_webhook(whose: str, url: str | None, wanted: str | None) -> Iterator[Finding]:
+def _of_webhook(whose: str, url: str | None, method: str | None, wanted: str | None) -> Iterator[Finding]:
     if wanted is None:
         yield unchecked("sms.webhook", "Not checked, as COUNTERSIGN_PUBLIC_URL is not set.")
     elif not url:
@@ -175,6 +177,10 @@ def _of_webhook(whose: str, url: str | None, wanted: str | None) -> Iterator[Fin
         yield error(
             "sms.webhook",
             f"The webhook of {whose} leads to {other}, so no reply arrives here; {POINT}.",
+        )
+    elif method != "POST":
+        yield error(
+            "sms.webhook", f"The webhook of {whose} is called by {method}, so no reply arrives; {POINT}."
         )
     else:
         yield ok("sms.webhook", f"Twilio brings what comes to {whose} here.")

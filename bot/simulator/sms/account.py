@@ -18,6 +18,7 @@ class SmsAccount:
     sends that name none. With `advanced_opt_out` the inbound webhook says which keyword it was (OptOutType).
     `regions` are the countries that sending is permitted to: ISO codes by calling code. `status` and `kind` are
     Twilio's words ("active", "suspended", "closed"; "Full", "Trial"). Numbers `without_sms` take calls only.
+    `inbound_method` is what the account shows; texts are posted all the same.
     """
 
     account_sid: str
@@ -32,6 +33,7 @@ class SmsAccount:
     status: str = "active"
     kind: str = "Full"
     without_sms: frozenset[str] = frozenset()
+    inbound_method: str = "POST"
 
     def knows(self, username: str, password: str) -> bool:
         """Say whether these credentials open the account."""

@@ -72,7 +72,7 @@ class AccountApi:
                     "account_sid": self._account.account_sid,
                     "short_code": one,
                     "sms_url": self._carrier.inbound_url,
-                    "sms_method": "POST",
+                    "sms_method": self._account.inbound_method,
                 }
                 for one in found
             ],
@@ -86,7 +86,7 @@ class AccountApi:
             "phone_number": number,
             "capabilities": {"voice": True, "sms": can, "mms": can},
             "sms_url": self._carrier.inbound_url or "",
-            "sms_method": "POST",
+            "sms_method": self._account.inbound_method,
             "sms_application_sid": "",
             "status": "in-use",
         }
@@ -98,7 +98,7 @@ class AccountApi:
             "account_sid": self._account.account_sid,
             "friendly_name": "Codes",
             "inbound_request_url": self._carrier.inbound_url,
-            "inbound_method": "POST",
+            "inbound_method": self._account.inbound_method,
             "use_inbound_webhook_on_number": False,
             "status_callback": self._account.status_url,
         }

@@ -199,6 +199,12 @@ TWILIO: list[tuple[str, SmsAccount, dict[str, str], list[str]]] = [
         ],
     ),
     (
+        "a webhook by GET",
+        replace(SMS, inbound_method="GET"),
+        {},
+        [f"error The webhook of the number is called by GET, so no reply arrives; {POINT}"],
+    ),
+    (
         "another path",
         replace(SMS, inbound_url=f"{URL}/sms"),
         {},
