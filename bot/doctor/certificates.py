@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from bot.doctor.finding import Finding, ok, warning
+from bot.doctor.finding import DoctorFinding, ok, warning
 
 SOON: Final = timedelta(days=21)
 
@@ -18,7 +18,7 @@ def ends(peer: Mapping[str, Any] | None) -> datetime | None:
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(until), UTC) if until else None
 
 
-def lasting(check: str, whose: str, until: datetime | None) -> Iterator[Finding]:
+def lasting(check: str, whose: str, until: datetime | None) -> Iterator[DoctorFinding]:
     """What its end means. Nothing where it is not known."""
     if until is None:
         return

@@ -9,13 +9,13 @@ from typing import Final
 
 from bot.config import SettingError
 from bot.doctor import files, hub, mail, policies, records, server, settings, slack, sms
-from bot.doctor.finding import Finding, error
+from bot.doctor.finding import DoctorFinding, error
 from bot.doctor.redaction import redacted
 from bot.doctor.subject import Subject
 
 PATIENCE: Final = 30.0  # seconds, for each check
 
-Check = Callable[[Subject], AsyncGenerator[Finding, None]]
+Check = Callable[[Subject], AsyncGenerator[DoctorFinding, None]]
 CHECKS: Final[Mapping[str, Check]] = {
     "settings": settings.check,
     "policies": policies.check,
@@ -29,7 +29,7 @@ CHECKS: Final[Mapping[str, Check]] = {
 }
 
 
-async def examine(environment: Mapping[str, str], patience: float = PATIENCE) -> list[Finding]:
+async def examine(environment: Mapping[str, str], patience: float = PATIENCE) -> list[DoctorFinding]:
     """What all checks find, in the order of the table. `patience`: seconds. Nothing told is a secret or a number."""
     try:
         subject = Subject.of(environment)
@@ -39,8 +39,8 @@ async def examine(environment: Mapping[str, str], patience: float = PATIENCE) ->
     return [redacted(finding, subject.given) for findings in found for finding in findings]
 
 
-async def _within(patience: float, name: str, run: Check, subject: Subject) -> list[Finding]:
-    found: list[Finding] = []
+async def _within(patience: float, name: str, run: Check, subject: Subject) -> list[DoctorFinding]:
+    found: list[DoctorFinding] = []
     try:
         async with asyncio.timeout(patience), aclosing(run(subject)) as findings:
             async for finding in findings:

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Final
 
-from bot.doctor.finding import Finding, error, ok, warning
+from bot.doctor.finding import DoctorFinding, error, ok, warning
 from bot.doctor.subject import Subject, files_of
 from bot.security import data_dir
 from bot.security.keys import FILE as KEYS
@@ -23,7 +23,7 @@ TOO_LITTLE: Final = 100 * MEBIBYTE
 OTHERS: Final = stat.S_IRWXO | stat.S_IWGRP
 
 
-async def check(subject: Subject) -> AsyncGenerator[Finding, None]:
+async def check(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
     """Everything on the disk but the policy file and the hub's."""
     place = subject.settings.data_dir
     for finding in [*_data_dir(place), *_secret_files(subject)]:
@@ -35,7 +35,7 @@ async def check(subject: Subject) -> AsyncGenerator[Finding, None]:
         yield finding
 
 
-def room(place: Path, free: int) -> Finding:
+def room(place: Path, free: int) -> DoctorFinding:
     """What so many free bytes mean."""
     left = f"{free // MEBIBYTE:,} MiB are free where {place} is"
     if free < TOO_LITTLE:
@@ -45,7 +45,7 @@ def room(place: Path, free: int) -> Finding:
     return ok("disk.room", f"{left}.")
 
 
-def _data_dir(place: Path) -> Iterator[Finding]:
+def _data_dir(place: Path) -> Iterator[DoctorFinding]:
     name = "COUNTERSIGN_DATA_DIR"
     try:
         if not place.exists():
@@ -76,7 +76,7 @@ def _data_dir(place: Path) -> Iterator[Finding]:
         yield ok("disk.data", f"{place} and what is in it is this user's alone.")
 
 
-def _secret_files(subject: Subject) -> Iterator[Finding]:
+def _secret_files(subject: Subject) -> Iterator[DoctorFinding]:
     for name, file in files_of(subject.environment).items():
         try:
             mode = stat.S_IMODE(file.stat().st_mode)
@@ -89,7 +89,7 @@ def _secret_files(subject: Subject) -> Iterator[Finding]:
             )
 
 
-def _tokens(place: Path) -> Iterator[Finding]:
+def _tokens(place: Path) -> Iterator[DoctorFinding]:
     try:
         good = [token for token in TokenFile(place / TOKENS).all() if token.revoked_at is None]
     except TokenError as failure:
@@ -100,7 +100,7 @@ def _tokens(place: Path) -> Iterator[Finding]:
         yield ok("tokens", f"{len(good)} API tokens are in force.")
 
 
-def _keys(subject: Subject) -> Iterator[Finding]:
+def _keys(subject: Subject) -> Iterator[DoctorFinding]:
     if subject.keys is not None:
         signing = [kid for kid, retired in subject.keys.listed() if retired is None]
         yield ok("keys", f"The key {signing[0]} signs receipts; {len(signing)} in all verify them.")

@@ -16,7 +16,7 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class DoctorFinding:
     """`check` names what was looked at, such as `slack.scopes`. `text` ends with a full stop."""
 
     check: str
@@ -24,21 +24,21 @@ class Finding:
     text: str
 
 
-def ok(check: str, text: str) -> Finding:
+def ok(check: str, text: str) -> DoctorFinding:
     """Nothing is wrong there."""
-    return Finding(check, Severity.OK, text)
+    return DoctorFinding(check, Severity.OK, text)
 
 
-def unchecked(check: str, text: str) -> Finding:
+def unchecked(check: str, text: str) -> DoctorFinding:
     """Nobody could look."""
-    return Finding(check, Severity.UNCHECKED, text)
+    return DoctorFinding(check, Severity.UNCHECKED, text)
 
 
-def warning(check: str, text: str) -> Finding:
+def warning(check: str, text: str) -> DoctorFinding:
     """Something will not work, sometimes."""
-    return Finding(check, Severity.WARNING, text)
+    return DoctorFinding(check, Severity.WARNING, text)
 
 
-def error(check: str, text: str) -> Finding:
+def error(check: str, text: str) -> DoctorFinding:
     """Something does not work."""
-    return Finding(check, Severity.ERROR, text)
+    return DoctorFinding(check, Severity.ERROR, text)

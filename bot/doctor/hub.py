@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from bot.doctor.aside import aside
-from bot.doctor.finding import Finding, error, ok, unchecked, warning
+from bot.doctor.finding import DoctorFinding, error, ok, unchecked, warning
 from bot.doctor.subject import Subject
 from orchestration.domain.errors import CountersignError
 from orchestration.hub import HubError, glance
@@ -22,7 +22,7 @@ SLOW: Final = 0.5  # seconds
 LAG: Final = timedelta(minutes=5)
 
 
-async def check(subject: Subject) -> AsyncGenerator[Finding, None]:
+async def check(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
     """All of it. An embedded hub's file is only read: the server has it open while it runs."""
     if why := subject.usable("COUNTERSIGN_HUB", "COUNTERSIGN_HUB_TOKEN", "COUNTERSIGN_DATA_DIR"):
         yield unchecked("hub", why)
@@ -34,7 +34,7 @@ async def check(subject: Subject) -> AsyncGenerator[Finding, None]:
         yield finding
 
 
-def _file(subject: Subject) -> Finding:
+def _file(subject: Subject) -> DoctorFinding:
     path = subject.settings.data_dir / HUB_FILE
     try:
         if not path.exists():
@@ -54,7 +54,7 @@ def _file(subject: Subject) -> Finding:
     return ok("hub", f"{about}; nothing in it is overdue. `countersign hub check {path}` reads all of it.")
 
 
-async def _elsewhere(subject: Subject) -> AsyncGenerator[Finding, None]:
+async def _elsewhere(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
     settings = subject.settings
     own = subject.secrets
     try:

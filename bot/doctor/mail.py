@@ -11,7 +11,7 @@ from cryptography import x509
 
 from bot.doctor import certificates
 from bot.doctor.aside import aside
-from bot.doctor.finding import Finding, error, ok, unchecked
+from bot.doctor.finding import DoctorFinding, error, ok, unchecked
 from bot.doctor.subject import Subject
 from bot.mail.sender import SmtpSender
 from bot.mail.settings import MailSettings
@@ -32,7 +32,7 @@ CERTIFICATE: Final = (
 UNREACHABLE: Final = f"{HOST}: the mail server cannot be reached ({{why}}); correct the host and the port."
 
 
-async def check(subject: Subject) -> AsyncGenerator[Finding, None]:
+async def check(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
     """All of it."""
     mail = subject.mail
     if mail is None:
@@ -45,7 +45,7 @@ async def check(subject: Subject) -> AsyncGenerator[Finding, None]:
         yield finding
 
 
-def _tried(mail: MailSettings) -> Iterator[Finding]:
+def _tried(mail: MailSettings) -> Iterator[DoctorFinding]:
     """The server's own texts are left out, as they may hold an address."""
     try:
         with SmtpSender(mail).session() as server:

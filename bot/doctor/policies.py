@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from bot.doctor.aside import aside
-from bot.doctor.finding import Finding, error, ok, unchecked, warning
+from bot.doctor.finding import DoctorFinding, error, ok, unchecked, warning
 from bot.doctor.subject import Subject
 from bot.documents import places
 
 
-async def check(subject: Subject) -> AsyncGenerator[Finding, None]:
+async def check(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
     """As `countersign policies check`."""
     if why := subject.usable("COUNTERSIGN_POLICIES"):
         yield unchecked("policies", why)

@@ -6,12 +6,12 @@ from collections.abc import AsyncGenerator
 
 from bot.config import SettingError
 from bot.doctor.aside import aside
-from bot.doctor.finding import Finding, error, ok, unchecked
+from bot.doctor.finding import DoctorFinding, error, ok, unchecked
 from bot.doctor.subject import Subject
 from bot.records.store import RecordStore
 
 
-async def check(subject: Subject) -> AsyncGenerator[Finding, None]:
+async def check(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
     """Whether it can be read. Nothing is written: it may be one from which nothing can be removed."""
     address = subject.settings.records_store
     if why := subject.usable("COUNTERSIGN_RECORDS_STORE"):

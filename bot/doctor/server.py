@@ -19,7 +19,7 @@ import aiohttp
 from aiohttp import web
 
 from bot.doctor import certificates
-from bot.doctor.finding import Finding, error, ok, unchecked, warning
+from bot.doctor.finding import DoctorFinding, error, ok, unchecked, warning
 from bot.doctor.subject import Subject
 from bot.outbound.addresses import may_be_called
 from bot.security.secrets import SHORTEST, Secrets
@@ -49,7 +49,7 @@ SIGNED: Final = (("/slack/events", 401), ("/twilio/sms", 403))
 
 
 @dataclass(frozen=True)
-class _Answer:
+class _HttpAnswer:
     status: int
     body: Any
     seconds: float
@@ -59,7 +59,7 @@ class _UnansweredError(Exception):
     """Nothing came from an address. Its text says why, as the middle of a sentence."""
 
 
-async def check(subject: Subject) -> AsyncGenerator[Finding, None]:
+async def check(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
     """All of it. Where the server does not run, something answers in its place for a moment, to try the address."""
     if why := subject.usable("COUNTERSIGN_LISTEN", PUBLIC_URL):
         yield unchecked("server", why)
@@ -95,7 +95,7 @@ async def check(subject: Subject) -> AsyncGenerator[Finding, None]:
             yield finding
 
 
-async def _ready(http: aiohttp.ClientSession, place: str) -> AsyncGenerator[Finding, None]:
+async def _ready(http: aiohttp.ClientSession, place: str) -> AsyncGenerator[DoctorFinding, None]:
     """What the running server says of itself."""
     try:
         answer = await _get(http, f"http://{place}/readyz")
@@ -118,7 +118,7 @@ async def _ready(http: aiohttp.ClientSession, place: str) -> AsyncGenerator[Find
 
 async def _public(
     http: aiohttp.ClientSession, subject: Subject, known: Secrets, *, runs: bool
-) -> AsyncGenerator[Finding, None]:
+) -> AsyncGenerator[DoctorFinding, None]:
     settings = subject.settings
     url = settings.public_url
     if url is None:
@@ -152,7 +152,7 @@ async def _public(
             yield unchecked("address.signature", f"Not checked, as the server does not run: {path}.")
 
 
-async def _refuses(http: aiohttp.ClientSession, url: str, path: str, refusal: int) -> Finding:
+async def _refuses(http: aiohttp.ClientSession, url: str, path: str, refusal: int) -> DoctorFinding:
     """Whether what nobody signed is refused, and by the server itself."""
     try:
         async with http.post(url, data={"Body": "unsigned"}, allow_redirects=False) as answer:
@@ -173,12 +173,12 @@ async def _is_ours(http: aiohttp.ClientSession, url: str, known: Secrets) -> boo
     return _proven(await _get(http, f"{url}/healthz?challenge={asked}"), known, asked)
 
 
-def _proven(answer: _Answer, known: Secrets, asked: str) -> bool:
+def _proven(answer: _HttpAnswer, known: Secrets, asked: str) -> bool:
     shown = answer.body.get("proof") if isinstance(answer.body, dict) else None
     return isinstance(shown, str) and proves(known, asked, shown)
 
 
-def _not_us(answer: _Answer) -> str:
+def _not_us(answer: _HttpAnswer) -> str:
     if 300 <= answer.status < 400:
         return f"leads elsewhere (HTTP {answer.status}), and neither Slack nor Twilio follows; give the address itself"
     if isinstance(answer.body, dict) and answer.body.get("status") == "alive":
@@ -189,13 +189,13 @@ def _not_us(answer: _Answer) -> str:
     )
 
 
-async def _get(http: aiohttp.ClientSession, url: str) -> _Answer:
+async def _get(http: aiohttp.ClientSession, url: str) -> _HttpAnswer:
     """Raises `_UnansweredError`."""
     began = time.monotonic()
     try:
         async with http.get(url, allow_redirects=False) as answer:
             text = await answer.content.read(BYTES)
-            return _Answer(answer.status, _json(text), time.monotonic() - began)
+            return _HttpAnswer(answer.status, _json(text), time.monotonic() - began)
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as failure:
         raise _UnansweredError(_why(failure)) from failure
 

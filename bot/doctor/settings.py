@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Final
 
-from bot.doctor.finding import Finding, error, ok, warning
+from bot.doctor.finding import DoctorFinding, error, ok, warning
 from bot.doctor.subject import Subject
 
 SCHEDULER_FORGETS: Final = (
@@ -19,7 +19,7 @@ SKIPPABLE: Final = (
 )
 
 
-async def check(subject: Subject) -> AsyncGenerator[Finding, None]:
+async def check(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
     """Every setting."""
     for fault in subject.faults:
         yield error("settings", fault)

@@ -9,7 +9,7 @@ from slack_sdk import WebClient
 from slack_sdk.web import SlackResponse
 
 from bot.doctor.aside import aside
-from bot.doctor.finding import Finding, error, ok, unchecked, warning
+from bot.doctor.finding import DoctorFinding, error, ok, unchecked, warning
 from bot.doctor.subject import Subject
 from bot.slack.api.codes import DEAD_TOKEN, REFUSALS
 from bot.slack.api.errors import SLACK_FAILURES, code_of, described
@@ -30,7 +30,7 @@ ANOTHER: Final = (
 )
 
 
-async def check(subject: Subject) -> AsyncGenerator[Finding, None]:
+async def check(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
     """All of it. What needs the token is left out where that is no good."""
     settings = subject.settings
     if why := subject.usable("SLACK_BOT_TOKEN", "COUNTERSIGN_SLACK_API_URL"):
@@ -66,7 +66,7 @@ def _refused(failure: BaseException) -> str:
     )
 
 
-def _scopes(me: SlackResponse) -> Iterator[Finding]:
+def _scopes(me: SlackResponse) -> Iterator[DoctorFinding]:
     """Slack says with each answer what was granted."""
     headers = {name.lower(): value for name, value in me.headers.items()}
     if "x-oauth-scopes" not in headers:
@@ -85,7 +85,7 @@ def _scopes(me: SlackResponse) -> Iterator[Finding]:
         yield ok("slack.scopes", f"The app has just the {len(SCOPES)} scopes that it needs.")
 
 
-def clock(slack: SlackTime, machine: TimeSource) -> Iterable[Finding]:
+def clock(slack: SlackTime, machine: TimeSource) -> Iterable[DoctorFinding]:
     """This machine's clock, beside that of Slack's answers."""
     if slack.age() is None:
         return [unchecked("clock", "Slack did not say what time it is.")]
@@ -98,7 +98,7 @@ def clock(slack: SlackTime, machine: TimeSource) -> Iterable[Finding]:
     return [ok("clock", "This machine's clock is right, as far as Slack's answers show.")]
 
 
-async def _workspace(client: WebClient, subject: Subject) -> AsyncGenerator[Finding, None]:
+async def _workspace(client: WebClient, subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
     if subject.book is None:
         yield unchecked("slack.workspace", "Not checked, as the policies cannot be used.")
         return
@@ -110,7 +110,7 @@ async def _workspace(client: WebClient, subject: Subject) -> AsyncGenerator[Find
         yield ok("slack.workspace", "Every person, group and channel of the policies can be reached.")
 
 
-async def _socket(client: WebClient, app_token: str) -> Finding:
+async def _socket(client: WebClient, app_token: str) -> DoctorFinding:
     try:
         await aside(lambda: client.apps_connections_open(app_token=app_token))
     except SLACK_FAILURES as failure:

@@ -11,12 +11,12 @@ from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.rest import Client
 
 from bot.doctor.aside import aside
-from bot.doctor.finding import Finding, Severity, error, ok, unchecked, warning
+from bot.doctor.finding import DoctorFinding, Severity, error, ok, unchecked, warning
 from bot.doctor.subject import Subject
 from bot.twilio.sender import rest_client
 from bot.twilio.settings import TwilioSettings
 
-Look = Callable[[Subject, TwilioSettings], Iterator[Finding]]
+Look = Callable[[Subject, TwilioSettings], Iterator[DoctorFinding]]
 
 REFUSED: Final = frozenset({401, 403})
 NOT_FOUND: Final = 404
@@ -32,7 +32,7 @@ NO_SENDER: Final = (
 )
 
 
-async def check(subject: Subject) -> AsyncGenerator[Finding, None]:
+async def check(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
     """All of it, by looking alone: nothing is sent."""
     twilio = subject.twilio
     if twilio is None:
@@ -49,7 +49,7 @@ async def check(subject: Subject) -> AsyncGenerator[Finding, None]:
             return
 
 
-def _told(look: Look, subject: Subject, twilio: TwilioSettings) -> list[Finding]:
+def _told(look: Look, subject: Subject, twilio: TwilioSettings) -> list[DoctorFinding]:
     """What the look finds, and what Twilio refuses. Its texts are left out, as they may hold a number."""
     try:
         return list(look(subject, twilio))
@@ -85,7 +85,7 @@ def _unreached(failure: Exception) -> str:
     )
 
 
-def _account(_: Subject, twilio: TwilioSettings) -> Iterator[Finding]:
+def _account(_: Subject, twilio: TwilioSettings) -> Iterator[DoctorFinding]:
     """By the token, which checks what Twilio sends: it has to be right even where an API key sends."""
     account = rest_client(twilio, as_account=True).api.v2010.accounts(twilio.account_sid).fetch()
     if account.status != "active":
@@ -101,7 +101,7 @@ def _account(_: Subject, twilio: TwilioSettings) -> Iterator[Finding]:
         yield ok("sms.account", "Twilio knows the account, and it is active.")
 
 
-def _sender(subject: Subject, twilio: TwilioSettings) -> Iterator[Finding]:
+def _sender(subject: Subject, twilio: TwilioSettings) -> Iterator[DoctorFinding]:
     client = rest_client(twilio)
     public = subject.settings.public_url
     wanted = f"{public}/twilio/sms" if public else None
@@ -118,7 +118,7 @@ def _sender(subject: Subject, twilio: TwilioSettings) -> Iterator[Finding]:
         )
 
 
-def _of_number(client: Client, number: str, wanted: str | None) -> Iterator[Finding]:
+def _of_number(client: Client, number: str, wanted: str | None) -> Iterator[DoctorFinding]:
     listed = client.incoming_phone_numbers.list(phone_number=number, limit=20)
     found = next((one for one in listed if one.phone_number == number), None)
     if found is None:
@@ -139,7 +139,7 @@ def _of_number(client: Client, number: str, wanted: str | None) -> Iterator[Find
     yield from _of_webhook("the number", found.sms_url, found.sms_method, wanted)
 
 
-def _of_service(client: Client, sid: str, wanted: str | None) -> Iterator[Finding]:
+def _of_service(client: Client, sid: str, wanted: str | None) -> Iterator[DoctorFinding]:
     try:
         service = client.messaging.v1.services(sid).fetch()
         numbers = client.messaging.v1.services(sid).phone_numbers.list(limit=1)
@@ -163,7 +163,9 @@ def _of_service(client: Client, sid: str, wanted: str | None) -> Iterator[Findin
     )
 
 
-def _of_webhook(whose: str, url: str | None, method: str | None, wanted: str | None) -> Iterator[Finding]:
+def _of_webhook(
+    whose: str, url: str | None, method: str | None, wanted: str | None
+) -> Iterator[DoctorFinding]:
     if wanted is None:
         yield unchecked("sms.webhook", "Not checked, as COUNTERSIGN_PUBLIC_URL is not set.")
     elif not url:

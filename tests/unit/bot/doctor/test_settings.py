@@ -11,7 +11,7 @@ import pytest
 from bot.cli.main import main
 from bot.config import SECRETS, SETTINGS
 from bot.doctor import examination, files, policies, settings
-from bot.doctor.finding import Finding, Severity, error
+from bot.doctor.finding import DoctorFinding, Severity, error
 from bot.doctor.redaction import redacted
 from bot.doctor.slack import clock
 from bot.slack.api.slack_time import SlackTime
@@ -221,10 +221,10 @@ async def test_a_secret_that_others_can_read_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mebibytes", "told"),
     [
-        (4096, Finding("disk.room", Severity.OK, "4,096 MiB are free where /data is.")),
+        (4096, DoctorFinding("disk.room", Severity.OK, "4,096 MiB are free where /data is.")),
         (
             200,
-            Finding(
+            DoctorFinding(
                 "disk.room", Severity.WARNING, "200 MiB are free where /data is; make room before it is full."
             ),
         ),
@@ -234,7 +234,7 @@ async def test_a_secret_that_others_can_read_is_told(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_told_of_the_room(mebibytes: int, told: Finding) -> None:
+def test_what_is_told_of_the_room(mebibytes: int, told: DoctorFinding) -> None:
     assert files.room(Path("/data"), mebibytes * files.MEBIBYTE) == told
 
 
@@ -265,7 +265,7 @@ def test_no_secret_and_no_number_is_told() -> None:
     """Whatever way it came into a sentence: a secret in the wrong setting is shown by that setting's own fault."""
     given = {name: f"{name.lower()}-value" for name in SECRETS}
     told = " ".join(
-        [*given.values(), "xoxb-12-ab", "s3://key:pass@bucket", "+1 202-555-0142", "+12025550142"]
+        [*given.values(), "xoxb-12-ab", "s3://key:pass@bucket", "+44 20 7946-0958", "+442079460958"]
     )
     text = redacted(error("x", told), given).text
     assert set(text.replace("s3://[hidden]@bucket", "[hidden]").split()) == {"[hidden]"}
@@ -282,7 +282,7 @@ def test_the_exit_status_goes_by_what_is_found(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async def one(_: object) -> object:
-        yield Finding("settings", Severity.WARNING, "Something is odd.")
+        yield DoctorFinding("settings", Severity.WARNING, "Something is odd.")
 
     monkeypatch.setattr(examination, "CHECKS", {"settings": one})
     for name in SETTINGS:
