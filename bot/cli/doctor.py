@@ -8,9 +8,11 @@ import json
 import logging
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
+from bot.doctor.finding import DoctorFinding, Severity
 from bot.terminal import plain, say
 
 FAULTS_FOUND: Final = 1
@@ -34,17 +36,21 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 def _doctor(given: argparse.Namespace) -> int:
     # Imported late: `countersign --help` needs none of it.
     from bot.doctor.examination import examine  # noqa: PLC0415
-    from bot.doctor.finding import Severity  # noqa: PLC0415
 
     logging.disable(logging.CRITICAL)  # what is logged on the way is found, and told in its place
     try:
         findings = asyncio.run(examine(os.environ))
     finally:
         logging.disable(logging.NOTSET)
+    return tell(findings, strict=given.strict, as_json=given.json)
+
+
+def tell(findings: Sequence[DoctorFinding], *, strict: bool, as_json: bool) -> int:
+    """Prints them, and gives the exit status: 1 for an error, and where it is `strict` for a warning too."""
     counts = Counter(finding.severity for finding in findings)
     errors, warnings = counts[Severity.ERROR], counts[Severity.WARNING]
-    fine = not errors and not (given.strict and warnings)
-    if given.json:
+    fine = not errors and not (strict and warnings)
+    if as_json:
         told = {"ok": fine, "errors": errors, "warnings": warnings}
         say(json.dumps(told | {"findings": [asdict(finding) for finding in findings]}, indent=2))
     else:

@@ -29,13 +29,15 @@ CHECKS: Final[Mapping[str, Check]] = {
 }
 
 
-async def examine(environment: Mapping[str, str], patience: float = PATIENCE) -> list[DoctorFinding]:
+async def examine(
+    environment: Mapping[str, str], patience: float = PATIENCE, checks: Mapping[str, Check] = CHECKS
+) -> list[DoctorFinding]:
     """What all checks find, in the order of the table. `patience`: seconds. Nothing told is a secret or a number."""
     try:
         subject = Subject.of(environment)
     except SettingError as failure:
         return [redacted(error("settings", str(failure)), environment)]
-    found = await asyncio.gather(*(_within(patience, name, run, subject) for name, run in CHECKS.items()))
+    found = await asyncio.gather(*(_within(patience, name, run, subject) for name, run in checks.items()))
     return [redacted(finding, subject.given) for findings in found for finding in findings]
 
 

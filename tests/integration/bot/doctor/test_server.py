@@ -199,6 +199,9 @@ async def test_what_is_told_of_the_hub(tmp_path: Path) -> None:
         there["COUNTERSIGN_HUB_TOKEN"] = token_file(elsewhere).read_text()
         [found] = await findings(hub.check, given | there)
         assert found.split(" in ")[0] in {"ok The hub answers", "warning The hub answers"}
+        scheduler = {"COUNTERSIGN_HUB": f"Endpoint=http://{running.address};Authentication=None;TaskHub=one"}
+        [refused] = await findings(hub.check, given | scheduler)  # the hub's token is not sent with it
+        assert refused.startswith("error COUNTERSIGN_HUB: ")
         away = given | {"COUNTERSIGN_HUB": "grpc://127.0.0.1:9"}
         assert await findings(hub.check, away) == [
             "error COUNTERSIGN_HUB: that hub does not answer; start it, or correct its address and token."

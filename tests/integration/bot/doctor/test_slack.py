@@ -10,8 +10,11 @@ import pytest
 
 from bot.demo.manifest import APP
 from bot.doctor import slack, sms
+from bot.doctor.finding import unchecked
+from bot.doctor.subject import Subject
 from bot.simulator import Simulator, SmsAccount, Workspace
 from bot.simulator.workspace.seed import Group, Member, SeedChannel
+from bot.slack.api.notifier import web_client
 from bot.slack.api.scopes import SCOPES, USES
 from tests.support.doctor import POLICIES, environment, faults, findings
 from tests.support.simulated import calls, fault, running_simulator
@@ -96,6 +99,15 @@ async def test_what_the_policies_name_in_vain(broken: Any, named: str, told: str
         if broken is not None:
             broken(simulator.workspace)
         assert await faults(slack.check, against(simulator, tmp_path)) == [told]
+
+
+async def test_a_slack_that_makes_us_wait_is_no_fault(tmp_path: Path) -> None:
+    async with running_simulator(app=APP) as simulator:
+        await fault(simulator, "users.info", "ratelimited", count=-1, retry_after=30)
+        subject = Subject.of(against(simulator, tmp_path))
+        client = web_client(subject.settings.bot_token, simulator.api_url)
+        [found] = [one async for one in slack.workspace(client, subject, patience=0.2)]
+    assert found == unchecked("slack.workspace", slack.LONG.format(seconds=0.2))
 
 
 async def test_scopes_that_are_missing_and_those_that_nothing_needs(tmp_path: Path) -> None:

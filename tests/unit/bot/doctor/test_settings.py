@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import stat
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 
+from bot.cli.doctor import tell
 from bot.cli.main import main
-from bot.config import SECRETS, SETTINGS
-from bot.doctor import examination, files, policies, settings
-from bot.doctor.finding import DoctorFinding, Severity, error
+from bot.config import SECRETS
+from bot.doctor import files, policies, settings
+from bot.doctor.examination import examine
+from bot.doctor.finding import DoctorFinding, Severity, error, ok
 from bot.doctor.redaction import redacted
 from bot.doctor.slack import clock
+from bot.doctor.subject import Subject
 from bot.slack.api.slack_time import SlackTime
 from tests.support.doctor import POLICIES, environment, faults, findings
 from tests.support.machine import FakeMachine
@@ -125,12 +130,12 @@ async def test_every_fault_of_the_settings_is_told(
 
 
 async def test_the_doctor_makes_nothing(tmp_path: Path) -> None:
-    await examination.examine(environment(tmp_path, SLACK_BOT_TOKEN=""))
+    await examine(environment(tmp_path, SLACK_BOT_TOKEN=""))
     assert [path.name for path in tmp_path.iterdir()] == ["policies.toml"]
 
 
 async def test_a_file_of_settings_that_cannot_be_read_is_all_that_is_told(tmp_path: Path) -> None:
-    [found] = await examination.examine({"COUNTERSIGN_CONFIG": str(tmp_path / "no.toml")})
+    [found] = await examine({"COUNTERSIGN_CONFIG": str(tmp_path / "no.toml")})
     assert found == error(
         "settings",
         f"COUNTERSIGN_CONFIG: {tmp_path}/no.toml cannot be read (No such file or directory); give a file "
@@ -272,50 +277,59 @@ def test_no_secret_and_no_number_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "status"), [([], 0), (["--strict"], 1), (["--json"], 0), (["--json", "--strict"], 1)]
+    ("severity", "strict", "status"),
+    [
+        (Severity.OK, True, 0),
+        (Severity.UNCHECKED, True, 0),
+        (Severity.WARNING, False, 0),
+        (Severity.WARNING, True, 1),
+        (Severity.ERROR, False, 1),
+    ],
 )
 def test_the_exit_status_goes_by_what_is_found(
-    options: list[str],
-    status: int,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    severity: Severity, strict: bool, status: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def one(_: object) -> object:
-        yield DoctorFinding("settings", Severity.WARNING, "Something is odd.")
-
-    monkeypatch.setattr(examination, "CHECKS", {"settings": one})
-    for name in SETTINGS:
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment(tmp_path).items():
-        monkeypatch.setenv(name, value)
-    assert main(["doctor", *options]) == status
-    out = capsys.readouterr().out
-    if "--json" in options:
-        assert json.loads(out) == {
-            "ok": status == 0,
-            "errors": 0,
-            "warnings": 1,
-            "findings": [{"check": "settings", "severity": "warning", "text": "Something is odd."}],
-        }
-    else:
-        assert out == "WARNING settings  Something is odd.\n\n0 errors, 1 warning.\n"
+    found = [DoctorFinding("server", severity, "It is \x1b[31m odd."), ok("hub", "Fine.")]
+    errors, warnings = int(severity is Severity.ERROR), int(severity is Severity.WARNING)
+    assert tell(found, strict=strict, as_json=True) == status
+    assert json.loads(capsys.readouterr().out) == {
+        "ok": status == 0,
+        "errors": errors,
+        "warnings": warnings,
+        "findings": [
+            {"check": "server", "severity": severity, "text": "It is \x1b[31m odd."},
+            {"check": "hub", "severity": "ok", "text": "Fine."},
+        ],
+    }
+    assert tell(found, strict=strict, as_json=False) == status
+    first, second, _, counts = capsys.readouterr().out.splitlines()
+    assert first.split()[1:] == ["server", "It", "is", "[31m", "odd."]
+    assert second == "ok      hub     Fine."
+    assert counts.split()[::2] == [str(errors), str(warnings)]
 
 
-async def test_a_check_that_hangs_or_breaks_is_told_and_holds_up_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_command_reads_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def hangs(_: object) -> object:
+    monkeypatch.setenv("COUNTERSIGN_CONFIG", str(tmp_path / "no.toml"))
+    assert main(["doctor"]) == 1
+    told = capsys.readouterr()
+    assert told.out.startswith(f"ERROR   settings  COUNTERSIGN_CONFIG: {tmp_path}/no.toml cannot be read")
+    assert told.err == ""
+
+
+async def test_a_check_that_hangs_or_breaks_is_told_and_holds_up_no_other(tmp_path: Path) -> None:
+    async def hangs(_: Subject) -> AsyncGenerator[DoctorFinding, None]:
         yield error("one", "Found before.")
-        await __import__("asyncio").Event().wait()
+        await asyncio.Event().wait()
 
-    async def breaks(_: object) -> object:
+    async def breaks(_: Subject) -> AsyncGenerator[DoctorFinding, None]:
+        yield ok("two", "Fine.")
         raise KeyError("xoxb-secret")
-        yield
 
-    monkeypatch.setattr(examination, "CHECKS", {"one": hangs, "two": breaks})
-    assert await examination.examine(environment(tmp_path), patience=0.01) == [
+    assert await examine(environment(tmp_path), 0.05, {"one": hangs, "two": breaks}) == [
         error("one", "Found before."),
-        error("one", "This was not done within 0.01 s, so the rest of it is not known; try it again."),
+        error("one", "This was not done within 0.05 s, so the rest of it is not known; try it again."),
+        ok("two", "Fine."),
         error("two", "This ended by KeyError, a fault of Countersign's own; please report it."),
     ]
