@@ -45,7 +45,7 @@ _OF_GRANTS: Final = {
     Reason.OUTDATED: "This is about another grant than the one you saw, so nothing changed.",
     Reason.UNKNOWN_REQUEST: "I don't know this grant. It may have been removed after its retention time.",
     Reason.NO_ANSWER_YET: "That is recorded and will be handled shortly; the card of the grant will say how.",
-    Reason.MALFORMED: "That could not be understood, so nothing changed.",
+    Reason.MALFORMED: "Something went wrong, so nothing changed. Please try again.",
 }
 
 
