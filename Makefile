@@ -92,6 +92,8 @@ lock: $(STAMP) ## pin what pyproject.toml allows, anew
 	    -c requirements.lock --group dev pyproject.toml -o requirements-dev.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
 	    -c requirements-dev.lock --group frameworks -o requirements-frameworks.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+	    -c requirements-dev.lock --group build -o requirements-build.lock
 	$(BIN)/npm install --prefix $(NODE) --package-lock-only --loglevel error >/dev/null
 	$(BIN)/npm install --prefix tests/azurite --package-lock-only --loglevel error >/dev/null
 	$(BIN)/npm install --prefix tests/mermaid --package-lock-only --loglevel error >/dev/null
