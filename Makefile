@@ -49,6 +49,7 @@ lint: $(STAMP) $(NODE_STAMP) ## style, types, layers, names, the page, Dockerfil
 	$(BIOME) check --config-path=$(NODE) --error-on-warnings bot/simulator/page
 	$(TSC) --project $(NODE)
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yml
 	$(BIN)/zizmor --offline --quiet --persona auditor .github
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 

@@ -1,5 +1,6 @@
-"""The image, as far as it can be tried without an engine: what the Dockerfile says, its health check, and a bot that may
-write to the data directory alone.
+"""The image, as far as it can be tried without an engine.
+
+What the Dockerfile says, its health check, and a bot that may write to the data directory alone.
 """
 
 from __future__ import annotations
@@ -65,15 +66,11 @@ def test_all_that_is_installed_is_pinned_by_hash() -> None:
         assert "--require-hashes" in rest or "--no-deps /wheel/" in rest
 
 
-@pytest.fixture(scope="module")
-def confining() -> None:
-    if not only_writable.available():
-        pytest.skip("this kernel has no Landlock, which makes a file system read-only for one process")
-
-
-async def test_it_decides_where_nothing_but_the_data_directory_can_be_written(
-    tmp_path: Path, confining: None
-) -> None:
+@pytest.mark.skipif(
+    not only_writable.available(),
+    reason="this kernel has no Landlock, which refuses a process to write elsewhere",
+)
+async def test_it_decides_where_nothing_but_the_data_directory_can_be_written(tmp_path: Path) -> None:
     data = tmp_path / "data"
     confined = (sys.executable, only_writable.__file__, str(data), "--", sys.executable, "-m", "bot")
     async with KilledBot(data, command=confined) as bot:
