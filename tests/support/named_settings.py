@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bot import config
 
-# Those of a program that reads the metrics, which the server guards its own with.
 FILES = {f"{name}_FILE": name for name in config.SECRETS}
 KNOWN = config.SETTINGS | FILES.keys() | {"COUNTERSIGN_CONFIG"}
 
