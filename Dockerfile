@@ -12,8 +12,8 @@ RUN hatchling build -t wheel -d /wheel
 FROM python:3.13-slim AS environment
 WORKDIR /src
 RUN python -m venv --without-pip /opt/countersign
-# requirements-stores.lock has what COUNTERSIGN_RECORDS_STORE needs for S3 and Azure Blob Storage as well.
-ARG LOCK=requirements.lock
+# With what COUNTERSIGN_RECORDS_STORE needs for S3 and Azure Blob Storage; requirements.lock is without.
+ARG LOCK=requirements-stores.lock
 COPY requirements.lock requirements-stores.lock ./
 RUN pip --python /opt/countersign install --no-cache-dir --require-hashes -r "$LOCK"
 COPY --from=wheel /wheel /wheel
