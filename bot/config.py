@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bot.security import data_dir as data_dir_check
+from bot.security import tokens as token_file
 from orchestration.domain.errors import CountersignError
 from orchestration.hub import RETENTION, WORK_LIMIT, parse_retention, parse_work_limit
 from orchestration.service.open_requests import OpenLimits
@@ -51,6 +52,7 @@ SETTINGS: Final = frozenset(
         "COUNTERSIGN_SMTP_PASSWORD",
         "COUNTERSIGN_SMTP_TLS",
         "COUNTERSIGN_SMTP_USER",
+        "COUNTERSIGN_TOKENS",
         "COUNTERSIGN_TWILIO_API_URL",
         "TWILIO_ACCOUNT_SID",
         "TWILIO_API_KEY",
@@ -106,6 +108,7 @@ class Settings:
     retention: timedelta
     work_limit: timedelta
     policies: Path
+    tokens: Path
     sms: Mapping[str, str]
     smtp: Mapping[str, str] = field(repr=False)
     secret: str | None = field(repr=False)
@@ -174,6 +177,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         retention=_retention(given.get("COUNTERSIGN_RETENTION")),
         work_limit=_work_limit(given.get("COUNTERSIGN_WORK_LIMIT")),
         policies=_policies(given),
+        tokens=_tokens(given),
         sms={name: value for name, value in given.items() if name.startswith(SMS)},
         smtp={name: value for name, value in given.items() if name.startswith(SMTP)},
         secret=given.get("COUNTERSIGN_SECRET"),
@@ -203,6 +207,11 @@ def data_dir(environment: Mapping[str, str]) -> Path:
     return _data_dir(gather(environment))
 
 
+def tokens(environment: Mapping[str, str]) -> Path:
+    """The file of the API tokens alone, which need not be there yet. Raises `CountersignError`."""
+    return _tokens(gather(environment), may_be_made=True)
+
+
 def policies(environment: Mapping[str, str]) -> Path:
     """The policy file alone. Raises `SettingError`."""
     return _policies(gather(environment))
@@ -212,6 +221,16 @@ def _policies(given: Mapping[str, str]) -> Path:
     return Path(
         _require(given, "COUNTERSIGN_POLICIES", "give the path of your policy file (TOML)")
     ).expanduser()
+
+
+def _tokens(given: Mapping[str, str], *, may_be_made: bool = False) -> Path:
+    """In the data directory, unless several servers are given one file, which nobody else may change."""
+    if "COUNTERSIGN_TOKENS" not in given:
+        return _data_dir(given) / token_file.FILE
+    path = Path(given["COUNTERSIGN_TOKENS"]).expanduser().absolute()
+    if path.exists() or not may_be_made:
+        data_dir_check.check_given(path, "COUNTERSIGN_TOKENS")
+    return path
 
 
 def secret(environment: Mapping[str, str]) -> str | None:

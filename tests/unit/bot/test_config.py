@@ -8,6 +8,8 @@ import pytest
 
 from bot import config
 from bot.config import SettingError
+from bot.security.data_dir import DataDirError
+from bot.security.tokens import TokenFile
 
 
 @pytest.fixture
@@ -74,6 +76,30 @@ def test_a_wrong_setting_is_one_line_that_names_it(
         config.read(environment | change)
     assert str(caught.value).startswith(words)
     assert "\n" not in str(caught.value)
+
+
+def test_servers_may_share_a_file_of_tokens_that_nobody_else_can_change(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    assert config.read(environment).tokens == tmp_path / "data" / "tokens.toml"
+    shared = tmp_path / "mounted" / "tokens.toml"
+    given = environment | {"COUNTERSIGN_TOKENS": str(shared)}
+    with pytest.raises(
+        DataDirError, match=r"COUNTERSIGN_TOKENS: .* cannot be read \(No such file or directory\)"
+    ):
+        config.read(given)
+    assert config.tokens(given) == shared  # it is made by `token create`
+    secret = TokenFile(config.tokens(given)).create("ci", "U02ALICE", ["read"])
+    # A mount has a link there, to a file that its group may read.
+    link = tmp_path / "tokens.toml"
+    link.symlink_to(shared)
+    shared.chmod(0o440)
+    settings = config.read(environment | {"COUNTERSIGN_TOKENS": str(link)})
+    assert TokenFile(settings.tokens).find(secret)
+    for mode in (0o460, 0o402):
+        shared.chmod(mode)
+        with pytest.raises(DataDirError, match=r"COUNTERSIGN_TOKENS: .* can be changed by other users"):
+            config.read(environment | {"COUNTERSIGN_TOKENS": str(link)})
 
 
 def test_socket_mode_needs_no_signing_secret(environment: dict[str, str]) -> None:
