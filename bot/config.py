@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from orchestration.service.open_requests import OpenLimits
 SLACK_API_URL: Final = "https://slack.com/api/"
 LISTEN: Final = "127.0.0.1:3000"
 HUB: Final = "embedded"
+LOG_FORMATS: Final = ("json", "text")
 CLOCKS: Final = ("system", "skippable")
 
 SETTINGS: Final = frozenset(
@@ -30,7 +31,9 @@ SETTINGS: Final = frozenset(
         "SLACK_SIGNING_SECRET",
         "SLACK_APP_TOKEN",
         "COUNTERSIGN_SLACK_API_URL",
+        "COUNTERSIGN_ACCESS_LOG",
         "COUNTERSIGN_LISTEN",
+        "COUNTERSIGN_LOG_FORMAT",
         "COUNTERSIGN_PUBLIC_URL",
         "COUNTERSIGN_DATA_DIR",
         "COUNTERSIGN_HUB",
@@ -115,6 +118,23 @@ class Settings:
     records_webhook: str | None
     callback_hosts: str | None
     open_limits: OpenLimits
+    log_format: str | None
+    access_log: bool
+
+    @property
+    def secrets(self) -> list[str]:
+        """The values that no line of the log and no span may show."""
+        given = {**self.sms, **self.smtp}
+        kept = [given[name] for name in SECRETS if name in given]
+        own = (
+            self.bot_token,
+            self.signing_secret,
+            self.app_token,
+            self.hub_token,
+            self.secret,
+            self.signing_key,
+        )
+        return [one for value in (*own, *kept) if value for one in (value, *value.split())]
 
     @property
     def issuer(self) -> str:
@@ -188,7 +208,17 @@ def read(environment: Mapping[str, str]) -> Settings:
             per_person=_most_open(given, "COUNTERSIGN_OPEN_PER_PERSON", OpenLimits.per_person),
             per_token=_most_open(given, "COUNTERSIGN_OPEN_PER_TOKEN", OpenLimits.per_token),
         ),
+        log_format=_one_of(given, "COUNTERSIGN_LOG_FORMAT", LOG_FORMATS),
+        access_log=_one_of(given, "COUNTERSIGN_ACCESS_LOG", ("on", "off")) == "on",
     )
+
+
+def _one_of(given: Mapping[str, str], name: str, words: Sequence[str]) -> str | None:
+    """The setting where it is given. Raises `SettingError` for another word."""
+    word = given.get(name)
+    if word is not None and word not in words:
+        raise SettingError(f"{name}: must be {' or '.join(words)}; set one of them, or remove it.")
+    return word
 
 
 def _most_open(given: Mapping[str, str], name: str, unset: int) -> int:

@@ -8,8 +8,8 @@ attribute out.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Final
 
@@ -63,8 +63,23 @@ def work(ids: Mapping[str, str]) -> Iterator[None]:
 def concerns(instance_id: str) -> None:
     """The rest of the present work is about this instance: its lines, and the span that is open."""
     _about.set({**_about.get(), "instance_id": instance_id})
+    describe(INSTANCE, instance_id)
+
+
+def describe(attribute: str, value: str) -> None:
+    """Says that of the span that is open."""
     if _Switch.on:
-        trace.get_current_span().set_attribute(INSTANCE, instance_id)
+        trace.get_current_span().set_attribute(attribute, value)
+
+
+def no_span() -> AbstractContextManager[Span]:
+    """In place of one, for what is not worth a span."""
+    return nullcontext(trace.INVALID_SPAN)
+
+
+def class_of(error: Exception) -> str:
+    """The name of its class: the text may say anything."""
+    return type(error).__name__
 
 
 @contextmanager
@@ -75,10 +90,11 @@ def span(
     attributes: Mapping[str, str | int] = _NOTHING,
     parent: Context | None = None,
     links: Sequence[Link] = (),
+    why: Callable[[Exception], str] = class_of,
 ) -> Iterator[Span]:
     """A span of what is done meanwhile; nothing where traces are off. `parent` is the present span, if it is not given.
 
-    What is raised makes it a failed one, by the name of the error's class: the text may say anything.
+    What is raised makes it a failed one. `why` gives a code for that; an empty one where it is no failure.
     """
     if not _Switch.on:
         yield trace.INVALID_SPAN
@@ -95,8 +111,18 @@ def span(
         try:
             yield made
         except Exception as error:
-            failed(made, type(error).__name__)
+            if code := why(error):
+                failed(made, code)
             raise
+
+
+def call(
+    name: str, why: Callable[[Exception], str] = class_of, attributes: Mapping[str, str | int] = _NOTHING
+) -> AbstractContextManager[Span]:
+    """A span of one call to the outside, if a trace is open: calls that nobody's act has made begin none."""
+    if not _Switch.on or not trace.get_current_span().get_span_context().is_valid:
+        return no_span()
+    return span(name, SpanKind.CLIENT, attributes=attributes, why=why)
 
 
 def failed(made: Span, why: str) -> None:

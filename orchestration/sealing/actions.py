@@ -23,7 +23,7 @@ class Sealer:
         self._scope = ours
 
     def put(self, message: Any, field: str, place: Place, call: str = "", *, trace: str = "") -> None:
-        """Seals the JSON in that field; an absent value is sealed as `null`. `trace` goes along, as in `envelope.put`."""
+        """Seals the JSON in that field; an absent value is sealed as `null`. `trace`: as in `envelope.put`."""
         carried = getattr(message, field)
         text = carried.value or NOTHING
         carried.value = envelope.put(self._keys.seal(place, text, call), text, trace)

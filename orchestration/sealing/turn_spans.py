@@ -46,7 +46,7 @@ class TurnSpan:
 
     @contextmanager
     def open(self) -> Iterator[Self]:
-        """It lasts until left. Before the turn is taken: that unseals the events, by which it is found what caused it."""
+        """It lasts until left. The turn is taken within it."""
         if not telemetry.traced():
             yield self
             return

@@ -19,6 +19,7 @@ from bot.http.api import json_text
 from bot.http.api.models import BODY_LIMIT, Method
 from bot.http.api.problems import Problem, invalid
 from bot.security.tokens import DECIDE, Token
+from orchestration import telemetry
 from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.names import is_entity
 from orchestration.domain.request import Via
@@ -121,7 +122,9 @@ class ApiCall:
 
     def instance_id(self, name: str = "id") -> str:
         """The ID of an instance in the path. Raises `UnknownRequestError` for what no hub takes as one."""
-        return checked_id(self.part(name))
+        found = checked_id(self.part(name))
+        telemetry.concerns(found)
+        return found
 
     async def body(self, model: type[M], *, optional: bool = False) -> M:
         """The JSON body. Raises `Problem`; an `optional` one may be left out altogether."""
