@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bot.security import data_dir as data_dir_check
+from bot.telemetry.log_formats import FORMATS
 from orchestration.domain.errors import CountersignError
 from orchestration.hub import RETENTION, WORK_LIMIT, parse_retention, parse_work_limit
 from orchestration.service.open_requests import OpenLimits
@@ -22,7 +23,6 @@ from orchestration.service.open_requests import OpenLimits
 SLACK_API_URL: Final = "https://slack.com/api/"
 LISTEN: Final = "127.0.0.1:3000"
 HUB: Final = "embedded"
-LOG_FORMATS: Final = ("json", "text")
 CLOCKS: Final = ("system", "skippable")
 
 SETTINGS: Final = frozenset(
@@ -208,9 +208,13 @@ def read(environment: Mapping[str, str]) -> Settings:
             per_person=_most_open(given, "COUNTERSIGN_OPEN_PER_PERSON", OpenLimits.per_person),
             per_token=_most_open(given, "COUNTERSIGN_OPEN_PER_TOKEN", OpenLimits.per_token),
         ),
-        log_format=_one_of(given, "COUNTERSIGN_LOG_FORMAT", LOG_FORMATS),
+        log_format=_log_format(given),
         access_log=_one_of(given, "COUNTERSIGN_ACCESS_LOG", ("on", "off")) == "on",
     )
+
+
+def _log_format(given: Mapping[str, str]) -> str | None:
+    return _one_of(given, "COUNTERSIGN_LOG_FORMAT", FORMATS)
 
 
 def _one_of(given: Mapping[str, str], name: str, words: Sequence[str]) -> str | None:
@@ -252,6 +256,11 @@ def secret(environment: Mapping[str, str]) -> str | None:
 def signing_key(environment: Mapping[str, str]) -> str | None:
     """COUNTERSIGN_SIGNING_KEY alone. Raises `SettingError`."""
     return gather(environment).get("COUNTERSIGN_SIGNING_KEY")
+
+
+def log_format(environment: Mapping[str, str]) -> str | None:
+    """COUNTERSIGN_LOG_FORMAT alone. Raises `SettingError`."""
+    return _log_format(gather(environment))
 
 
 def issuer(environment: Mapping[str, str]) -> str:

@@ -20,7 +20,7 @@ from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode, T
 INSTANCE: Final = "durabletask.task.instance_id"  # as the SDK names it in spans of its own
 ACTION: Final = "countersign.action"
 POLICY: Final = "countersign.policy"
-OUTCOME: Final = "countersign.outcome"
+STATUS: Final = "countersign.status"
 ERROR: Final = "error.type"
 
 # What W3C Trace Context calls version 00, and no other: it travels in one text that ends at a quote.

@@ -19,12 +19,10 @@ import structlog
 from opentelemetry import trace
 from structlog.typing import EventDict, WrappedLogger
 
+from bot.telemetry.log_formats import JSON, TEXT
 from bot.terminal import plain
 from orchestration import telemetry
 
-JSON: Final = "json"
-TEXT: Final = "text"
-FORMATS: Final = (JSON, TEXT)
 # Members of a line that are not what the work is about, in the order in which they are written.
 _HEAD: Final = ("time", "level", "logger", "message")
 _TAIL: Final = ("exception", "stack")
@@ -100,11 +98,10 @@ def _as_json(_: WrappedLogger, __: str, event: EventDict) -> str:
 
 
 def _as_text(_: WrappedLogger, __: str, event: EventDict) -> str:
-    """A traceback follows on lines of its own, each behind a space: none of them can pass for an event."""
-    about = [f"{name}={value}" for name, value in event.items() if name not in {*_HEAD, *_TAIL}]
-    line = f"{event['time']} {event['level'].upper():<7} {event['logger']}  {event['message']}"
+    """What others wrote stands last. A traceback follows on lines of its own, each behind a space: none is an event."""
+    about = "".join(f" {name}={value}" for name, value in event.items() if name not in {*_HEAD, *_TAIL})
     tail = "".join(f"\n {row}" for name in _TAIL for row in event.get(name, "").splitlines())
-    return line + (f"  [{' '.join(about)}]" if about else "") + tail
+    return f"{event['time']} {event['level'].upper():<7} {event['logger']}{about}  {event['message']}{tail}"
 
 
 def _on_a_terminal() -> bool:

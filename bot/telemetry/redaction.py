@@ -44,8 +44,8 @@ _RULES: Final = tuple(
         (r"(?i)([\"']" + _NAMES + r"[\"']\s*[:=,]\s*b?[\"'])[^\"']+", rf"\1{HIDDEN}"),
         (r"(?i)(\b" + _NAMES + r"=b?[\"']?)(?!\[hidden\])[^\s\"'&,;)]{4,}", rf"\1{HIDDEN}"),
         # People. A number as people write it too, and as a URL has it.
-        (r"(?i)(?<![\w.+-])(?:\+|%2B)[1-9](?:[ ().\u00a0-]{0,2}\d){6,14}(?!\d)", NUMBER),
         (r"\b[\w.%+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b", ADDRESS),
+        (r"(?i)(?:\+|%2B)[1-9](?:[ ().\u00a0-]{0,2}\d){6,14}(?!\d)", NUMBER),
     )
 )
 

@@ -20,7 +20,7 @@ KNOWN: Final = frozenset(
         telemetry.INSTANCE,
         telemetry.ACTION,
         telemetry.POLICY,
-        telemetry.OUTCOME,
+        telemetry.STATUS,
         telemetry.ERROR,
         "durabletask.type",
         "durabletask.task.name",

@@ -93,7 +93,7 @@ class TurnSpan:
             return
         if not isinstance(said, dict):
             return
-        for name, key in ((telemetry.POLICY, "policy"), (telemetry.OUTCOME, "status")):
+        for name, key in ((telemetry.POLICY, "policy"), (telemetry.STATUS, "status")):
             word = said.get(key)
             if isinstance(word, str) and _WORD.fullmatch(word):
                 span.set_attribute(name, word)

@@ -12,6 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
 from tests.faults.passing import listen
 
 PATIENCE_S = 30.0
@@ -25,6 +26,7 @@ class Collector:
         self.raw = b""
         self.spans: list[Span] = []
         self.resource: dict[str, str] = {}
+        self.authorized: set[str] = set()
 
     async def __aenter__(self) -> Self:
         self._runner, self.url = await listen(self._take)
@@ -35,6 +37,7 @@ class Collector:
 
     async def _take(self, request: web.Request) -> web.Response:
         assert request.path == "/v1/traces"
+        self.authorized.add(request.headers.get("Authorization", ""))
         body = await request.read()
         self.raw += body
         for one in ExportTraceServiceRequest.FromString(body).resource_spans:

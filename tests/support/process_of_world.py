@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+
 from tests.support import ROOT
 from tests.support.world import World
 

@@ -122,9 +122,7 @@ class ApiCall:
 
     def instance_id(self, name: str = "id") -> str:
         """The ID of an instance in the path. Raises `UnknownRequestError` for what no hub takes as one."""
-        found = checked_id(self.part(name))
-        telemetry.concerns(found)
-        return found
+        return checked_id(self.part(name))
 
     async def body(self, model: type[M], *, optional: bool = False) -> M:
         """The JSON body. Raises `Problem`; an `optional` one may be left out altogether."""
@@ -158,6 +156,7 @@ def checked_id(given: str) -> str:
     """The ID of an instance, as a caller gave it. Raises `UnknownRequestError` for what no hub takes as one."""
     if is_entity(given) or not given.isprintable():
         raise UnknownRequestError("There is no instance with that ID.")
+    telemetry.concerns(given)
     return given
 
 
