@@ -259,8 +259,9 @@ def signing_key(environment: Mapping[str, str]) -> str | None:
 
 
 def log_format(environment: Mapping[str, str]) -> str | None:
-    """COUNTERSIGN_LOG_FORMAT alone. Raises `SettingError`."""
-    return _log_format(gather(environment))
+    """COUNTERSIGN_LOG_FORMAT of the environment, for a process that reads no other setting. Raises `SettingError`."""
+    name = "COUNTERSIGN_LOG_FORMAT"
+    return _log_format({name: word} if (word := environment.get(name, "").strip()) else {})
 
 
 def issuer(environment: Mapping[str, str]) -> str:

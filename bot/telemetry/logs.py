@@ -26,6 +26,8 @@ from orchestration import telemetry
 # Members of a line that are not what the work is about, in the order in which they are written.
 _HEAD: Final = ("time", "level", "logger", "message")
 _TAIL: Final = ("exception", "stack")
+# Made here, so there is nothing in them to look for.
+_OURS: Final = frozenset({"time", "level", "request_id", "trace_id", "span_id"})
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +90,8 @@ class _Redaction:
         return {name: self._clean(name, str(value)) for name, value in event.items()}
 
     def _clean(self, name: str, value: str) -> str:
+        if name in _OURS:
+            return value
         value = self._redact(value)
         return "\n".join(map(plain, value.splitlines())) if name in _TAIL else plain(value)
 

@@ -33,7 +33,7 @@ _RULES: Final = tuple(
         (r"\b(?:AC|SK)[0-9a-fA-F]{32}\b", HIDDEN),
         (r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b", HIDDEN),
         (r"(?i)\b(AccountKey|SharedAccessKey)=[^;\s\"']+", rf"\1={HIDDEN}"),
-        (r"\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*", HIDDEN),
+        (r"\beyJ[\w-]{5,2000}\.[\w-]{1,4000}\.[\w-]*", HIDDEN),
         (r"(\"(?:d|k)\"\s*:\s*\")[\w-]{20,}", rf"\1{HIDDEN}"),
         (r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", HIDDEN),
         # What an HTTP request proves itself by.
@@ -44,7 +44,7 @@ _RULES: Final = tuple(
         (r"(?i)([\"']" + _NAMES + r"[\"']\s*[:=,]\s*b?[\"'])[^\"']+", rf"\1{HIDDEN}"),
         (r"(?i)(\b" + _NAMES + r"=b?[\"']?)(?!\[hidden\])[^\s\"'&,;)]{4,}", rf"\1{HIDDEN}"),
         # People. A number as people write it too, and as a URL has it.
-        (r"\b[\w.%+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b", ADDRESS),
+        (r"[\w.%+-]{1,64}@(?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,24}\b", ADDRESS),
         (r"(?i)(?:\+|%2B)[1-9](?:[ ().\u00a0-]{0,2}\d){6,14}(?!\d)", NUMBER),
     )
 )

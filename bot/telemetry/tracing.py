@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points, version
 from typing import TYPE_CHECKING, Final
@@ -23,7 +25,9 @@ OTLP: Final = "otlp"
 HTTP: Final = "http/protobuf"
 # By its entry point; the SDK's setting names the protocol apart.
 OTLP_OVER_HTTP: Final = "otlp_proto_http"
-END_WITHIN: Final = 3000  # milliseconds for what is still to be sent when the process ends
+END_WITHIN: Final = 3.0  # seconds for what is still to be sent when the process ends
+
+log = logging.getLogger(__name__)
 
 
 class TracingError(CountersignError):
@@ -55,8 +59,12 @@ def start(environment: Mapping[str, str], redact: Callable[[str], str]) -> Calla
     telemetry.switch_on()
 
     def end() -> None:
-        provider.force_flush(END_WITHIN)
-        provider.shutdown()
+        """Sends what is left. The SDK would wait half a minute for a collector that does not answer."""
+        ending = threading.Thread(target=provider.shutdown, name="end the traces", daemon=True)
+        ending.start()
+        ending.join(END_WITHIN)
+        if ending.is_alive():
+            log.warning("the last traces are not sent: their receiver does not answer")
 
     return end
 
