@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -21,6 +22,7 @@ def observed(settings: Settings, environment: Mapping[str, str]) -> Iterator[Non
     )
     logs.set_up(settings.log_format, redact)
     quieten()
+    logging.captureWarnings(capture=True)
     end = tracing.start(environment, redact)
     try:
         yield

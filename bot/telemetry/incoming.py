@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import time
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 
 REQUEST_ID: Final = "X-Request-ID"
 UNKNOWN: Final = "unknown"
+BROKEN_OFF: Final = 499  # as proxies log it: there was nobody to answer any more
 # Asked every few seconds by whoever watches the process: a trace of each would hide the others.
 PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
@@ -44,6 +46,9 @@ def observed(*, access_log: bool) -> Any:
             except web.HTTPException as refused:
                 status = refused.status
                 refused.headers[REQUEST_ID] = request_id
+                raise
+            except asyncio.CancelledError:
+                status = BROKEN_OFF
                 raise
             finally:
                 made.set_attribute("http.response.status_code", status)

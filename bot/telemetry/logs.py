@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -28,6 +29,8 @@ _HEAD: Final = ("time", "level", "logger", "message")
 _TAIL: Final = ("exception", "stack")
 # Made here, so there is nothing in them to look for.
 _OURS: Final = frozenset({"time", "level", "request_id", "trace_id", "span_id"})
+
+_WORD: Final = re.compile(r"[^\s\"=]+")
 
 log = logging.getLogger(__name__)
 
@@ -103,9 +106,16 @@ def _as_json(_: WrappedLogger, __: str, event: EventDict) -> str:
 
 def _as_text(_: WrappedLogger, __: str, event: EventDict) -> str:
     """What others wrote stands last. A traceback follows on lines of its own, each behind a space: none is an event."""
-    about = "".join(f" {name}={value}" for name, value in event.items() if name not in {*_HEAD, *_TAIL})
+    about = "".join(
+        f" {name}={_in_one_word(value)}" for name, value in event.items() if name not in {*_HEAD, *_TAIL}
+    )
     tail = "".join(f"\n {row}" for name in _TAIL for row in event.get(name, "").splitlines())
     return f"{event['time']} {event['level'].upper():<7} {event['logger']}{about}  {event['message']}{tail}"
+
+
+def _in_one_word(value: str) -> str:
+    """An ID as it is; in quotes where somebody has given it blanks."""
+    return value if _WORD.fullmatch(value) else json.dumps(value, ensure_ascii=False)
 
 
 def _on_a_terminal() -> bool:

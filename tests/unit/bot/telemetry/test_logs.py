@@ -81,6 +81,13 @@ def test_text_is_one_line_and_a_traceback_cannot_pass_for_another() -> None:
     assert "\x1b" not in "".join(rest)
 
 
+def test_an_id_with_blanks_cannot_pass_for_another_member() -> None:
+    with telemetry.work({"request_id": "r1"}):
+        telemetry.concerns("a request_id=r2")
+        line = logs.formatter(TEXT, Redactor()).format(record("x"))
+    assert line.endswith('a.library request_id=r1 instance_id="a request_id=r2"  x')
+
+
 def test_a_line_that_cannot_be_made_shows_none_of_its_values(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

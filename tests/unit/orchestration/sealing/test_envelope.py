@@ -28,6 +28,12 @@ def test_without_a_trace_it_is_as_it_ever_was() -> None:
     assert envelope.put(SEAL, '{"a":1}') == f'{{"$seal":"{SEAL}","a":1}}'
 
 
+def test_another_trace_changes_nothing_that_is_sealed() -> None:
+    """It is not sealed: whoever has the hub may change it, and only the spans are then in another trace."""
+    other = TRACE.replace("1", "3")
+    assert envelope.take(envelope.put(SEAL, '{"a":1}', TRACE).replace(TRACE, other)) == (SEAL, '{"a":1}')
+
+
 @pytest.mark.parametrize("trace", ["", "x", TRACE.upper() + "A", "\\" * 55, "00-" + "g" * 52])
 def test_what_is_no_trace_breaks_the_seal(trace: str) -> None:
     """So nobody on the hub can put anything else beside what is sealed."""
