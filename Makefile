@@ -82,7 +82,8 @@ mcp: $(STAMP) ## an MCP server, the TypeScript client and the protocol's own sui
 	$(BIN)/npm ci --prefix tests/mcp --loglevel error >/dev/null
 
 pictures: $(STAMP) ## the pictures of the pages, taken by the tests that play the scenarios
-	COUNTERSIGN_PICTURES=$(CURDIR)/.github/pictures $(BIN)/pytest -q tests/e2e/demo/test_guided.py
+	COUNTERSIGN_PICTURES=$(CURDIR)/.github/pictures $(BIN)/pytest -q \
+	    tests/e2e/demo/test_guided.py tests/integration/bot/telemetry/test_walk.py
 
 proof: $(STAMP) ## the long forms of what test runs briefly, one after the other
 	COUNTERSIGN_PROOF=1 $(BIN)/pytest --durations=0 --durations-min=5 tests/integration/orchestration/hub \

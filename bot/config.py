@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from bot.security import data_dir as data_dir_check
 from bot.security import tokens as token_file
+from bot.telemetry.log_formats import FORMATS
 from orchestration.domain.errors import CountersignError
 from orchestration.hub import RETENTION, WORK_LIMIT, parse_retention, parse_work_limit
 from orchestration.service.open_requests import OpenLimits
@@ -31,7 +32,9 @@ SETTINGS: Final = frozenset(
         "SLACK_SIGNING_SECRET",
         "SLACK_APP_TOKEN",
         "COUNTERSIGN_SLACK_API_URL",
+        "COUNTERSIGN_ACCESS_LOG",
         "COUNTERSIGN_LISTEN",
+        "COUNTERSIGN_LOG_FORMAT",
         "COUNTERSIGN_PUBLIC_URL",
         "COUNTERSIGN_DATA_DIR",
         "COUNTERSIGN_HUB",
@@ -118,6 +121,23 @@ class Settings:
     records_webhook: str | None
     callback_hosts: str | None
     open_limits: OpenLimits
+    log_format: str | None
+    access_log: bool
+
+    @property
+    def secrets(self) -> list[str]:
+        """The values that no line of the log and no span may show."""
+        given = {**self.sms, **self.smtp}
+        kept = [given[name] for name in SECRETS if name in given]
+        own = (
+            self.bot_token,
+            self.signing_secret,
+            self.app_token,
+            self.hub_token,
+            self.secret,
+            self.signing_key,
+        )
+        return [one for value in (*own, *kept) if value for one in (value, *value.split())]
 
     @property
     def issuer(self) -> str:
@@ -192,7 +212,21 @@ def read(environment: Mapping[str, str]) -> Settings:
             per_person=_most_open(given, "COUNTERSIGN_OPEN_PER_PERSON", OpenLimits.per_person),
             per_token=_most_open(given, "COUNTERSIGN_OPEN_PER_TOKEN", OpenLimits.per_token),
         ),
+        log_format=_log_format(given),
+        access_log=_one_of(given, "COUNTERSIGN_ACCESS_LOG", ("on", "off")) == "on",
     )
+
+
+def _log_format(given: Mapping[str, str]) -> str | None:
+    return _one_of(given, "COUNTERSIGN_LOG_FORMAT", FORMATS)
+
+
+def _one_of(given: Mapping[str, str], name: str, words: Sequence[str]) -> str | None:
+    """The setting where it is given. Raises `SettingError` for another word."""
+    word = given.get(name)
+    if word is not None and word not in words:
+        raise SettingError(f"{name}: must be {' or '.join(words)}; set one of them, or remove it.")
+    return word
 
 
 def _most_open(given: Mapping[str, str], name: str, unset: int) -> int:
@@ -241,6 +275,12 @@ def secret(environment: Mapping[str, str]) -> str | None:
 def signing_key(environment: Mapping[str, str]) -> str | None:
     """COUNTERSIGN_SIGNING_KEY alone. Raises `SettingError`."""
     return gather(environment).get("COUNTERSIGN_SIGNING_KEY")
+
+
+def log_format(environment: Mapping[str, str]) -> str | None:
+    """COUNTERSIGN_LOG_FORMAT of the environment, for a process that reads no other setting. Raises `SettingError`."""
+    name = "COUNTERSIGN_LOG_FORMAT"
+    return _log_format({name: word} if (word := environment.get(name, "").strip()) else {})
 
 
 def issuer(environment: Mapping[str, str]) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationQuery, OrchestrationStatus
 from pydantic import ValidationError
 
+from orchestration import telemetry
 from orchestration.approval.status import OVER
 from orchestration.domain.commands import Reason, Verdict
 from orchestration.domain.errors import InvalidRequestError, UnknownRequestError
@@ -147,6 +148,7 @@ class GrantService:
             )
         except ValidationError as error:
             raise InvalidRequestError("That is no ID of a person.", field="actor") from error
+        telemetry.concerns(grant)
         progress = await self.read(grant)
         ticket = Ticket(grant, command.command_id, command.fingerprint())
         if progress.ended is not None:
