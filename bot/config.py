@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +15,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bot.security import data_dir as data_dir_check
+from bot.security import tokens as token_file
+from bot.telemetry.log_formats import FORMATS
 from orchestration.domain.errors import CountersignError
 from orchestration.hub import RETENTION, WORK_LIMIT, parse_retention, parse_work_limit
 from orchestration.service.open_requests import OpenLimits
@@ -30,7 +32,9 @@ SETTINGS: Final = frozenset(
         "SLACK_SIGNING_SECRET",
         "SLACK_APP_TOKEN",
         "COUNTERSIGN_SLACK_API_URL",
+        "COUNTERSIGN_ACCESS_LOG",
         "COUNTERSIGN_LISTEN",
+        "COUNTERSIGN_LOG_FORMAT",
         "COUNTERSIGN_PUBLIC_URL",
         "COUNTERSIGN_DATA_DIR",
         "COUNTERSIGN_HUB",
@@ -51,6 +55,7 @@ SETTINGS: Final = frozenset(
         "COUNTERSIGN_SMTP_PASSWORD",
         "COUNTERSIGN_SMTP_TLS",
         "COUNTERSIGN_SMTP_USER",
+        "COUNTERSIGN_TOKENS",
         "COUNTERSIGN_TWILIO_API_URL",
         "TWILIO_ACCOUNT_SID",
         "TWILIO_API_KEY",
@@ -106,6 +111,7 @@ class Settings:
     retention: timedelta
     work_limit: timedelta
     policies: Path
+    tokens: Path
     sms: Mapping[str, str]
     smtp: Mapping[str, str] = field(repr=False)
     secret: str | None = field(repr=False)
@@ -115,6 +121,23 @@ class Settings:
     records_webhook: str | None
     callback_hosts: str | None
     open_limits: OpenLimits
+    log_format: str | None
+    access_log: bool
+
+    @property
+    def secrets(self) -> list[str]:
+        """The values that no line of the log and no span may show."""
+        given = {**self.sms, **self.smtp}
+        kept = [given[name] for name in SECRETS if name in given]
+        own = (
+            self.bot_token,
+            self.signing_secret,
+            self.app_token,
+            self.hub_token,
+            self.secret,
+            self.signing_key,
+        )
+        return [one for value in (*own, *kept) if value for one in (value, *value.split())]
 
     @property
     def issuer(self) -> str:
@@ -174,6 +197,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         retention=_retention(given.get("COUNTERSIGN_RETENTION")),
         work_limit=_work_limit(given.get("COUNTERSIGN_WORK_LIMIT")),
         policies=_policies(given),
+        tokens=_tokens(given),
         sms={name: value for name, value in given.items() if name.startswith(SMS)},
         smtp={name: value for name, value in given.items() if name.startswith(SMTP)},
         secret=given.get("COUNTERSIGN_SECRET"),
@@ -188,7 +212,21 @@ def read(environment: Mapping[str, str]) -> Settings:
             per_person=_most_open(given, "COUNTERSIGN_OPEN_PER_PERSON", OpenLimits.per_person),
             per_token=_most_open(given, "COUNTERSIGN_OPEN_PER_TOKEN", OpenLimits.per_token),
         ),
+        log_format=_log_format(given),
+        access_log=_one_of(given, "COUNTERSIGN_ACCESS_LOG", ("on", "off")) == "on",
     )
+
+
+def _log_format(given: Mapping[str, str]) -> str | None:
+    return _one_of(given, "COUNTERSIGN_LOG_FORMAT", FORMATS)
+
+
+def _one_of(given: Mapping[str, str], name: str, words: Sequence[str]) -> str | None:
+    """The setting where it is given. Raises `SettingError` for another word."""
+    word = given.get(name)
+    if word is not None and word not in words:
+        raise SettingError(f"{name}: must be {' or '.join(words)}; set one of them, or remove it.")
+    return word
 
 
 def _most_open(given: Mapping[str, str], name: str, unset: int) -> int:
@@ -208,6 +246,11 @@ def data_dir_path(environment: Mapping[str, str]) -> Path:
     return _data_dir_path(gather(environment))
 
 
+def tokens(environment: Mapping[str, str]) -> Path:
+    """The file of the API tokens alone, which need not be there yet. Raises `CountersignError`."""
+    return _tokens(gather(environment), may_be_made=True)
+
+
 def policies(environment: Mapping[str, str]) -> Path:
     """The policy file alone. Raises `SettingError`."""
     return _policies(gather(environment))
@@ -219,6 +262,16 @@ def _policies(given: Mapping[str, str]) -> Path:
     ).expanduser()
 
 
+def _tokens(given: Mapping[str, str], *, may_be_made: bool = False) -> Path:
+    """In the data directory, unless several servers are given one file, which nobody else may change."""
+    if "COUNTERSIGN_TOKENS" not in given:
+        return _data_dir(given) / token_file.FILE
+    path = Path(given["COUNTERSIGN_TOKENS"]).expanduser().absolute()
+    if path.exists() or not may_be_made:
+        data_dir_check.check_given(path, "COUNTERSIGN_TOKENS")
+    return path
+
+
 def secret(environment: Mapping[str, str]) -> str | None:
     """COUNTERSIGN_SECRET alone. Raises `SettingError`."""
     return gather(environment).get("COUNTERSIGN_SECRET")
@@ -227,6 +280,12 @@ def secret(environment: Mapping[str, str]) -> str | None:
 def signing_key(environment: Mapping[str, str]) -> str | None:
     """COUNTERSIGN_SIGNING_KEY alone. Raises `SettingError`."""
     return gather(environment).get("COUNTERSIGN_SIGNING_KEY")
+
+
+def log_format(environment: Mapping[str, str]) -> str | None:
+    """COUNTERSIGN_LOG_FORMAT of the environment, for a process that reads no other setting. Raises `SettingError`."""
+    name = "COUNTERSIGN_LOG_FORMAT"
+    return _log_format({name: word} if (word := environment.get(name, "").strip()) else {})
 
 
 def issuer(environment: Mapping[str, str]) -> str:

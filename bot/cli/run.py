@@ -29,10 +29,14 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 
 def _run(_: argparse.Namespace) -> int:
+    # Imported late, as each of the other commands writes its few lines without it.
+    from bot.cli.telemetry import observed  # noqa: PLC0415
+
     settings = config.read(os.environ)
     # Bolt looks for it there too, and would warn at every start that it is of no use.
     os.environ.pop("SLACK_BOT_TOKEN", None)
-    return asyncio.run(_serve(settings))
+    with observed(settings, os.environ):
+        return asyncio.run(_serve(settings))
 
 
 async def _serve(settings: config.Settings) -> int:

@@ -14,7 +14,6 @@ from bot.outbound.http_client import HttpClient, allowed_hosts, allowed_networks
 from bot.policy_reloading import PolicyReloader
 from bot.security.keys import SigningKeys
 from bot.security.secrets import Secrets
-from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
 from bot.set_up import SetUp
 from bot.twilio.account import TwilioAccount
@@ -44,7 +43,7 @@ class Resources:
         return cls(
             settings,
             secrets,
-            TokenFile(settings.data_dir / TOKENS),
+            TokenFile(settings.tokens),
             keys,
             sms,
             codes,

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 import aiohttp
-from slack_bolt.async_app import AsyncApp
 from slack_sdk import WebClient
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -24,6 +23,7 @@ from bot.slack.api.health import SlackHealth, WatchedAsyncWebClient
 from bot.slack.api.home_publisher import HomePublisher
 from bot.slack.api.names import Names
 from bot.slack.api.notifier import web_client
+from bot.slack.api.observed_app import ObservedApp
 from bot.slack.api.prechecks import Prechecks
 from bot.slack.api.pulse import Pulse
 from bot.slack.listeners import ListenerServices
@@ -101,7 +101,7 @@ def slack_connection(
     """What Slack delivers to, and by which it is told that it has arrived. It is closed with `closing`."""
     pulse = Pulse()
     in_background(closing, pulse.keep(), "beat")
-    app = AsyncApp(
+    app = ObservedApp(
         client=slack.listeners, signing_secret=settings.signing_secret, process_before_response=True
     )
     register_listeners(

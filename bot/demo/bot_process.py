@@ -58,6 +58,7 @@ class BotProcess:
             "COUNTERSIGN_LISTEN": f"127.0.0.1:{self._port}",
             "COUNTERSIGN_DATA_DIR": str(data_dir),
             "COUNTERSIGN_HUB_CLOCK": "skippable",
+            "COUNTERSIGN_LOG_FORMAT": "text",  # people read it, in a terminal or in a file
             "COUNTERSIGN_CALLBACK_NETWORKS": "127.0.0.0/8",  # where the demo's order system listens
             "COUNTERSIGN_POLICIES": str(policies),
             "COUNTERSIGN_PUBLIC_URL": self.public_url,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Final
 
-from bot.config import SettingError
+from bot.config import SECRETS, SettingError
 from bot.doctor import files, hub, mail, policies, records, server, settings, slack, sms
 from bot.doctor.finding import DoctorFinding, error
-from bot.doctor.redaction import redacted
 from bot.doctor.subject import Subject
+from bot.telemetry.redaction import Redactor
 
 PATIENCE: Final = 30.0  # seconds, for each check
 
@@ -36,9 +37,15 @@ async def examine(
     try:
         subject = Subject.of(environment)
     except SettingError as failure:
-        return [redacted(error("settings", str(failure)), environment)]
+        return [error("settings", redactor(environment)(str(failure)))]
     found = await asyncio.gather(*(_within(patience, name, run, subject) for name, run in checks.items()))
-    return [redacted(finding, subject.given) for findings in found for finding in findings]
+    redact = redactor(subject.given)
+    return [replace(finding, text=redact(finding.text)) for findings in found for finding in findings]
+
+
+def redactor(given: Mapping[str, str]) -> Redactor:
+    """Takes out the secrets of these settings, the sender's number, and what looks like a secret or a number."""
+    return Redactor(part for name in (*SECRETS, "TWILIO_FROM") for part in given.get(name, "").split())
 
 
 async def _within(patience: float, name: str, run: Check, subject: Subject) -> list[DoctorFinding]:

@@ -13,7 +13,6 @@ from bot.doctor.finding import DoctorFinding, error, ok, warning
 from bot.doctor.subject import Subject, files_of
 from bot.security import data_dir
 from bot.security.keys import FILE as KEYS
-from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenError, TokenFile
 
 MEBIBYTE: Final = 1024 * 1024
@@ -29,7 +28,7 @@ async def check(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
     for finding in [*_data_dir(place), *_secret_files(subject)]:
         yield finding
     yield room(place, shutil.disk_usage(_nearest(place)).free)
-    for finding in _tokens(place):
+    for finding in _tokens(subject.settings.tokens):
         yield finding
     for finding in _keys(subject):
         yield finding
@@ -91,7 +90,7 @@ def _secret_files(subject: Subject) -> Iterator[DoctorFinding]:
 
 def _tokens(place: Path) -> Iterator[DoctorFinding]:
     try:
-        good = [token for token in TokenFile(place / TOKENS).all() if token.revoked_at is None]
+        good = [token for token in TokenFile(place).all() if token.revoked_at is None]
     except TokenError as failure:
         yield error("tokens", str(failure))
     except OSError:

@@ -16,6 +16,7 @@ from bot.outbound import actions
 from bot.security import keys, secrets
 from bot.security.keys import SigningKeys
 from bot.security.secrets import Secrets
+from bot.security.tokens import FILE as TOKENS
 from bot.set_up import SetUp
 from bot.twilio.account import NO_PUBLIC_URL
 from bot.twilio.settings import TwilioSettings, read_api_limits, read_digits, read_twilio
@@ -138,8 +139,8 @@ def _settings(given: Mapping[str, str], faults: list[str], wrong: set[str]) -> S
                 if name in _STAND_INS:
                     left[name] = _STAND_INS[name]
             try:
-                return replace(config.read(left), data_dir=place)
-            except SettingError as error:
+                found = config.read(left)
+            except CountersignError as error:
                 named = {
                     name for name in str(error).partition(":")[0].split(" and ") if name in config.SETTINGS
                 }
@@ -147,6 +148,9 @@ def _settings(given: Mapping[str, str], faults: list[str], wrong: set[str]) -> S
                     raise
                 faults.append(str(error))
                 wrong |= named
+            else:
+                elsewhere = "COUNTERSIGN_TOKENS" in left
+                return replace(found, data_dir=place, tokens=found.tokens if elsewhere else place / TOKENS)
 
 
 def _secrets(settings: Settings) -> Secrets | None:

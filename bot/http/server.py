@@ -13,6 +13,7 @@ from bot.config import SettingError, Settings
 from bot.hub_membership import HubMembership
 from bot.request_body import refuse_encodings
 from bot.slack.api.connection import SlackConnection
+from bot.telemetry.incoming import observed
 from bot.twilio.webhooks import TwilioWebhooks
 from orchestration.domain.errors import CountersignError
 from orchestration.service.approvals import ApprovalService
@@ -118,7 +119,9 @@ def _routes(
         """Counters in the text format of Prometheus. They name methods and codes, and nobody."""
         return web.Response(text=slack.metrics(), headers={"Content-Type": METRICS})
 
-    application = web.Application(client_max_size=BODY_LIMIT, middlewares=[refuse_encodings])
+    application = web.Application(
+        client_max_size=BODY_LIMIT, middlewares=[observed(access_log=settings.access_log), refuse_encodings]
+    )
     application.router.add_get("/healthz", alive)
     application.router.add_get("/readyz", ready)
     application.router.add_get("/metrics", metrics)

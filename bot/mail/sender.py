@@ -13,6 +13,7 @@ from typing import Final
 from bot.mail import replies
 from bot.mail.replies import MailReply
 from bot.mail.settings import MailSettings, MailTls
+from orchestration import telemetry
 from orchestration.challenge.models import Trouble
 from orchestration.domain.errors import MailRefusedError
 
@@ -68,7 +69,8 @@ class SmtpSender:
     def _deliver(self, message: EmailMessage, address: str) -> None:
         with self.session() as server:
             _wait_for_answers(server, TAKING)
-            server.send_message(message, from_addr=self._settings.address, to_addrs=[address])
+            with telemetry.call("smtp send"):
+                server.send_message(message, from_addr=self._settings.address, to_addrs=[address])
             _wait_for_answers(server, self._timeout)
 
     @contextlib.contextmanager

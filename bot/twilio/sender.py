@@ -11,6 +11,7 @@ from twilio.rest import Client
 
 from bot.twilio.error_codes import refused_with, remedy_for
 from bot.twilio.settings import TwilioSettings
+from orchestration import telemetry
 from orchestration.domain.errors import SmsRefusedError
 
 TIMEOUT: Final = 10.0  # seconds
@@ -65,7 +66,8 @@ class TwilioSender:
                 f"{self._public_url}/twilio/status?{urlencode({'challenge': challenge_id})}"
             )
         try:
-            self._client.messages.create(to=number, body=text, **origin)
+            with telemetry.call("twilio messages.create"):
+                self._client.messages.create(to=number, body=text, **origin)
         except (TwilioRestException, TwilioServiceException) as error:
             # Twilio's texts may hold the number, so only the code is read.
             code = error.code if isinstance(error.code, int) else None

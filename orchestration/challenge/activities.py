@@ -30,7 +30,7 @@ from orchestration.ports import Alerts, MailSender, Phones, SmsSender
 
 log = logging.getLogger(__name__)
 
-MESSAGE: Final = "Countersign: reply {code} to {subject}. Ends in {minutes} min."
+MESSAGE: Final = "Countersign: reply {code} to {subject}. Expires in {minutes} min."
 NUMBER_CONTEXT: Final = "challenge"
 EMAIL_CONTEXT: Final = "challenge by e-mail"
 

@@ -16,6 +16,7 @@ from durabletask.grpc_options import GrpcChannelOptions
 from durabletask.internal.shared import AsyncClientInterceptor
 from durabletask.worker import ConcurrencyOptions
 
+from orchestration import telemetry
 from orchestration.domain.names import RUN_ONCE
 from orchestration.hub import RETENTION, WORK_LIMIT, Hub, HubError, SkippableClock, token_file
 from orchestration.runtime.converter import PydanticConverter
@@ -136,7 +137,7 @@ class Connection:
                 channel=self.hub.async_channel(interceptors),
                 data_converter=PydanticConverter(),
                 logger=SDK_LOG,
-                emit_trace_spans=False,
+                emit_trace_spans=telemetry.traced(),
             )
         if self._scheduler is None:
             return AsyncTaskHubGrpcClient(
@@ -145,7 +146,7 @@ class Connection:
                 channel_options=GrpcChannelOptions(raw_options=_OPTIONS),
                 data_converter=PydanticConverter(),
                 logger=SDK_LOG,
-                emit_trace_spans=False,
+                emit_trace_spans=telemetry.traced(),
                 interceptors=interceptors,
             )
         return AsyncDurableTaskSchedulerClient(
@@ -179,7 +180,7 @@ class Connection:
                 concurrency_options=concurrency,
                 resiliency_options=WORKER_RECONNECT,
                 logger=SDK_LOG,
-                emit_trace_spans=False,
+                emit_trace_spans=telemetry.traced(),
             )
         else:
             worker = SealingSchedulerWorker(

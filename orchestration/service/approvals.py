@@ -17,6 +17,7 @@ from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
 from durabletask.entities import EntityInstanceId
 from pydantic import ValidationError
 
+from orchestration import telemetry
 from orchestration.approval.outcome_activities import taken
 from orchestration.approval.status import OVER, RequestView, progress_of, view_of
 from orchestration.domain.arguments import Scalar
@@ -271,12 +272,18 @@ class ApprovalService:
 
     async def _submit(self, request_id: str, command: Command) -> Ticket:
         """Looks and raises within one budget: a chat system waits for no longer."""
-        with self._precedence.ahead():
+        action = str(command.choice) if isinstance(command, Decision) else EVENTS[type(command)].value
+        with (
+            self._precedence.ahead(),
+            telemetry.span(f"command {action}", attributes={telemetry.ACTION: action}),
+        ):
+            telemetry.concerns(request_id)
             return await within_budget(self._look_and_raise(request_id, command))
 
     async def _look_and_raise(self, request_id: str, command: Command) -> Ticket:
         state = await self._known(request_id)
         progress = progress_of(state)
+        telemetry.describe(telemetry.POLICY, progress.policy)
         ticket = Ticket(
             request_id, command.command_id, command.fingerprint(), retries=isinstance(command, Retry)
         )

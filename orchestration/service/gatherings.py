@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
 
+from orchestration import telemetry
 from orchestration.approval.status import OVER
 from orchestration.domain.answer_fields import read_values
 from orchestration.domain.commands import Reason, Verdict
@@ -188,6 +189,7 @@ class GatheringService:
 
     async def _raise(self, state: OrchestrationState, command: GatheringCommand) -> Ticket:
         request_id, progress = state.instance_id, gathering_progress_of(state)
+        telemetry.concerns(request_id)
         ticket = Ticket(request_id, command.command_id, command.fingerprint())
         if state.runtime_status in OVER or progress.status.ended:
             return replace(ticket, known=_find(progress, ticket) or _too_late(ticket))

@@ -11,6 +11,7 @@ from typing import Final
 from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationQuery, OrchestrationStatus
 from pydantic import ValidationError
 
+from orchestration import telemetry
 from orchestration.approval.status import OVER
 from orchestration.domain.commands import Reason, Verdict
 from orchestration.domain.errors import InvalidRequestError, UnknownRequestError
@@ -45,7 +46,7 @@ _OF_GRANTS: Final = {
     Reason.OUTDATED: "This is about another grant than the one you saw, so nothing changed.",
     Reason.UNKNOWN_REQUEST: "I don't know this grant. It may have been removed after its retention time.",
     Reason.NO_ANSWER_YET: "That is recorded and will be handled shortly; the card of the grant will say how.",
-    Reason.MALFORMED: "That could not be understood, so nothing changed.",
+    Reason.MALFORMED: "Something went wrong, so nothing changed. Please try again.",
 }
 
 
@@ -147,6 +148,7 @@ class GrantService:
             )
         except ValidationError as error:
             raise InvalidRequestError("That is no ID of a person.", field="actor") from error
+        telemetry.concerns(grant)
         progress = await self.read(grant)
         ticket = Ticket(grant, command.command_id, command.fingerprint())
         if progress.ended is not None:

@@ -189,7 +189,7 @@ async def test_a_bot_without_the_token_takes_no_work_and_says_why(tmp_path: Path
 
 async def test_a_hub_without_authentication_is_loud(tmp_path: Path) -> None:
     async with serving(tmp_path / "hub.db", "--no-auth") as served:
-        assert "WARNING" in served.log
+        assert '"level": "warning"' in served.log
         assert "EVERY user" in served.log
         assert not token_file(served.file).exists()
         client = AsyncTaskHubGrpcClient(host_address=served.address)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from bot.doctor.examination import Check
-from bot.doctor.redaction import redacted
+from bot.doctor.examination import Check, redactor
 from bot.doctor.subject import Subject
 
 POLICIES = """
@@ -37,7 +36,8 @@ def environment(place: Path, **given: str) -> dict[str, str]:
 async def findings(check: Check, given: Mapping[str, str]) -> list[str]:
     """What it says, the severity before each sentence."""
     subject = Subject.of(given)
-    return [f"{finding.severity} {redacted(finding, subject.given).text}" async for finding in check(subject)]
+    redact = redactor(subject.given)
+    return [f"{finding.severity} {redact(finding.text)}" async for finding in check(subject)]
 
 
 async def faults(check: Check, given: Mapping[str, str]) -> list[str]:

@@ -8,6 +8,7 @@ import secrets
 import socket
 import sys
 from asyncio.subprocess import Process
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -27,11 +28,14 @@ PATIENCE_S = 60.0
 class KilledBot:
     """A bot as a process of its own, in front of the simulator. It is killed and started again on the same data.
 
-    With `own_hub` so is its hub.
+    With `own_hub` so is its hub. `command` is how each is started.
     """
 
-    def __init__(self, data: Path, *, own_hub: bool = False) -> None:
+    def __init__(
+        self, data: Path, *, own_hub: bool = False, command: Sequence[str] = (sys.executable, "-m", "bot")
+    ) -> None:
         self._data = data
+        self.command = command
         self._hub_file = data.with_suffix(".db") if own_hub else None
         self._hub: Process | None = None
         data.mkdir(mode=0o700)
@@ -90,7 +94,7 @@ class KilledBot:
     async def _started(self, environment: dict[str, str], *command: str) -> Process:
         with (self._data / f"{command[0]}.log").open("ab") as log:
             return await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "bot", *command), cwd=ROOT, env=environment, stdout=log, stderr=log
+                *self.command, *command, cwd=ROOT, env=environment, stdout=log, stderr=log
             )
 
     async def kill(self) -> None:

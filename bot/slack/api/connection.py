@@ -123,7 +123,7 @@ class SlackConnection:
         """
         body = request_body.text_of(await request_body.read(request, BODY_LIMIT))
         if self._signature is None or not self._signature.holds(body, request.headers):
-            raise web.HTTPUnauthorized(text="The signature does not hold.")
+            raise web.HTTPUnauthorized(text="Invalid signature.")
         if not self._greeted:
             raise web.HTTPServiceUnavailable(text=NOT_YET)
         signed = AsyncBoltRequest(body=body, query=request.query_string, headers=dict(request.headers))

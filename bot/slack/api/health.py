@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from slack_sdk.web import SlackResponse
@@ -16,6 +17,7 @@ from bot.slack.api.codes import DEAD_TOKEN, REFUSALS, Meaning
 from bot.slack.api.errors import SLACK_FAILURES, code_of
 from bot.slack.api.pooled_client import PooledWebClient
 from bot.slack.api.slack_time import SlackTime
+from orchestration import telemetry
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +97,8 @@ class WatchedWebClient(PooledWebClient):
         """As the SDK's."""
         called_at = self._health.time.since_boot()
         try:
-            answer = super().api_call(api_method, **given)
+            with _spanned(api_method):
+                answer = super().api_call(api_method, **given)
         except SLACK_FAILURES as error:
             self._health.failed(api_method, error)
             raise
@@ -115,13 +118,23 @@ class WatchedAsyncWebClient(AsyncWebClient):
         """As the SDK's."""
         called_at = self._health.time.since_boot()
         try:
-            answer = await super().api_call(api_method, **given)
+            with _spanned(api_method):
+                answer = await super().api_call(api_method, **given)
         except (*SLACK_FAILURES, TimeoutError) as error:
             self._health.failed(api_method, error)
             raise
         self._health.worked()
         self._health.time.heard(answer.headers, called_at)
         return answer
+
+
+def _spanned(method: str) -> AbstractContextManager[Any]:
+    """A span of one call, which says by Slack's code why it failed."""
+
+    def why(error: Exception) -> str:
+        return _label(code_of(error) or "") or telemetry.class_of(error)
+
+    return telemetry.call(f"slack {method}", why, attributes={"slack.method": method})
 
 
 def _label(code: str) -> str:

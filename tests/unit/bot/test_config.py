@@ -8,6 +8,8 @@ import pytest
 
 from bot import config
 from bot.config import SettingError
+from bot.security.data_dir import DataDirError
+from bot.security.tokens import TokenFile
 
 
 @pytest.fixture
@@ -53,6 +55,8 @@ def test_the_data_directory_is_its_owner_s_alone(environment: dict[str, str]) ->
         ({"COUNTERSIGN_PUBLIC_URL": "ftp://x"}, "COUNTERSIGN_PUBLIC_URL"),
         ({"COUNTERSIGN_POLICIES": ""}, "COUNTERSIGN_POLICIES: is not set; give the path"),
         ({"COUNTERSIGN_HUB_CLOCK": "fast"}, "COUNTERSIGN_HUB_CLOCK: must be"),
+        ({"COUNTERSIGN_LOG_FORMAT": "xml"}, "COUNTERSIGN_LOG_FORMAT: must be json or text; set one of them"),
+        ({"COUNTERSIGN_ACCESS_LOG": "yes"}, "COUNTERSIGN_ACCESS_LOG: must be on or off; set one of them"),
         ({"COUNTERSIGN_RETENTION": "a year"}, "COUNTERSIGN_RETENTION: 'a year' is not a number of days"),
         ({"COUNTERSIGN_RETENTION": "0d"}, "COUNTERSIGN_RETENTION: '0d' is not a number of days from 1d"),
         ({"COUNTERSIGN_WORK_LIMIT": "0m"}, "COUNTERSIGN_WORK_LIMIT: '0m' is not a time from 1m to 365d"),
@@ -74,6 +78,30 @@ def test_a_wrong_setting_is_one_line_that_names_it(
         config.read(environment | change)
     assert str(caught.value).startswith(words)
     assert "\n" not in str(caught.value)
+
+
+def test_servers_may_share_a_file_of_tokens_that_nobody_else_can_change(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    assert config.read(environment).tokens == tmp_path / "data" / "tokens.toml"
+    shared = tmp_path / "mounted" / "tokens.toml"
+    given = environment | {"COUNTERSIGN_TOKENS": str(shared)}
+    with pytest.raises(
+        DataDirError, match=r"COUNTERSIGN_TOKENS: .* cannot be read \(No such file or directory\)"
+    ):
+        config.read(given)
+    assert config.tokens(given) == shared  # it is made by `token create`
+    secret = TokenFile(config.tokens(given)).create("ci", "U02ALICE", ["read"])
+    # A mount has a link there, to a file that its group may read.
+    link = tmp_path / "tokens.toml"
+    link.symlink_to(shared)
+    shared.chmod(0o440)
+    settings = config.read(environment | {"COUNTERSIGN_TOKENS": str(link)})
+    assert TokenFile(settings.tokens).find(secret)
+    for mode in (0o460, 0o402):
+        shared.chmod(mode)
+        with pytest.raises(DataDirError, match=r"COUNTERSIGN_TOKENS: .* can be changed by other users"):
+            config.read(environment | {"COUNTERSIGN_TOKENS": str(link)})
 
 
 def test_socket_mode_needs_no_signing_secret(environment: dict[str, str]) -> None:
@@ -129,3 +157,12 @@ def test_a_wrong_config_file_is_one_line_too(
     file.write_text(text)
     with pytest.raises(SettingError, match=words):
         config.read(environment | {"COUNTERSIGN_CONFIG": str(file)})
+
+
+def test_no_secret_may_be_seen_in_the_log(environment: dict[str, str]) -> None:
+    """Each of several in one setting too."""
+    given = {name: f"xapp-{name} other-{name}" for name in config.SECRETS}
+    given |= {"SLACK_BOT_TOKEN": "xoxb-1-SLACK_BOT_TOKEN", "COUNTERSIGN_HUB": "grpc://127.0.0.1:4001"}
+    kept = config.read(environment | given).secrets
+    assert {f"other-{name}" for name in config.SECRETS} - {"other-SLACK_BOT_TOKEN"} <= {*kept}
+    assert {*given.values()} - {"grpc://127.0.0.1:4001"} <= {*kept}

@@ -27,7 +27,7 @@ async def test_what_the_approval_still_has_to_say_stands_beside_the_progress(
     """Its own action fails for an hour while the order goes on, is tried again, and the approval is stopped."""
     async with OrderWorld(tmp_path, erp, FAILING, SOON) as orders:
         request_id = await orders.ordered()
-        await orders.card_says(request_id, "○ Telling 127.0.0.1")
+        await orders.card_says(request_id, "○ Notifying 127.0.0.1")
         await orders.send(request_id, "PaymentReceived", PAID)
         await orders.card_says(request_id, "Created → *Paid*")
         for _ in range(30):
@@ -42,7 +42,7 @@ async def test_what_the_approval_still_has_to_say_stands_beside_the_progress(
             one for one in orders.workspace.messages.in_channel("D0FIN") if "could not be told" in one.text
         )
         await orders.person("U0FIN").click("D0FIN", asked.ts, "retry")
-        await orders.card_says(request_id, "○ Telling 127.0.0.1")
+        await orders.card_says(request_id, "○ Notifying 127.0.0.1")
         assert "Created → *Paid*" in orders.shown(request_id)
         await orders.client.terminate_orchestration(request_id)
         progress = await orders.service.status(request_id)

@@ -145,7 +145,7 @@ async def test_the_answer_to_a_form_is_owed_too(world: World) -> None:
     assert told(world, "U0RITA") == []
     await no_faults(world.simulator)
     await world.skip(seconds=15)
-    await world.eventually(lambda: any("Asked:" in words for words in told(world, "U0RITA")))
+    await world.eventually(lambda: any("Request sent" in words for words in told(world, "U0RITA")))
 
 
 # ---- who tells it in the end -----------------------------------------------------------------------------

@@ -175,7 +175,7 @@ def is_code(text: dict[str, Any]) -> bool:
 async def opened(person: Person, card: str, counted: Counted) -> dict[str, Any]:
     """The form behind "Enter code", once the press before it has been told its verdict."""
     await person.wait_for_message(
-        PURCHASES, lambda message: message["ephemeral"] and "sent a code" in text_of(message)
+        PURCHASES, lambda message: message["ephemeral"] and "texted you a code" in text_of(message)
     )
     counted.anew()
     await person.click(PURCHASES, card, "enter_code")

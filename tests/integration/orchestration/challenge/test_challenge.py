@@ -311,7 +311,7 @@ async def test_a_text_shows_that_it_has_only_the_beginning_of_a_title(world: Cor
     request_id = await world.ask("wire", amount=Decimal(12400), title=title)
     await pressed(world, request_id)
     assert (
-        '12,400.00 USD: "Steel for hall 3, and then twelve more deliveries that fi...". Ends'
+        '12,400.00 USD: "Steel for hall 3, and then twelve more deliveries that fi...". Ex'
         in (world.phones.texts[-1][1])
     )
 
@@ -320,7 +320,7 @@ async def test_an_approval_above_the_amount_counts_when_the_code_comes(world: Co
     request_id = await wire(world)
     await pressed(world, request_id)
     assert world.phones.texts[-1][1].endswith(
-        f'to approve {request_id}, 12,400.00 USD: "Steel for hall 3". Ends in 2 min.'
+        f'to approve {request_id}, 12,400.00 USD: "Steel for hall 3". Expires in 2 min.'
     )
     await world.eventually(lambda: world.board.card("C0WIRES").confirming == ["U0ADA"])
     assert (await world.service.status(request_id)).outcome is None

@@ -16,7 +16,7 @@ ADA, FROM = "+12025550142", "+12025550100"
 
 
 async def test_a_text_is_queued_and_reaches_the_phone(twilio: Any, ada: Person) -> None:
-    sent = await twilio.send(body="Reply 481926 to approve. Ends in 2 min.")
+    sent = await twilio.send(body="Reply 481926 to approve. Expires in 2 min.")
     assert (sent.status, sent.direction, sent.num_segments) == ("queued", "outbound-api", "1")
     assert (sent.from_, sent.to, sent.error_code, sent.date_sent) == (FROM, ADA, None, None)
     assert sent.sid.startswith("SM")
