@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bot.security import data_dir as data_dir_check
+from bot.security.tokens import PREFIX as API_TOKEN
 from orchestration.domain.errors import CountersignError
 from orchestration.hub import RETENTION, WORK_LIMIT, parse_retention, parse_work_limit
 from orchestration.service.open_requests import OpenLimits
@@ -36,6 +37,7 @@ SETTINGS: Final = frozenset(
         "COUNTERSIGN_HUB",
         "COUNTERSIGN_HUB_CLOCK",
         "COUNTERSIGN_HUB_TOKEN",
+        "COUNTERSIGN_METRICS_TOKEN",
         "COUNTERSIGN_OPEN_PER_PERSON",
         "COUNTERSIGN_OPEN_PER_TOKEN",
         "COUNTERSIGN_POLICIES",
@@ -68,6 +70,7 @@ SETTINGS: Final = frozenset(
 )
 SECRETS: Final = (
     "COUNTERSIGN_HUB_TOKEN",
+    "COUNTERSIGN_METRICS_TOKEN",
     "COUNTERSIGN_SECRET",
     "COUNTERSIGN_SIGNING_KEY",
     "COUNTERSIGN_SMTP_PASSWORD",
@@ -79,6 +82,7 @@ SECRETS: Final = (
 )
 # An asker's worklist keeps the IDs of what they have open.
 MOST_OPEN: Final = 1000
+SHORTEST_TOKEN: Final = 20  # characters, of what whoever scrapes proves to be let in with
 # Those that `bot.twilio` reads.
 SMTP: Final = "COUNTERSIGN_SMTP_"  # those that `bot.mail` reads
 SMS: Final = ("COUNTERSIGN_SMS_", "COUNTERSIGN_TWILIO_", "TWILIO_")
@@ -114,6 +118,7 @@ class Settings:
     records_store: str | None
     records_webhook: str | None
     callback_hosts: str | None
+    metrics_token: str | None = field(repr=False)
     open_limits: OpenLimits
 
     @property
@@ -184,11 +189,28 @@ def read(environment: Mapping[str, str]) -> Settings:
         if "COUNTERSIGN_RECORDS_WEBHOOK" in given
         else None,
         callback_hosts=given.get("COUNTERSIGN_CALLBACK_HOSTS"),
+        metrics_token=_metrics_token(given.get("COUNTERSIGN_METRICS_TOKEN")),
         open_limits=OpenLimits(
             per_person=_most_open(given, "COUNTERSIGN_OPEN_PER_PERSON", OpenLimits.per_person),
             per_token=_most_open(given, "COUNTERSIGN_OPEN_PER_TOKEN", OpenLimits.per_token),
         ),
     )
+
+
+def _metrics_token(token: str | None) -> str | None:
+    if token is None:
+        return None
+    if len(token) < SHORTEST_TOKEN or not (token.isascii() and token.isprintable()) or " " in token:
+        raise SettingError(
+            f"COUNTERSIGN_METRICS_TOKEN: must be at least {SHORTEST_TOKEN} characters of ASCII without a space; "
+            "make one with `openssl rand -hex 32`."
+        )
+    if token.startswith(API_TOKEN):
+        raise SettingError(
+            "COUNTERSIGN_METRICS_TOKEN: is an API token, which whoever scrapes must not have; make another "
+            "with `openssl rand -hex 32`."
+        )
+    return token
 
 
 def _most_open(given: Mapping[str, str], name: str, unset: int) -> int:

@@ -80,9 +80,7 @@ class Unfinished:
 
 def _groups(db: sqlite3.Connection, wanted: Wanted) -> list[dict[str, Any]]:
     values = {**_numbered("said", wanted.said), **_numbered("time", wanted.times)}
-    rows = db.execute(
-        Q.unfinished, {**values, "suffix": wanted.suffix, "most": LOOKED_AT, "groups": _GROUPS}
-    )
+    rows = db.execute(Q.unfinished, {**values, "suffix": wanted.suffix, "most": LOOKED_AT, "groups": _GROUPS})
     return [
         {
             "name": row["name"],
@@ -97,4 +95,7 @@ def _groups(db: sqlite3.Connection, wanted: Wanted) -> list[dict[str, Any]]:
 
 def _numbered(name: str, paths: list[str]) -> dict[str, str]:
     """As many as the statement takes; the first stands for those that are not asked for."""
-    return {f"{name}{number}": path for number, path in enumerate([*paths, *paths[:1] * _MOST_PATHS][:_MOST_PATHS])}
+    return {
+        f"{name}{number}": path
+        for number, path in enumerate([*paths, *paths[:1] * _MOST_PATHS][:_MOST_PATHS])
+    }

@@ -32,7 +32,7 @@ FIGURES: Final = "/countersign.Hub/Figures"
 class _Read(Protocol):
     """Runs a function on the connection and the thread that lists are read on."""
 
-    def __call__(self, function: Callable[..., Any], *arguments: Any) -> Awaitable[Any]: ...
+    def __call__(self, listing_function: Callable[..., Any], *arguments: Any) -> Awaitable[Any]: ...
 
 
 class HubParts(NamedTuple):
@@ -62,7 +62,9 @@ def routes(parts: HubParts, read: _Read) -> rpc.Routes:
         figures = {"now": now, **found, **parts.dispatcher.figures(), "commits": parts.commits.figures()}
         return json.dumps(figures).encode()
 
-    return {FIGURES.encode(): rpc.UnaryHandler(lambda request, reply: rpc.run_in_task(answer(request), reply))}
+    return {
+        FIGURES.encode(): rpc.UnaryHandler(lambda request, reply: rpc.run_in_task(answer(request), reply))
+    }
 
 
 def _sizes(path: Path) -> dict[str, int]:

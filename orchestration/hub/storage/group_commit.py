@@ -49,11 +49,11 @@ class _Pending(NamedTuple):
 class GroupCommitStore:
     """Runs operations in the order in which they came, and commits them in batches; lives on one event loop.
 
-    `times` are those that its commits took. Five functions may be set. `on_change` is called with a transaction that has changed something, and may change more.
-    `before_commit` is called with the transaction before each COMMIT, and returns the function that undoes what it did
-    if the COMMIT fails. `on_commit` is called after each COMMIT. `after_batch` is called after each batch and after
-    `wake`, unless another program has the file locked; it returns whether it wants to be called again at once.
-    `on_full` is called each time the disk has no room for an operation.
+    `times` has how long its commits took. Five functions may be set. `on_change` is called with a transaction that has
+    changed something, and may change more. `before_commit` is called with the transaction before each COMMIT, and
+    returns the function that undoes what it did if the COMMIT fails. `on_commit` is called after each COMMIT.
+    `after_batch` is called after each batch and after `wake`, unless another program has the file locked; it returns
+    whether it wants to be called again at once. `on_full` is called each time the disk has no room for an operation.
     """
 
     def __init__(
