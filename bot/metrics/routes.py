@@ -42,7 +42,7 @@ class MetricsRoutes:
         await self._refresh()
         try:
             encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        except ValueError:  # a version that is none
+        except (TypeError, ValueError):  # a version that is none
             encode, content_type = choose_encoder("")
         return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
 

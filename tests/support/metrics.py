@@ -57,6 +57,10 @@ def expressions_of_rules() -> Iterator[str]:
 
 def named() -> set[str]:
     """Every sample that the dashboard or a rule names."""
-    found = {name for text in [*expressions_of_dashboard(), *expressions_of_rules()] for name in _NAME.findall(text)}
+    found = {
+        name
+        for text in [*expressions_of_dashboard(), *expressions_of_rules()]
+        for name in _NAME.findall(text)
+    }
     assert len(found) > 30
     return found

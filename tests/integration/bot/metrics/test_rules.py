@@ -29,9 +29,13 @@ def test_each_alert_is_raised_when_it_should_be_and_quiet_before() -> None:
 
 
 def test_each_alert_has_a_case_that_raises_it_and_a_place_in_the_guide() -> None:
-    alerts = {rule["alert"] for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]}
+    alerts = {
+        rule["alert"] for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]
+    }
     cases = yaml.safe_load(Path(__file__).with_name("rules.test.yml").read_text())["tests"]
-    raised = {check["alertname"] for case in cases for check in case["alert_rule_test"] if check["exp_alerts"]}
+    raised = {
+        check["alertname"] for case in cases for check in case["alert_rule_test"] if check["exp_alerts"]
+    }
     assert raised == alerts
     guide = (ROOT / "docs/guides/monitor.md").read_text()
     assert {alert for alert in alerts if f"`{alert}`" not in guide} == set()

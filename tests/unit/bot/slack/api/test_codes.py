@@ -4,6 +4,7 @@ import ast
 import json
 import logging
 import re
+from collections import Counter
 
 import pytest
 
