@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 
 import aiohttp
@@ -193,7 +193,7 @@ async def test_nothing_that_anybody_sends_becomes_a_label(world: World) -> None:
     assert EVIL not in text
     assert "U0" not in text
     assert "+1202" not in text
-    lists = {
+    lists: dict[str, Collection[str]] = {
         "policy": {"another", "purchase", OTHER},
         "outcome": set(Status),
         "via": {"chat", "api", "hook", "sms"},

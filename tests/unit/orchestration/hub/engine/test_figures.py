@@ -94,24 +94,24 @@ def test_no_more_groups_are_told_than_somebody_may_read(db: sqlite3.Connection) 
     assert len(Unfinished().read(db, WANTED)) == 1000
 
 
-@pytest.mark.parametrize(
-    "request_",
-    [
-        b"",
-        b"[" * 100_000,
-        b"[]",
-        *(
-            json.dumps({"said": ["$.a"], "times": ["$.b"], "suffix": 9, **wrong}).encode()
-            for wrong in (
-                {"said": []},
-                {"said": list(repeat("$.a", 4))},
-                {"said": [1]},
-                {"times": "$.b"},
-                {"suffix": -1},
-            )
-        ),
-    ],
-)
-def test_a_request_that_is_none_is_refused(request_: bytes) -> None:
+WRONG: list[dict[str, object]] = [
+    {"said": []},
+    {"said": list(repeat("$.a", 4))},
+    {"said": [1]},
+    {"times": "$.b"},
+    {"suffix": -1},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_request_that_is_none_is_refused(wrong: dict[str, object]) -> None:
+    right = {"said": ["$.a"], "times": ["$.b"], "suffix": 9}
+    assert Wanted.of(json.dumps(right).encode()) == Wanted(["$.a"], ["$.b"], 9)
     with pytest.raises(InvalidError):
-        Wanted.of(request_)
+        Wanted.of(json.dumps(right | wrong).encode())
+
+
+@pytest.mark.parametrize("text", [b"", b"[" * 100_000, b"[]"])
+def test_what_is_no_object_is_refused(text: bytes) -> None:
+    with pytest.raises(InvalidError, match="not a JSON object"):
+        Wanted.of(text)
