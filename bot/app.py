@@ -16,6 +16,7 @@ from durabletask.worker import TaskHubGrpcWorker
 
 from bot import sweep
 from bot.composition.background import in_background
+from bot.composition.metrics import metrics_routes
 from bot.composition.resources import Resources
 from bot.composition.services import Services
 from bot.composition.slack_side import BesideCards, slack_clients, slack_connection
@@ -106,7 +107,7 @@ async def running(
         closing.push_async_callback(asyncio.to_thread, keeper.stop)
         services = Services.over(connection, client, as_stored, resources, records)
         api = _api(services, resources)
-        slack = await closing.enter_async_context(slack_clients(settings))
+        slack = await closing.enter_async_context(slack_clients(settings, resources.meters))
         beside = BesideCards.over(slack, services, connection, resources, redraw_every=redraw_every)
 
         worker = connection.worker()
@@ -133,13 +134,14 @@ async def running(
 
         owed = await closing.enter_async_context(aclosing(OwedAnswers(client, connection.precedence)))
         slack_side = slack_connection(settings, slack, beside, services.for_people(owed), closing)
+        metrics = metrics_routes(resources, client, records, keeper, membership, slack_side, closing)
         sms, challenges = resources.sms, services.challenges
         port = await closing.enter_async_context(
             serving(
                 settings,
                 services.approvals,
                 slack_side,
-                [api, beside.records, McpRoutes(api, resources.tokens, settings.public_url)],
+                [api, beside.records, McpRoutes(api, resources.tokens, settings.public_url), metrics],
                 sms.webhooks(challenges) if sms and challenges else None,
                 membership,
                 records.warnings,

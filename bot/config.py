@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from bot.security import data_dir as data_dir_check
 from bot.security import tokens as token_file
+from bot.security.tokens import PREFIX as API_TOKEN
 from bot.telemetry.log_formats import FORMATS
 from orchestration.domain.errors import CountersignError
 from orchestration.hub import RETENTION, WORK_LIMIT, parse_retention, parse_work_limit
@@ -40,6 +41,7 @@ SETTINGS: Final = frozenset(
         "COUNTERSIGN_HUB",
         "COUNTERSIGN_HUB_CLOCK",
         "COUNTERSIGN_HUB_TOKEN",
+        "COUNTERSIGN_METRICS_TOKEN",
         "COUNTERSIGN_OPEN_PER_PERSON",
         "COUNTERSIGN_OPEN_PER_TOKEN",
         "COUNTERSIGN_POLICIES",
@@ -73,6 +75,7 @@ SETTINGS: Final = frozenset(
 )
 SECRETS: Final = (
     "COUNTERSIGN_HUB_TOKEN",
+    "COUNTERSIGN_METRICS_TOKEN",
     "COUNTERSIGN_SECRET",
     "COUNTERSIGN_SIGNING_KEY",
     "COUNTERSIGN_SMTP_PASSWORD",
@@ -84,9 +87,9 @@ SECRETS: Final = (
 )
 # An asker's worklist keeps the IDs of what they have open.
 MOST_OPEN: Final = 1000
-# Those that `bot.twilio` reads.
+SHORTEST_TOKEN: Final = 20  # characters, of what whoever scrapes proves to be let in with
 SMTP: Final = "COUNTERSIGN_SMTP_"  # those that `bot.mail` reads
-SMS: Final = ("COUNTERSIGN_SMS_", "COUNTERSIGN_TWILIO_", "TWILIO_")
+SMS: Final = ("COUNTERSIGN_SMS_", "COUNTERSIGN_TWILIO_", "TWILIO_")  # those that `bot.twilio` reads
 
 
 class SettingError(CountersignError):
@@ -120,6 +123,7 @@ class Settings:
     records_store: str | None
     records_webhook: str | None
     callback_hosts: str | None
+    metrics_token: str | None = field(repr=False)
     open_limits: OpenLimits
     log_format: str | None
     access_log: bool
@@ -136,6 +140,7 @@ class Settings:
             self.hub_token,
             self.secret,
             self.signing_key,
+            self.metrics_token,
         )
         return [one for value in (*own, *kept) if value for one in (value, *value.split())]
 
@@ -208,6 +213,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         if "COUNTERSIGN_RECORDS_WEBHOOK" in given
         else None,
         callback_hosts=given.get("COUNTERSIGN_CALLBACK_HOSTS"),
+        metrics_token=_metrics_token(given.get("COUNTERSIGN_METRICS_TOKEN")),
         open_limits=OpenLimits(
             per_person=_most_open(given, "COUNTERSIGN_OPEN_PER_PERSON", OpenLimits.per_person),
             per_token=_most_open(given, "COUNTERSIGN_OPEN_PER_TOKEN", OpenLimits.per_token),
@@ -227,6 +233,22 @@ def _one_of(given: Mapping[str, str], name: str, words: Sequence[str]) -> str | 
     if word is not None and word not in words:
         raise SettingError(f"{name}: must be {' or '.join(words)}; set one of them, or remove it.")
     return word
+
+
+def _metrics_token(token: str | None) -> str | None:
+    if token is None:
+        return None
+    if len(token) < SHORTEST_TOKEN or not (token.isascii() and token.isprintable()) or " " in token:
+        raise SettingError(
+            f"COUNTERSIGN_METRICS_TOKEN: must be at least {SHORTEST_TOKEN} characters of ASCII without a space; "
+            "make one with `openssl rand -hex 32`."
+        )
+    if token.startswith(API_TOKEN):
+        raise SettingError(
+            "COUNTERSIGN_METRICS_TOKEN: is an API token, which whoever scrapes must not have; make another "
+            "with `openssl rand -hex 32`."
+        )
+    return token
 
 
 def _most_open(given: Mapping[str, str], name: str, unset: int) -> int:

@@ -17,6 +17,7 @@ from bot.composition.services import Services
 from bot.config import Settings
 from bot.http.pages.links import RecordLinks
 from bot.http.pages.routes import RecordRoutes
+from bot.metrics.meters import Meters
 from bot.slack.api.connection import SlackConnection
 from bot.slack.api.groups import Groups
 from bot.slack.api.health import SlackHealth, WatchedAsyncWebClient
@@ -44,9 +45,9 @@ class SlackClients:
 
 
 @asynccontextmanager
-async def slack_clients(settings: Settings) -> AsyncIterator[SlackClients]:
+async def slack_clients(settings: Settings, meters: Meters) -> AsyncIterator[SlackClients]:
     """Over connections that stay open. The listeners use theirs instead of a client of Bolt's."""
-    health, token, url = SlackHealth(), settings.bot_token, settings.slack_api_url
+    health, token, url = SlackHealth(meters.slack_call), settings.bot_token, settings.slack_api_url
     timeout = aiohttp.ClientTimeout(total=SLACK_TIMEOUT)
     async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
         listeners = WatchedAsyncWebClient(

@@ -20,7 +20,6 @@ from orchestration.service.approvals import ApprovalService
 from orchestration.service.hub_health import HubHealth
 
 BODY_LIMIT: Final = 1024 * 1024  # bytes, where a route has no smaller limit of its own
-METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 IDLE: Final = 30.0  # seconds
 LINGERING: Final = 1.0  # seconds
 BACKLOG: Final = (
@@ -111,16 +110,11 @@ def _routes(
         good = all(checks.values()) and not problem
         return web.json_response(body, status=200 if good else 503)
 
-    async def metrics(_: web.Request) -> web.Response:
-        """Counters in the text format of Prometheus. They name methods and codes, and nobody."""
-        return web.Response(text=slack.metrics(), headers={"Content-Type": METRICS})
-
     application = web.Application(
         client_max_size=BODY_LIMIT, middlewares=[observed(access_log=settings.access_log), refuse_encodings]
     )
     application.router.add_get("/healthz", alive)
     application.router.add_get("/readyz", ready)
-    application.router.add_get("/metrics", metrics)
     if not settings.socket_mode:
         application.router.add_post("/slack/events", slack.receive)
     if twilio is not None:

@@ -63,6 +63,10 @@ class RecordKeeper:
         self._given_up = threading.Event()
         self._thread = threading.Thread(target=self._run, name="look after the records", daemon=True)
 
+    def failing(self) -> bool:
+        """Whether something failed in the last round: a head was not signed, or something was not copied."""
+        return self._failures > 0
+
     def start(self) -> None:
         """Begins, with one round at once."""
         self._thread.start()

@@ -106,10 +106,6 @@ class SlackConnection:
         """Why Slack takes nothing from us, as a sentence that names the remedy; None where it does."""
         return self._health.problem
 
-    def metrics(self) -> str:
-        """How Slack takes our calls, in the text format of Prometheus."""
-        return self._health.metrics()
-
     async def close(self) -> None:
         """Hangs up the socket, if any."""
         if self._socket is not None:

