@@ -59,6 +59,7 @@ SETTINGS: Final = frozenset(
         "TWILIO_FROM",
         "TWILIO_MESSAGING_SERVICE_SID",
         "COUNTERSIGN_SIGNING_KEY",
+        "COUNTERSIGN_STOP_DELAY",
         "COUNTERSIGN_CALLBACK_HOSTS",
         "COUNTERSIGN_CALLBACK_NETWORKS",
         "COUNTERSIGN_RECORDS_STORE",
@@ -77,6 +78,7 @@ SECRETS: Final = (
     "TWILIO_API_SECRET",
     "TWILIO_AUTH_TOKEN",
 )
+LONGEST_STOP_DELAY: Final = 300  # seconds
 # An asker's worklist keeps the IDs of what they have open.
 MOST_OPEN: Final = 1000
 # Those that `bot.twilio` reads.
@@ -115,6 +117,7 @@ class Settings:
     records_webhook: str | None
     callback_hosts: str | None
     open_limits: OpenLimits
+    stop_delay: timedelta
 
     @property
     def issuer(self) -> str:
@@ -188,7 +191,18 @@ def read(environment: Mapping[str, str]) -> Settings:
             per_person=_most_open(given, "COUNTERSIGN_OPEN_PER_PERSON", OpenLimits.per_person),
             per_token=_most_open(given, "COUNTERSIGN_OPEN_PER_TOKEN", OpenLimits.per_token),
         ),
+        stop_delay=_stop_delay(given.get("COUNTERSIGN_STOP_DELAY", "0s")),
     )
+
+
+def _stop_delay(text: str) -> timedelta:
+    seconds = text.removesuffix("s")
+    if (
+        not (text.endswith("s") and seconds.isascii() and seconds.isdigit())
+        or int(seconds) > LONGEST_STOP_DELAY
+    ):
+        raise SettingError(f"COUNTERSIGN_STOP_DELAY: must be from 0s to {LONGEST_STOP_DELAY}s, such as 5s.")
+    return timedelta(seconds=int(seconds))
 
 
 def _most_open(given: Mapping[str, str], name: str, unset: int) -> int:
