@@ -86,6 +86,7 @@ class Drive:
                 stage.front_door.counted,
                 stage.trouble.counted,
                 made.ready,
+                [took for bot in made.bots for took in bot.stops],
                 time.monotonic() - began,
                 made.hub_file.stat().st_size,
                 max(one.memory for one in made.all),

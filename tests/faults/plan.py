@@ -74,6 +74,7 @@ class Result:
     delivered: Counter[str]  # what Slack and Twilio delivered, by what happened to it
     troubled: Counter[str]  # what happened to processes
     ready: list[float] = field(default_factory=list)  # seconds from each start to ready
+    stops: list[float] = field(default_factory=list)  # seconds from each SIGTERM to a bot to its end
     seconds: float = 0.0
     file_bytes: int = 0
     memory: int = 0  # bytes; the most that a process has had in memory
