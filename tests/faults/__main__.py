@@ -28,7 +28,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--approvals", type=int, default=200)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--bots", type=int, choices=[1, 2, 3], default=1, help="more than one: on a hub process of its own")
+    parser.add_argument(
+        "--bots", type=int, choices=[1, 2, 3], default=1, help="more than one: on a hub process of its own"
+    )
     given = parser.parse_args()
     play = _LEAST + _A_KILL * given.kills + _AN_APPROVAL * given.approvals
     settle = _LEAST + 2 * _AN_APPROVAL * given.approvals
