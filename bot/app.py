@@ -143,6 +143,8 @@ async def running(
         swept: list[sweep.Sweep] = [ReconcileSweep(client), services.digests, services.grants]
         in_background(closing, sweep.run(swept, sweep_every), "sweep")
         in_background(closing, beside.home_publisher.keep(), "draw App Homes")
+        if connection.hub is None:
+            in_background(closing, beside.home_publisher.follow(), "see what other processes do to App Homes")
         documents = DocumentWatcher(resources.book, Reviews(services.approvals), settings.data_dir)
         in_background(closing, documents.keep(documents_every), "watch the documents")
         keeper = _record_keeper(records, resources, records_every)
