@@ -56,7 +56,7 @@ lint: $(STAMP) $(NODE_STAMP) ## style, types, layers, names, the page, Dockerfil
 bench: $(STAMP) ## speed and size, as a table
 	$(BIN)/python -m tests.bench
 
-faults: $(STAMP) ## approvals while processes are killed and calls fail, and a ledger: SEED=1 KILLS=20 APPROVALS=200 BOTS=1
+faults: $(STAMP) ## approvals while processes are killed and calls fail, and a ledger: SEED=1 KILLS=20 APPROVALS=200 BOTS=3
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) --kills $(KILLS) --approvals $(APPROVALS) --bots $(BOTS)
 
 azurite: $(STAMP) ## Azure's storage emulator (240 MB), without which the tests of documents in Blob storage are skipped

@@ -66,6 +66,7 @@ SETTINGS: Final = frozenset(
         "TWILIO_FROM",
         "TWILIO_MESSAGING_SERVICE_SID",
         "COUNTERSIGN_SIGNING_KEY",
+        "COUNTERSIGN_STOP_DELAY",
         "COUNTERSIGN_CALLBACK_HOSTS",
         "COUNTERSIGN_CALLBACK_NETWORKS",
         "COUNTERSIGN_RECORDS_STORE",
@@ -85,6 +86,7 @@ SECRETS: Final = (
     "TWILIO_API_SECRET",
     "TWILIO_AUTH_TOKEN",
 )
+LONGEST_STOP_DELAY: Final = 300  # seconds
 # An asker's worklist keeps the IDs of what they have open.
 MOST_OPEN: Final = 1000
 SHORTEST_TOKEN: Final = 20  # characters, of what whoever scrapes proves to be let in with
@@ -125,6 +127,7 @@ class Settings:
     callback_hosts: str | None
     metrics_token: str | None = field(repr=False)
     open_limits: OpenLimits
+    stop_delay: timedelta
     log_format: str | None
     access_log: bool
 
@@ -218,6 +221,7 @@ def read(environment: Mapping[str, str]) -> Settings:
             per_person=_most_open(given, "COUNTERSIGN_OPEN_PER_PERSON", OpenLimits.per_person),
             per_token=_most_open(given, "COUNTERSIGN_OPEN_PER_TOKEN", OpenLimits.per_token),
         ),
+        stop_delay=_stop_delay(given.get("COUNTERSIGN_STOP_DELAY", "0s")),
         log_format=_log_format(given),
         access_log=_one_of(given, "COUNTERSIGN_ACCESS_LOG", ("on", "off")) == "on",
     )
@@ -249,6 +253,16 @@ def _metrics_token(token: str | None) -> str | None:
             "with `openssl rand -hex 32`."
         )
     return token
+
+
+def _stop_delay(text: str) -> timedelta:
+    seconds = text.removesuffix("s")
+    if (
+        not (text.endswith("s") and seconds.isascii() and seconds.isdigit())
+        or int(seconds) > LONGEST_STOP_DELAY
+    ):
+        raise SettingError(f"COUNTERSIGN_STOP_DELAY: must be from 0s to {LONGEST_STOP_DELAY}s, such as 5s.")
+    return timedelta(seconds=int(seconds))
 
 
 def _most_open(given: Mapping[str, str], name: str, unset: int) -> int:

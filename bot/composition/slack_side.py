@@ -27,6 +27,7 @@ from bot.slack.api.notifier import web_client
 from bot.slack.api.observed_app import ObservedApp
 from bot.slack.api.prechecks import Prechecks
 from bot.slack.api.pulse import Pulse
+from bot.slack.api.under_way import UnderWay
 from bot.slack.listeners import ListenerServices
 from bot.slack.listeners import register as register_listeners
 from orchestration.runtime.connect import Connection
@@ -97,9 +98,13 @@ def slack_connection(
     slack: SlackClients,
     people: BesideCards,
     services: ListenerServices,
+    under_way: UnderWay,
     closing: AsyncExitStack,
 ) -> SlackConnection:
-    """What Slack delivers to, and by which it is told that it has arrived. It is closed with `closing`."""
+    """What Slack delivers to, and by which it is told that it has arrived. The caller closes it.
+
+    `under_way` is told of all that people do.
+    """
     pulse = Pulse()
     in_background(closing, pulse.keep(), "beat")
     app = ObservedApp(
@@ -112,7 +117,6 @@ def slack_connection(
         pulse=pulse,
         prechecks=people.prechecks,
         home_publisher=people.home_publisher,
+        under_way=under_way,
     )
-    found = SlackConnection(app, settings.app_token, settings.signing_secret, slack.health)
-    closing.push_async_callback(found.close)
-    return found
+    return SlackConnection(app, settings.app_token, settings.signing_secret, slack.health)

@@ -16,6 +16,7 @@ from bot.demo.manifest import APP
 from bot.simulator import Person, Simulator, SmsAccount, Workspace
 from bot.simulator.workspace.messages import Message
 from bot.slack.api.pace import Pace
+from bot.stopping import Stopping
 from orchestration.domain.commands import Progress
 from orchestration.hub import Hub
 from orchestration.service.approvals import ApprovalService
@@ -82,6 +83,7 @@ class World:
         self._sms = sms
         self._hub = hub
         self._orchestrators = orchestrators
+        self.stopping: Stopping | None = None  # how the next start ends; as a process does, where it is None
         self._more = dict(settings or {})
         self._people: list[Person] = []
         self._bot = AsyncExitStack()
@@ -142,6 +144,7 @@ class World:
                 records_every=0.1,
                 documents_every=0.05,
                 orchestrators=self._orchestrators,
+                stopping=self.stopping,
             )
         )
         self.client = self._app.connection.client()

@@ -175,7 +175,14 @@ class Dispatcher:
 
         Returns after how many seconds it should be offered again with `offer`. Raises StaleError.
         """
-        return self._leases.abandon(token, kind)
+        ready = self._leases.find(token, kind).ready
+
+        def others() -> bool:
+            return self._workers.others_accept(
+                work_name(ready), self._leases.left_by((ready.kind, ready.key))
+            )
+
+        return self._leases.abandon(token, kind, others)
 
     def hand_on(self, token: str, kind: WorkItemKind) -> bool:
         """Queue an item whose worker said that it has not registered this, where another worker may have.
@@ -296,7 +303,8 @@ class Dispatcher:
         if not candidates:
             return None
         for ready in self._queue.heads(kind):
-            worker = self._workers.least_busy(candidates, work_name(ready))
+            left = self._leases.left_by((ready.kind, ready.key))
+            worker = self._workers.least_busy(candidates, work_name(ready), left)
             if worker is not None:
                 self._queue.take(ready)
                 return worker, ready
