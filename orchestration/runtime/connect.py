@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from azure.core.credentials import TokenCredential
-from azure.core.credentials_async import AsyncTokenCredential
 from durabletask.azuremanaged.client import AsyncDurableTaskSchedulerClient
 from durabletask.client import AsyncTaskHubGrpcClient
 from durabletask.grpc_options import GrpcChannelOptions
@@ -26,6 +23,7 @@ from orchestration.runtime.ours import OURS
 from orchestration.runtime.precedence import Precedence, give_way
 from orchestration.runtime.prompt_stop import stop_promptly
 from orchestration.runtime.reconnecting import RECONNECT, WORKER_RECONNECT, ReconnectingInterceptor
+from orchestration.runtime.scheduler import Scheduler, parse_scheduler
 from orchestration.runtime.sdk_log import SDK_LOG
 from orchestration.runtime.turns import FIRST_LOOK_ALONE, SLOWEST_LOOK_ALONE, Turns
 from orchestration.sealing.client import HistoryInterceptor, SealingInterceptor
@@ -38,7 +36,6 @@ ACTIVITIES: Final = 16
 # Turns at once, where the hub is in this process. They share its interpreter, so more would not be done sooner. What
 # comes for an orchestration while its turn waits at the hub is dealt with in that one turn.
 TURNS_HERE: Final = 6
-AUTHENTICATIONS: Final = ("ManagedIdentity", "DefaultAzure", "None")
 HUB_FILE: Final = "hub.db"
 
 
@@ -47,40 +44,6 @@ _OPTIONS: Final[list[tuple[str, Any]]] = [("grpc.enable_http_proxy", 0), *RECONN
 
 # Where an embedded hub with a skippable clock leaves its address, for whoever is to skip its time.
 HUB_ADDRESS_FILE: Final = "hub.address"
-
-
-@dataclass(frozen=True)
-class Scheduler:
-    """What a Durable Task Scheduler connection string says."""
-
-    host: str
-    secure: bool
-    task_hub: str
-    authentication: str
-    client_id: str | None
-
-
-def parse_scheduler(text: str) -> Scheduler:
-    """`Endpoint=https://…;Authentication=ManagedIdentity|DefaultAzure|None;TaskHub=…[;ClientID=…]`.
-
-    Raises `HubSettingError` naming the part that is missing or wrong.
-    """
-    parts = dict(part.split("=", 1) for part in text.split(";") if "=" in part)
-    known = {name.strip().lower(): value.strip() for name, value in parts.items()}
-    for name in ("Endpoint", "Authentication", "TaskHub"):
-        if not known.get(name.lower()):
-            raise HubSettingError(f"COUNTERSIGN_HUB: the connection string has no {name}=….")
-    endpoint = urlsplit(known["endpoint"])
-    if endpoint.scheme not in {"http", "https"} or not endpoint.netloc:
-        raise HubSettingError(
-            "COUNTERSIGN_HUB: Endpoint must be an https:// (or, for an emulator, http://) address."
-        )
-    authentication = next((a for a in AUTHENTICATIONS if a.lower() == known["authentication"].lower()), None)
-    if authentication is None:
-        raise HubSettingError(f"COUNTERSIGN_HUB: Authentication must be one of {', '.join(AUTHENTICATIONS)}.")
-    secure = endpoint.scheme == "https"
-    host = endpoint.netloc if endpoint.port else f"{endpoint.netloc}:{443 if secure else 80}"
-    return Scheduler(host, secure, known["taskhub"], authentication, known.get("clientid") or None)
 
 
 class Connection:
@@ -111,6 +74,7 @@ class Connection:
         self.turns = Turns(FIRST_LOOK_ALONE, SLOWEST_LOOK_ALONE) if hub else Turns()
         self.precedence = Precedence()
         self._scheduler = scheduler
+        self._credential = scheduler.credential() if scheduler else None
 
     def client(self) -> AsyncTaskHubGrpcClient:
         """A client. Needs a running event loop; the caller closes it."""
@@ -151,8 +115,9 @@ class Connection:
         return AsyncDurableTaskSchedulerClient(
             host_address=self._scheduler.host,
             taskhub=self._scheduler.task_hub,
-            token_credential=self._async_credential(self._scheduler),
+            token_credential=self._credential.for_event_loop() if self._credential else None,
             secure_channel=self._scheduler.secure,
+            channel_options=GrpcChannelOptions(raw_options=RECONNECT),
             data_converter=PydanticConverter(),
             logger=SDK_LOG,
             interceptors=interceptors,
@@ -185,10 +150,12 @@ class Connection:
             worker = SealingSchedulerWorker(
                 host_address=self._scheduler.host,
                 taskhub=self._scheduler.task_hub,
-                token_credential=self._credential(self._scheduler),
+                token_credential=self._credential,
                 secure_channel=self._scheduler.secure,
+                channel_options=GrpcChannelOptions(raw_options=RECONNECT),
                 data_converter=PydanticConverter(),
                 concurrency_options=concurrency,
+                resiliency_options=WORKER_RECONNECT,
                 logger=SDK_LOG,
             )
         worker.sealing(self.keys, OURS)
@@ -208,32 +175,8 @@ class Connection:
         """Stops the embedded hub, where there is one. Everything it acknowledged is on disk already."""
         if self.hub:
             self.hub.stop()
-
-    # Imported late: only a scheduler in Azure needs the package, which takes a while to import.
-
-    @staticmethod
-    def _credential(scheduler: Scheduler) -> TokenCredential | None:
-        from azure import identity  # noqa: PLC0415
-
-        match scheduler.authentication:
-            case "ManagedIdentity":
-                return identity.ManagedIdentityCredential(client_id=scheduler.client_id)
-            case "DefaultAzure":
-                return identity.DefaultAzureCredential()
-            case _:
-                return None
-
-    @staticmethod
-    def _async_credential(scheduler: Scheduler) -> AsyncTokenCredential | None:
-        from azure.identity import aio  # noqa: PLC0415
-
-        match scheduler.authentication:
-            case "ManagedIdentity":
-                return aio.ManagedIdentityCredential(client_id=scheduler.client_id)
-            case "DefaultAzure":
-                return aio.DefaultAzureCredential()
-            case _:
-                return None
+        if self._credential:
+            self._credential.close()
 
 
 def connect(

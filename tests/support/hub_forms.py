@@ -1,0 +1,135 @@
+"""The ways in which the product reaches its hub: in its process, over TCP, and through the scheduler's client.
+
+A test that is built on the shared worlds runs in the form that is `current`. In the last two the hub is outside of the
+product: it goes on where the product is stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from enum import StrEnum
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from orchestration.domain.names import RUN_ONCE
+from orchestration.hub import RETENTION, Hub, SkippableClock
+from orchestration.runtime.connect import Connection, connect
+from orchestration.sealing.keys import SealKeys
+
+
+class HubForm(StrEnum):
+    """How the product reaches its hub."""
+
+    EMBEDDED = "embedded"
+    TCP = "tcp"
+    SCHEDULER = "scheduler"
+
+
+# What every hub of this run asks for over TCP. The identity endpoint gives it as the token of a managed identity.
+TOKEN: Final = secrets.token_urlsafe(32)
+IDENTITY_HEADER: Final = secrets.token_urlsafe(16)
+
+_current = HubForm.EMBEDDED
+_outside: WeakKeyDictionary[Connection, Hub] = WeakKeyDictionary()
+
+
+def current() -> HubForm:
+    """The form of the test that runs."""
+    return _current
+
+
+@contextmanager
+def running_on(form: HubForm) -> Iterator[None]:
+    """Has what is started meanwhile reach its hub in this form."""
+    global _current  # noqa: PLW0603 - worlds are built by tests that know of no form
+    before, _current = _current, form
+    if form is HubForm.SCHEDULER:
+        _managed_identity()
+    try:
+        yield
+    finally:
+        _current = before
+
+
+def outside(place: Path, retention: timedelta = RETENTION) -> Hub:
+    """A hub on that file, as `countersign hub` has it, with a clock that skips. It asks for `TOKEN`."""
+    token_file = place.with_name(place.name + ".token")
+    if not token_file.exists():
+        token_file.touch(mode=0o600)
+        token_file.write_text(TOKEN)
+    return Hub(
+        place, listen="127.0.0.1:0", clock=SkippableClock(), retention=retention, run_once=list(RUN_ONCE)
+    )
+
+
+def settings(hub: Hub) -> dict[str, str]:
+    """How the product is told of such a hub, which has been started."""
+    if current() is HubForm.TCP:
+        return {"COUNTERSIGN_HUB": f"grpc://{hub.address}", "COUNTERSIGN_HUB_TOKEN": TOKEN}
+    return {"COUNTERSIGN_HUB": scheduler(hub, "ManagedIdentity")}
+
+
+def scheduler(hub: Hub, authentication: str = "None") -> str:
+    """How a Durable Task Scheduler at the hub's address would be named: its own client and worker are used."""
+    return f"Endpoint=http://{hub.address};Authentication={authentication};TaskHub=tests"
+
+
+def connected(data: Path, keys: SealKeys) -> Connection:
+    """A connection in the current form to a hub on a file in `data`, whose clock skips. Give it to `disconnect`."""
+    if current() is HubForm.EMBEDDED:
+        return connect("embedded", data, keys, skippable_clock=True)
+    hub = outside(data / "outside.db")
+    hub.start()
+    given = settings(hub)
+    connection = connect(given["COUNTERSIGN_HUB"], data, keys, token=given.get("COUNTERSIGN_HUB_TOKEN"))
+    _outside[connection] = hub
+    return connection
+
+
+def disconnect(connection: Connection) -> None:
+    """Ends the hub too."""
+    connection.close()
+    if connection in _outside:
+        _outside.pop(connection).stop()
+
+
+def hub_of(connection: Connection) -> Hub:
+    """The hub at its other end, which is in this process."""
+    found = connection.hub or _outside[connection]
+    assert found is not None
+    return found
+
+
+class _IdentityEndpoint(BaseHTTPRequestHandler):
+    """What a managed identity asks for its tokens, as Azure's App Service has it on each machine."""
+
+    def do_GET(self) -> None:
+        known = self.headers.get("X-IDENTITY-HEADER") == IDENTITY_HEADER
+        found = {"access_token": TOKEN, "expires_on": "4102444800", "token_type": "Bearer"}  # in the year 2100
+        body = json.dumps(found if known else {"message": "who is this?"}).encode()
+        self.send_response(200 if known else 401)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@cache
+def _managed_identity() -> None:
+    """Gives this process, and those that it starts, the managed identity of the tests."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _IdentityEndpoint)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    os.environ["IDENTITY_ENDPOINT"] = f"http://127.0.0.1:{server.server_port}/msi/token"
+    os.environ["IDENTITY_HEADER"] = IDENTITY_HEADER
