@@ -1,4 +1,4 @@
-"""How `pytest -n` shares tests out between processes, where they keep their files, and in which forms of the hub they run."""
+"""How `pytest -n` shares tests out between processes, where they keep their files, and how they reach their hub."""
 
 from __future__ import annotations
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from durabletask.azuremanaged.client import AsyncDurableTaskSchedulerClient
+from durabletask.azuremanaged.internal.durabletask_grpc_interceptor import (
+    DTSAsyncDefaultClientInterceptorImpl,
+)
 from durabletask.client import AsyncTaskHubGrpcClient
 from durabletask.grpc_options import GrpcChannelOptions
+from durabletask.internal.grpc_interceptor import DefaultAsyncClientInterceptorImpl
 from durabletask.internal.shared import AsyncClientInterceptor
+from durabletask.payload import PayloadStore
 from durabletask.worker import ConcurrencyOptions
 
 from orchestration.domain.names import RUN_ONCE
@@ -20,11 +26,14 @@ from orchestration.runtime.direct import take_directly
 from orchestration.runtime.dispatches import Dispatches
 from orchestration.runtime.hub_address import HubSettingError, token_for, unix_address
 from orchestration.runtime.ours import OURS
+from orchestration.runtime.payload_store import open_payload_store
+from orchestration.runtime.payloads import HistoryPayloadInterceptor, PayloadInterceptor, store_payloads
 from orchestration.runtime.precedence import Precedence, give_way
 from orchestration.runtime.prompt_stop import stop_promptly
 from orchestration.runtime.reconnecting import RECONNECT, WORKER_RECONNECT, ReconnectingInterceptor
-from orchestration.runtime.scheduler import Scheduler, parse_scheduler
+from orchestration.runtime.scheduler import SETTING, Credential, Scheduler, parse_scheduler
 from orchestration.runtime.sdk_log import SDK_LOG
+from orchestration.runtime.streams import StreamMetadata
 from orchestration.runtime.turns import FIRST_LOOK_ALONE, SLOWEST_LOOK_ALONE, Turns
 from orchestration.sealing.client import HistoryInterceptor, SealingInterceptor
 from orchestration.sealing.keys import SealKeys
@@ -46,13 +55,20 @@ _OPTIONS: Final[list[tuple[str, Any]]] = [("grpc.enable_http_proxy", 0), *RECONN
 HUB_ADDRESS_FILE: Final = "hub.address"
 
 
+REFUSED: Final = (
+    "COUNTERSIGN_HUB_TOKEN: the task hub refuses our calls, because they do not send its token. The hub logs the file "
+    "of its token when it starts; name that file as COUNTERSIGN_HUB_TOKEN_FILE."
+)
+
+
 class Connection:
     """A way to one task hub, for a client and a worker that speak our models. Close it after both have stopped.
 
     `hub` is the embedded hub where this process serves it, None otherwise. `turns` tells of the turns that the worker
     takes, `dispatches` of the activities that it was given. `token` is sent with each call. Who holds the same `keys`
     is trusted with what is ours on that hub; the hub itself is not. While `held` says why, clients send nothing that
-    is ours. `precedence` is told of commands that are being recorded: the worker begins nothing meanwhile.
+    is ours. `precedence` is told of commands that are being recorded: the worker begins nothing meanwhile. What is too
+    large for the hub goes to `payloads`, where that is given.
     """
 
     def __init__(
@@ -63,6 +79,8 @@ class Connection:
         token: str | None = None,
         hub: Hub | None = None,
         scheduler: Scheduler | None = None,
+        credential: Credential | None = None,
+        payloads: PayloadStore | None = None,
     ) -> None:
         self._address = address
         self._metadata = None if token is None else [("authorization", f"Bearer {token}")]
@@ -73,8 +91,11 @@ class Connection:
         # No other process has a worker at an embedded hub.
         self.turns = Turns(FIRST_LOOK_ALONE, SLOWEST_LOOK_ALONE) if hub else Turns()
         self.precedence = Precedence()
+        # The time of this machine, aware UTC. The clock of another machine may be put in its place.
+        self.machine_time: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._scheduler = scheduler
-        self._credential = scheduler.credential() if scheduler else None
+        self._credential = credential
+        self._payloads = payloads
 
     def client(self) -> AsyncTaskHubGrpcClient:
         """A client. Needs a running event loop; the caller closes it."""
@@ -90,6 +111,8 @@ class Connection:
 
     def _client(self, interceptors: list[AsyncClientInterceptor]) -> AsyncTaskHubGrpcClient:
         """Its calls wait for a hub that is away for a moment."""
+        if self._payloads:
+            interceptors += [PayloadInterceptor(self._payloads), HistoryPayloadInterceptor(self._payloads)]
         waiting = ReconnectingInterceptor(lambda: client._channel)  # noqa: SLF001 - the SDK makes a new one now and then
         client = self._plain_client([*interceptors, waiting])
         return client
@@ -110,17 +133,22 @@ class Connection:
                 data_converter=PydanticConverter(),
                 logger=SDK_LOG,
                 emit_trace_spans=False,
-                interceptors=interceptors,
+                interceptors=[
+                    *interceptors,
+                    StreamMetadata(DefaultAsyncClientInterceptorImpl(self._metadata or [])),
+                ],
             )
+        credential = self._credential.for_event_loop() if self._credential else None
+        by_token = DTSAsyncDefaultClientInterceptorImpl(credential, self._scheduler.task_hub)
         return AsyncDurableTaskSchedulerClient(
             host_address=self._scheduler.host,
             taskhub=self._scheduler.task_hub,
-            token_credential=self._credential.for_event_loop() if self._credential else None,
+            token_credential=credential,
             secure_channel=self._scheduler.secure,
             channel_options=GrpcChannelOptions(raw_options=RECONNECT),
             data_converter=PydanticConverter(),
             logger=SDK_LOG,
-            interceptors=interceptors,
+            interceptors=[*interceptors, StreamMetadata(by_token)],
         )
 
     def worker(self) -> SealingWorker:
@@ -163,13 +191,25 @@ class Connection:
         worker.activity_given = self.dispatches.given
         stop_promptly(worker)
         give_way(worker, self.precedence)
+        if self._payloads:
+            store_payloads(worker, self._payloads)
         if self.hub:
             take_directly(worker, self.hub.channel)
         return worker
 
     def now(self) -> datetime:
         """The hub's time, aware UTC, where the hub is in this process; this machine's time otherwise."""
-        return self.hub.clock.now() if self.hub else datetime.now(UTC)
+        return self.hub.clock.now() if self.hub else self.machine_time()
+
+    @property
+    def refused(self) -> str:
+        """What to say where the hub refuses our calls: what is wrong, and what to do."""
+        return self._scheduler.refused if self._scheduler else REFUSED
+
+    @property
+    def no_token(self) -> str | None:
+        """Why there is no token for the hub at present, as a sentence; None where there is one."""
+        return self._credential.problem if self._credential else None
 
     def close(self) -> None:
         """Stops the embedded hub, where there is one. Everything it acknowledged is on disk already."""
@@ -185,17 +225,20 @@ def connect(
     keys: SealKeys,
     *,
     token: str | None = None,
+    payload_store: str | None = None,
+    setting_name: str = SETTING,
     skippable_clock: bool = False,
     retention: timedelta = RETENTION,
     work_limit: timedelta = WORK_LIMIT,
 ) -> Connection:
-    """Connects to the hub that COUNTERSIGN_HUB names. What is ours there is sealed with `keys`.
+    """Connects to the hub that `setting` (COUNTERSIGN_HUB) names. What is ours there is sealed with `keys`.
 
     `embedded` opens (or creates) the hub file under `data_dir` and serves it inside this process;
     `skippable_clock` lets the demo and the tests skip its time, and what ended longer than `retention` ago is
     forgotten. A worker may take `work_limit` for one work item. Another hub keeps its own time and limits.
     `token` (COUNTERSIGN_HUB_TOKEN; several, separated by spaces, the newest first) is for `grpc://`; without it,
-    the token file under `data_dir` is read where there is one. Raises `HubSettingError`.
+    the token file under `data_dir` is read where there is one. `payload_store` (COUNTERSIGN_PAYLOAD_STORE) is for a
+    scheduler. `setting_name` is what a fault of the setting is to be said of. Raises `HubSettingError`.
     """
     if setting == "embedded":
         clock = SkippableClock() if skippable_clock else None
@@ -225,6 +268,8 @@ def connect(
         sent = token_for(place.hostname, token, token_file(data_dir / HUB_FILE))
         return Connection(place.netloc, keys, token=sent)
     if "=" in setting:
-        scheduler = parse_scheduler(setting)
-        return Connection(scheduler.host, keys, scheduler=scheduler)
+        scheduler = parse_scheduler(setting, setting_name)
+        credential = scheduler.credential()
+        payloads = open_payload_store(payload_store, credential) if payload_store else None
+        return Connection(scheduler.host, keys, scheduler=scheduler, credential=credential, payloads=payloads)
     raise HubSettingError

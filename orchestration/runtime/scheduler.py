@@ -60,19 +60,23 @@ AUTHENTICATIONS: Final = tuple(_MADE)
 
 @dataclass(frozen=True)
 class Scheduler:
-    """What a Durable Task Scheduler connection string says. `more` is for the credential, by argument."""
+    """What a Durable Task Scheduler connection string says, in the setting of that name.
+
+    `more` is for the credential, by argument.
+    """
 
     host: str
     secure: bool
     task_hub: str
     authentication: str
     more: Mapping[str, str] = field(default_factory=dict)
+    setting: str = SETTING
 
     @property
     def refused(self) -> str:
         """What to do where it refuses our calls."""
         return (
-            f"{SETTING}: the Durable Task Scheduler refuses our calls. Check TaskHub={self.task_hub}, and give the "
+            f"{self.setting}: the Durable Task Scheduler refuses our calls. Check TaskHub={self.task_hub}, and give the "
             f'identity of Authentication={self.authentication} the role "Durable Task Data Contributor" there.'
         )
 
@@ -82,42 +86,46 @@ class Scheduler:
         if make is None:
             return None
         try:
-            return Credential(make(**self.more), self.authentication)
-        except ValueError as error:  # of a workload identity, which takes from the environment what is not given
+            return Credential(make(**self.more), f"{self.setting}: Authentication={self.authentication}")
+        except (
+            ValueError
+        ) as error:  # of a workload identity, which takes from the environment what is not given
             raise HubSettingError(
-                f"{SETTING}: Authentication={self.authentication} is not complete; {_one_line(error)}"
+                f"{self.setting}: Authentication={self.authentication} is not complete; {_one_line(error)}"
             ) from error
 
 
-def parse_scheduler(text: str) -> Scheduler:
+def parse_scheduler(text: str, setting: str = SETTING) -> Scheduler:
     """`Endpoint=https://…;Authentication=…;TaskHub=…`, and for some ways of authenticating more, such as `ClientID=…`.
 
-    Names are read in any case. Raises `HubSettingError` naming the part that is missing or wrong.
+    Names are read in any case. `setting` is the name of the setting that has it. Raises `HubSettingError` naming the part that is missing or wrong.
     """
     parts = dict(part.split("=", 1) for part in text.split(";") if "=" in part)
     known = {name.strip().lower(): value.strip() for name, value in parts.items()}
     for name in _REQUIRED:
         if not known.get(name.lower()):
-            raise HubSettingError(f"{SETTING}: the connection string has no {name}=….")
+            raise HubSettingError(f"{setting}: the connection string has no {name}=….")
     endpoint = urlsplit(known["endpoint"])
     if endpoint.scheme not in {"http", "https"} or not endpoint.hostname:
         raise HubSettingError(
-            f"{SETTING}: Endpoint must be an https:// (or, for an emulator, http://) address."
+            f"{setting}: Endpoint must be an https:// (or, for an emulator, http://) address."
         )
     authentication = next((a for a in AUTHENTICATIONS if a.lower() == known["authentication"].lower()), None)
     if authentication is None:
-        raise HubSettingError(f"{SETTING}: Authentication must be one of {', '.join(AUTHENTICATIONS)}.")
+        raise HubSettingError(f"{setting}: Authentication must be one of {', '.join(AUTHENTICATIONS)}.")
     secure = endpoint.scheme == "https"
     if not secure and authentication != "None" and not is_local(endpoint.hostname):
         raise HubSettingError(
-            f"{SETTING}: no token is sent to {endpoint.hostname} over http://, because nothing is encrypted on the "
+            f"{setting}: no token is sent to {endpoint.hostname} over http://, because nothing is encrypted on the "
             "way; give an https:// Endpoint, or Authentication=None for an emulator."
         )
     host = endpoint.netloc if endpoint.port else f"{endpoint.netloc}:{443 if secure else 80}"
-    return Scheduler(host, secure, known["taskhub"], authentication, _more(authentication, known))
+    return Scheduler(
+        host, secure, known["taskhub"], authentication, _more(authentication, known, setting), setting
+    )
 
 
-def _more(authentication: str, known: Mapping[str, str]) -> dict[str, str]:
+def _more(authentication: str, known: Mapping[str, str], setting: str) -> dict[str, str]:
     """What the credential takes. Raises `HubSettingError` where there is a part that nothing takes."""
     _, takes = _MADE[authentication]
     arguments = {name.lower(): argument for name, argument in takes.items()}
@@ -125,7 +133,7 @@ def _more(authentication: str, known: Mapping[str, str]) -> dict[str, str]:
     if left:
         possible = ", ".join([*_REQUIRED, *takes])
         raise HubSettingError(
-            f"{SETTING}: {sorted(left)[0]} goes not with Authentication={authentication}, which takes {possible}; "
+            f"{setting}: {min(left)} does not go with Authentication={authentication}, which takes {possible}; "
             "remove it."
         )
     return {arguments[name]: value for name, value in known.items() if name in arguments and value}
@@ -137,9 +145,10 @@ class Credential:
     `problem` says why there is no token at present; None where there is one, or nobody has asked. Close it at the end.
     """
 
-    def __init__(self, inner: _Inner, authentication: str) -> None:
+    def __init__(self, inner: _Inner, setting: str) -> None:
+        """`setting` names what has to be corrected where there is no token."""
         self._inner = inner
-        self._authentication = authentication
+        self._setting = setting
         self._one_at_a_time = threading.Lock()
         self.problem: str | None = None
 
@@ -150,8 +159,8 @@ class Credential:
                 found = self._inner.get_token(*scopes)
         except AzureError as error:
             problem = (
-                f"{SETTING}: Authentication={self._authentication} gives no token for the Durable Task Scheduler, so "
-                "nothing can be recorded. The log says what it answered; check the identity of this machine."
+                f"{self._setting} gives no token for the Durable Task Scheduler, so nothing can be recorded."
+                " The log says what it answered; check the identity of this machine."
             )
             if self.problem is None:
                 log.error("%s It said: %s", problem, _one_line(error))  # noqa: TRY400 - where is no news

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from durabletask.client import OrchestrationState, OrchestrationStatus
@@ -30,10 +29,10 @@ from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.request import PERSON, ApprovalRequest, Choice, Identity, Outcome, RemarkKind, Via
 from orchestration.fulfilment.activities import FulfilmentActivities
 from orchestration.gathering.activities import GatheringActivities
+from orchestration.hub import Hub
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
 from orchestration.ports import Directory
-from orchestration.hub import Hub
 from orchestration.runtime.connect import Connection
 from orchestration.runtime.worker import register
 from orchestration.sealing.keys import SealKeys

@@ -17,12 +17,12 @@ from enum import StrEnum
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from orchestration.domain.names import RUN_ONCE
-from orchestration.hub import RETENTION, Hub, SkippableClock
-from orchestration.runtime.connect import Connection, connect
+from orchestration.hub import RETENTION, Hub, SkippableClock, token_file
+from orchestration.runtime.connect import HUB_FILE, Connection, connect
 from orchestration.sealing.keys import SealKeys
 
 
@@ -60,15 +60,21 @@ def running_on(form: HubForm) -> Iterator[None]:
         _current = before
 
 
-def outside(place: Path, retention: timedelta = RETENTION) -> Hub:
-    """A hub on that file, as `countersign hub` has it, with a clock that skips. It asks for `TOKEN`."""
-    token_file = place.with_name(place.name + ".token")
-    if not token_file.exists():
-        token_file.touch(mode=0o600)
-        token_file.write_text(TOKEN)
-    return Hub(
-        place, listen="127.0.0.1:0", clock=SkippableClock(), retention=retention, run_once=list(RUN_ONCE)
+def outside(data: Path, retention: timedelta = RETENTION) -> Hub:
+    """A hub as `countersign hub` has it, on the file that an embedded one would have, with a clock that skips.
+
+    It asks for `TOKEN`, and has started. Stop it at the end.
+    """
+    file = data / HUB_FILE
+    tokens = token_file(file)
+    if not tokens.exists():
+        tokens.touch(mode=0o600)
+        tokens.write_text(TOKEN)
+    hub = Hub(
+        file, listen="127.0.0.1:0", clock=SkippableClock(), retention=retention, run_once=list(RUN_ONCE)
     )
+    hub.start()
+    return hub
 
 
 def settings(hub: Hub) -> dict[str, str]:
@@ -87,10 +93,10 @@ def connected(data: Path, keys: SealKeys) -> Connection:
     """A connection in the current form to a hub on a file in `data`, whose clock skips. Give it to `disconnect`."""
     if current() is HubForm.EMBEDDED:
         return connect("embedded", data, keys, skippable_clock=True)
-    hub = outside(data / "outside.db")
-    hub.start()
+    hub = outside(data)
     given = settings(hub)
     connection = connect(given["COUNTERSIGN_HUB"], data, keys, token=given.get("COUNTERSIGN_HUB_TOKEN"))
+    connection.machine_time = hub.clock.now
     _outside[connection] = hub
     return connection
 
@@ -109,12 +115,23 @@ def hub_of(connection: Connection) -> Hub:
     return found
 
 
+def reach(hub: Hub) -> dict[str, Any]:
+    """How a client or a worker of the plain SDK reaches that hub."""
+    over_tcp = not hub.address.startswith("unix:")
+    metadata = [("authorization", f"Bearer {TOKEN}")] if over_tcp else None
+    return {"host_address": hub.address, "metadata": metadata}
+
+
 class _IdentityEndpoint(BaseHTTPRequestHandler):
     """What a managed identity asks for its tokens, as Azure's App Service has it on each machine."""
 
     def do_GET(self) -> None:
         known = self.headers.get("X-IDENTITY-HEADER") == IDENTITY_HEADER
-        found = {"access_token": TOKEN, "expires_on": "4102444800", "token_type": "Bearer"}  # in the year 2100
+        found = {
+            "access_token": TOKEN,
+            "expires_on": "4102444800",
+            "token_type": "Bearer",
+        }  # in the year 2100
         body = json.dumps(found if known else {"message": "who is this?"}).encode()
         self.send_response(200 if known else 401)
         self.send_header("Content-Type", "application/json")

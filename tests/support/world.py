@@ -144,8 +144,7 @@ class World:
     async def start(self) -> None:
         """Starts the bot, on the hub file that is there, and waits until Slack is connected."""
         if self._hub is None and self._outside is None and hub_forms.current() is not HubForm.EMBEDDED:
-            self._outside = hub_forms.outside(self.data / "outside.db")
-            await asyncio.to_thread(self._outside.start)
+            self._outside = await asyncio.to_thread(hub_forms.outside, self.data)
         self._app = await self._bot.enter_async_context(
             running(
                 config.read(self.settings()),
@@ -157,6 +156,8 @@ class World:
                 orchestrators=self._orchestrators,
             )
         )
+        if self._outside:
+            self._app.connection.machine_time = self._outside.clock.now
         self.client = self._app.connection.client()
         self._bot.push_async_callback(self.client.close)
         self.workspace.now = lambda: self.now().timestamp()

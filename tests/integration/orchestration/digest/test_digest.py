@@ -27,7 +27,8 @@ from orchestration.runtime.connect import Connection
 from orchestration.service.digests import DigestService, HubDigests, digest_id
 from tests.support.board import Begin, Board, at_once
 from tests.support.book import parsed
-from tests.support.core_world import CoreWorld, connected, opened
+from tests.support.core_world import SEAL_KEYS, CoreWorld, opened
+from tests.support.hub_forms import connected, disconnect, reach
 
 CHANNEL = "C0SPEND"
 LISTENER = digest_id(CHANNEL)
@@ -365,7 +366,7 @@ async def test_a_line_without_our_seal_is_not_in_the_digest(world: CoreWorld) ->
     await add(world, 1)
     await until(world, 1)
     forged = line(2).model_dump(mode="json")
-    with TaskHubGrpcClient(host_address=world.connection._address) as stranger:
+    with TaskHubGrpcClient(**reach(world.hub)) as stranger:
         for name in (EventName.DIGEST_LINE, EventName.DIGEST_LINE.upper()):
             stranger.raise_orchestration_event(LISTENER, name, data=forged)
         stranger.raise_orchestration_event(LISTENER, EventName.DIGEST_STOP, data={"stop": True})
@@ -392,7 +393,7 @@ async def test_a_line_without_our_seal_is_not_in_the_digest(world: CoreWorld) ->
 async def test_a_request_of_another_program_is_no_request_of_the_person_it_names(world: CoreWorld) -> None:
     """Another program may ask for an approval, in anybody's name, and a rule may approve it."""
     request = {"policy": "spend", "title": "Cables", "amount": "20", "requester": "U0RITA"}
-    with TaskHubGrpcClient(host_address=world.connection._address) as stranger:
+    with TaskHubGrpcClient(**reach(world.hub)) as stranger:
         stranger.schedule_new_orchestration(
             OrchestrationName.APPROVAL, input={"request": request}, instance_id="spend-forged"
         )
@@ -423,12 +424,12 @@ class BoardThatDies(Board):
 @asynccontextmanager
 async def killed(data: Path, board: BoardThatDies) -> AsyncIterator[CoreWorld]:
     """A core whose hub ends before its worker, as when the process is killed."""
-    connection = connected(data)
+    connection = connected(data, SEAL_KEYS)
     async with opened(connection, board, board, book=BOOK) as world:
         try:
             yield world
         finally:
-            await asyncio.to_thread(connection.close)
+            await asyncio.to_thread(disconnect, connection)
             board.buried.set()
             await world.stop_worker()
 
