@@ -219,7 +219,7 @@ class Connection:
             self._credential.close()
 
 
-def connect(
+def connect(  # noqa: PLR0913  # settings, each with a default
     setting: str,
     data_dir: Path,
     keys: SealKeys,

@@ -76,8 +76,8 @@ class Scheduler:
     def refused(self) -> str:
         """What to do where it refuses our calls."""
         return (
-            f"{self.setting}: the Durable Task Scheduler refuses our calls. Check TaskHub={self.task_hub}, and give the "
-            f'identity of Authentication={self.authentication} the role "Durable Task Data Contributor" there.'
+            f"{self.setting}: the Durable Task Scheduler refuses our calls. Check TaskHub={self.task_hub}, and give "
+            f'the identity of Authentication={self.authentication} the role "Durable Task Data Contributor" there.'
         )
 
     def credential(self) -> Credential | None:
@@ -98,7 +98,8 @@ class Scheduler:
 def parse_scheduler(text: str, setting: str = SETTING) -> Scheduler:
     """`Endpoint=https://…;Authentication=…;TaskHub=…`, and for some ways of authenticating more, such as `ClientID=…`.
 
-    Names are read in any case. `setting` is the name of the setting that has it. Raises `HubSettingError` naming the part that is missing or wrong.
+    Names are read in any case. `setting` is the name of the setting that has it. Raises `HubSettingError` naming the
+    part that is missing or wrong.
     """
     parts = dict(part.split("=", 1) for part in text.split(";") if "=" in part)
     known = {name.strip().lower(): value.strip() for name, value in parts.items()}

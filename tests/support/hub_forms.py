@@ -122,6 +122,11 @@ def reach(hub: Hub) -> dict[str, Any]:
     return {"host_address": hub.address, "metadata": metadata}
 
 
+def identity() -> dict[str, str]:
+    """How another process is told of the managed identity of this one, where there is one."""
+    return {name: os.environ[name] for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER") if name in os.environ}
+
+
 class _IdentityEndpoint(BaseHTTPRequestHandler):
     """What a managed identity asks for its tokens, as Azure's App Service has it on each machine."""
 

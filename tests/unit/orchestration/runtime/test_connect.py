@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from orchestration.hub import token_file
-from orchestration.runtime.connect import HUB_FILE, Scheduler, connect, parse_scheduler
+from orchestration.runtime.connect import HUB_FILE, connect
 from orchestration.runtime.hub_address import HubSettingError
+from orchestration.runtime.scheduler import Scheduler, parse_scheduler
 from tests.support.core_world import SEAL_KEYS
 
 
@@ -19,7 +20,7 @@ def test_a_connection_string_is_read_as_the_scheduler_writes_it() -> None:
         secure=True,
         task_hub="prod",
         authentication="ManagedIdentity",
-        client_id="1",
+        more={"client_id": "1"},
     )
     local = parse_scheduler("endpoint=http://localhost:8080;taskhub=default;authentication=none")
     assert (local.host, local.secure, local.authentication) == ("localhost:8080", False, "None")
