@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -19,6 +20,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 from weakref import WeakKeyDictionary
+
+from durabletask.payload import PayloadStore
 
 from orchestration.domain.names import RUN_ONCE
 from orchestration.hub import RETENTION, Hub, SkippableClock, token_file
@@ -36,7 +39,6 @@ class HubForm(StrEnum):
 
 # What every hub of this run asks for over TCP. The identity endpoint gives it as the token of a managed identity.
 TOKEN: Final = secrets.token_urlsafe(32)
-IDENTITY_HEADER: Final = secrets.token_urlsafe(16)
 
 _current = HubForm.EMBEDDED
 _outside: WeakKeyDictionary[Connection, Hub] = WeakKeyDictionary()
@@ -89,14 +91,18 @@ def scheduler(hub: Hub, authentication: str = "None") -> str:
     return f"Endpoint=http://{hub.address};Authentication={authentication};TaskHub=tests"
 
 
-def connected(data: Path, keys: SealKeys) -> Connection:
-    """A connection in the current form to a hub on a file in `data`, whose clock skips. Give it to `disconnect`."""
+def connected(data: Path, keys: SealKeys, payloads: PayloadStore | None = None) -> Connection:
+    """A connection in the current form to a hub on a file in `data`, whose clock skips. Give it to `disconnect`.
+
+    `payloads` keeps what is large, where the hub is a scheduler.
+    """
     if current() is HubForm.EMBEDDED:
         return connect("embedded", data, keys, skippable_clock=True)
     hub = outside(data)
     given = settings(hub)
     connection = connect(given["COUNTERSIGN_HUB"], data, keys, token=given.get("COUNTERSIGN_HUB_TOKEN"))
     connection.machine_time = hub.clock.now
+    connection._payloads = payloads
     _outside[connection] = hub
     return connection
 
@@ -127,31 +133,55 @@ def identity() -> dict[str, str]:
     return {name: os.environ[name] for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER") if name in os.environ}
 
 
-class _IdentityEndpoint(BaseHTTPRequestHandler):
-    """What a managed identity asks for its tokens, as Azure's App Service has it on each machine."""
+class ManagedIdentity:
+    """What a managed identity asks for its tokens, as Azure's App Service has it on each machine: a server of its own.
 
-    def do_GET(self) -> None:
-        known = self.headers.get("X-IDENTITY-HEADER") == IDENTITY_HEADER
-        found = {
-            "access_token": TOKEN,
-            "expires_on": "4102444800",
-            "token_type": "Bearer",
-        }  # in the year 2100
-        body = json.dumps(found if known else {"message": "who is this?"}).encode()
-        self.send_response(200 if known else 401)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    It gives `token`, which ends after `lasts` seconds, to whoever sends its header; nothing while it is `down`.
+    """
 
-    def log_message(self, *_: object) -> None:
-        pass
+    def __init__(self, token: str = TOKEN) -> None:
+        self.token = token
+        self.lasts = 24 * 60 * 60.0
+        self.down = False
+        self.asked = 0
+        self._header = secrets.token_urlsafe(16)
+        identity = self
+
+        class Endpoint(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                status, found = identity._answer(self.headers.get("X-IDENTITY-HEADER"))
+                body = json.dumps(found).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """How a process is told of it."""
+        url = f"http://127.0.0.1:{self._server.server_port}/msi/token"
+        return {"IDENTITY_ENDPOINT": url, "IDENTITY_HEADER": self._header}
+
+    def _answer(self, header: str | None) -> tuple[int, dict[str, str]]:
+        self.asked += 1
+        if self.down or header != self._header:
+            return 400, {"statusCode": "400", "message": "No such identity."}
+        ends = str(int(time.time() + self.lasts))
+        return 200, {"access_token": self.token, "expires_on": ends, "token_type": "Bearer"}
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
 
 
 @cache
 def _managed_identity() -> None:
     """Gives this process, and those that it starts, the managed identity of the tests."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _IdentityEndpoint)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    os.environ["IDENTITY_ENDPOINT"] = f"http://127.0.0.1:{server.server_port}/msi/token"
-    os.environ["IDENTITY_HEADER"] = IDENTITY_HEADER
+    os.environ.update(ManagedIdentity().environment)
