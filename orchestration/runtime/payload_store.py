@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -34,6 +36,8 @@ class OurPayloadStore(PayloadStore):
 
     def __init__(self, inner: PayloadStore) -> None:
         self._inner = inner
+        # Not the event loop's threads: what runs there may wait for a call to the hub, which waits for this store.
+        self._threads = ThreadPoolExecutor(4, "payloads")
 
     @property
     def options(self) -> LargePayloadStorageOptions:
@@ -46,7 +50,8 @@ class OurPayloadStore(PayloadStore):
 
     async def upload_async(self, data: bytes, *, instance_id: str | None = None) -> str:
         """Raises `HubUnavailableError`."""
-        return await asyncio.to_thread(self.upload, data, instance_id=instance_id)
+        upload = partial(self.upload, data, instance_id=instance_id)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, upload)
 
     def download(self, token: str) -> bytes:
         """Raises `HubUnavailableError`."""
@@ -54,7 +59,7 @@ class OurPayloadStore(PayloadStore):
 
     async def download_async(self, token: str) -> bytes:
         """Raises `HubUnavailableError`."""
-        return await asyncio.to_thread(self.download, token)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self.download, token)
 
     def is_known_token(self, value: str) -> bool:
         """Whether it names what is stored in our container."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
@@ -151,6 +152,8 @@ class Credential:
         self._inner = inner
         self._setting = setting
         self._one_at_a_time = threading.Lock()
+        # Not the event loop's threads: what runs there may wait for a call to the hub, which waits for a token.
+        self._thread = ThreadPoolExecutor(1, "scheduler-token")
         self.problem: str | None = None
 
     def get_token(self, *scopes: str, **_: Any) -> AccessToken:
@@ -172,24 +175,27 @@ class Credential:
 
     def for_event_loop(self) -> AsyncCredential:
         """The same, for the event loop that runs now."""
-        return AsyncCredential(self)
+        return AsyncCredential(self, self._thread)
 
     def close(self) -> None:
         """Ends its connections."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
         self._inner.close()
 
 
 class AsyncCredential:
-    """Asks a `Credential` on a thread, once for all that wait at the same time."""
+    """Asks a `Credential` on that thread, once for all that wait at the same time."""
 
-    def __init__(self, credential: Credential) -> None:
+    def __init__(self, credential: Credential, thread: Executor) -> None:
         self._credential = credential
+        self._thread = thread
         self._asking: asyncio.Future[AccessToken] | None = None
 
     async def get_token(self, *scopes: str, **_: Any) -> AccessToken:
         """A token that is valid. Raises `HubUnavailableError`."""
         if self._asking is None or self._asking.done():
-            self._asking = asyncio.ensure_future(asyncio.to_thread(self._credential.get_token, *scopes))
+            loop = asyncio.get_running_loop()
+            self._asking = loop.run_in_executor(self._thread, self._credential.get_token, *scopes)
             self._asking.add_done_callback(_heard)
         # Whoever gives up waiting does not stop the others.
         return await asyncio.shield(self._asking)

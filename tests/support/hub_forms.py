@@ -101,6 +101,9 @@ def connected(data: Path, keys: SealKeys, payloads: PayloadStore | None = None) 
     hub = outside(data)
     given = settings(hub)
     connection = connect(given["COUNTERSIGN_HUB"], data, keys, token=given.get("COUNTERSIGN_HUB_TOKEN"))
+    if connection._credential:
+        # azure-identity takes seconds to import on a busy machine, and whoever calls the hub waits for two at most.
+        connection._credential.get_token("https://durabletask.io/.default")
     connection.machine_time = hub.clock.now
     connection._payloads = payloads
     _outside[connection] = hub
