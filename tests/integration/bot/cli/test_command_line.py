@@ -214,7 +214,10 @@ async def test_ask_goes_on_over_a_killed_and_restarted_server(own_api: ApiWorld)
             assert ask.returncode is None
         server = await served(api)
         answer = await api.decide(ada, request_id)
-        while answer.status in {409, 503}:  # until it is on its hub, and the round is open again to this process
+        while answer.status in {
+            409,
+            503,
+        }:  # until it is on its hub, and the round is open again to this process
             answer = await api.decide(ada, request_id)
         assert answer.status == 200
         code, out, _ = await ended(ask)

@@ -117,6 +117,7 @@ async def ended(world: CoreWorld) -> None:
 # ---- from the request to the message -------------------------------------------------------------------------
 
 
+@pytest.mark.every_hub
 async def test_what_a_rule_approves_is_posted_together_after_an_hour_and_has_no_card(
     world: CoreWorld,
 ) -> None:
@@ -176,6 +177,7 @@ async def test_an_instance_that_was_stopped_after_it_was_approved_is_in_the_dige
 # ---- none lost, none twice -----------------------------------------------------------------------------------
 
 
+@pytest.mark.every_hub
 async def test_a_line_that_comes_again_counts_once_and_two_starters_begin_one(world: CoreWorld) -> None:
     await asyncio.gather(*(add(world, number) for number in (1, 2, 3, 1, 2, 3)))
     await add(world, 1, 2, 3)

@@ -77,6 +77,7 @@ async def test_an_event_without_a_seal_decides_nothing(
     assert await votes(world, request_id) == []
 
 
+@pytest.mark.every_hub
 async def test_a_seal_counts_for_its_instance_its_event_and_its_text(
     world: CoreWorld, stranger: TaskHubGrpcClient
 ) -> None:
