@@ -1,4 +1,4 @@
-"""The largest payload of each kind that grows, at the bounds that the product keeps: Durable Task Scheduler takes 1 MiB.
+"""The largest payload of each kind that grows, at the bounds that we keep: Durable Task Scheduler takes 1 MiB.
 
 What does not grow is bounded by the 256 KB of a call of the API that it comes from, or by the fields of its model.
 """
