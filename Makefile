@@ -17,7 +17,8 @@ SEED ?=
 KILLS ?= 20
 APPROVALS ?= 200
 BOTS ?= 1
-.PHONY: azurite mermaid frameworks mcp chart help demo test lint bench faults proof pictures dist lock clean
+FORMS ?= embedded tcp scheduler
+.PHONY: azurite mermaid frameworks mcp chart forms help demo test lint bench faults proof pictures dist lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -88,6 +89,14 @@ pictures: $(STAMP) ## the pictures of the pages, taken by the tests that play th
 proof: $(STAMP) ## the long forms of what test runs briefly, one after the other
 	COUNTERSIGN_PROOF=1 $(BIN)/pytest --durations=0 --durations-min=5 tests/integration/orchestration/hub \
 	    $$(grep -rl COUNTERSIGN_PROOF tests --include='test_*.py' | grep -v ^tests/integration/orchestration/hub/)
+
+# The tests of the hub itself and of the simulator know of no form.
+forms: $(STAMP) ## the product's tests with its hub in its process, over TCP, and through the scheduler's client: FORMS="tcp scheduler"
+	set -e; for form in $(FORMS); do \
+	    $(BIN)/pytest -n 5 -m "not clocked" --hub=$$form --ignore tests/integration/orchestration/hub \
+	        --ignore tests/integration/bot/simulator --ignore tests/e2e/browser --ignore tests/e2e/demo \
+	        tests/integration tests/e2e; \
+	done
 
 dist: $(STAMP) ## the wheel and the source, as they are released
 	rm -rf dist

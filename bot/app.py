@@ -197,6 +197,8 @@ def _connection(settings: Settings, resources: Resources) -> Connection:
         settings.data_dir,
         SealKeys(resources.secrets.derive_each("seal", "")),
         token=settings.hub_token,
+        payload_store=settings.payload_store,
+        setting_name=settings.hub_setting,
         skippable_clock=settings.skippable_clock,
         retention=settings.retention,
         work_limit=settings.work_limit,
@@ -256,7 +258,9 @@ async def _joined(
             seen_at=datetime.now(UTC),
         )
 
-    joining = Joining(client, as_stored, connection.keys, me, alone=connection.hub is not None)
+    joining = Joining(
+        client, as_stored, connection.keys, me, alone=connection.hub is not None, refused=connection.refused
+    )
     membership = HubMembership(joining, connection, begin)
     await membership.join()
     in_background(closing, membership.keep(), "stay on the hub")

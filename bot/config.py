@@ -25,6 +25,8 @@ from orchestration.service.open_requests import OpenLimits
 SLACK_API_URL: Final = "https://slack.com/api/"
 LISTEN: Final = "127.0.0.1:3000"
 HUB: Final = "embedded"
+# The connection string's usual name, which other programs on Durable Task Scheduler have.
+SCHEDULER: Final = "DURABLE_TASK_SCHEDULER_CONNECTION_STRING"
 CLOCKS: Final = ("system", "skippable")
 
 SETTINGS: Final = frozenset(
@@ -42,6 +44,8 @@ SETTINGS: Final = frozenset(
         "COUNTERSIGN_HUB_CLOCK",
         "COUNTERSIGN_HUB_TOKEN",
         "COUNTERSIGN_METRICS_TOKEN",
+        "COUNTERSIGN_PAYLOAD_STORE",
+        "DURABLE_TASK_SCHEDULER_CONNECTION_STRING",
         "COUNTERSIGN_OPEN_PER_PERSON",
         "COUNTERSIGN_OPEN_PER_TOKEN",
         "COUNTERSIGN_POLICIES",
@@ -77,6 +81,7 @@ SETTINGS: Final = frozenset(
 SECRETS: Final = (
     "COUNTERSIGN_HUB_TOKEN",
     "COUNTERSIGN_METRICS_TOKEN",
+    "COUNTERSIGN_PAYLOAD_STORE",
     "COUNTERSIGN_SECRET",
     "COUNTERSIGN_SIGNING_KEY",
     "COUNTERSIGN_SMTP_PASSWORD",
@@ -111,7 +116,9 @@ class Settings:
     public_url: str | None
     data_dir: Path
     hub: str
-    hub_token: str | None
+    hub_setting: str
+    hub_token: str | None = field(repr=False)
+    payload_store: str | None = field(repr=False)
     skippable_clock: bool
     retention: timedelta
     work_limit: timedelta
@@ -144,6 +151,7 @@ class Settings:
             self.secret,
             self.signing_key,
             self.metrics_token,
+            self.payload_store,
         )
         return [one for value in (*own, *kept) if value for one in (value, *value.split())]
 
@@ -181,7 +189,7 @@ def read(environment: Mapping[str, str]) -> Settings:
     clock = given.get("COUNTERSIGN_HUB_CLOCK", "system")
     if clock not in CLOCKS:
         raise SettingError('COUNTERSIGN_HUB_CLOCK: must be "system", or "skippable" for demos and tests.')
-    hub = given.get("COUNTERSIGN_HUB", HUB)
+    hub_setting, hub = _hub(given)
     if "COUNTERSIGN_HUB_TOKEN" in given and not hub.startswith("grpc://"):
         raise SettingError(
             "COUNTERSIGN_HUB_TOKEN: goes with a COUNTERSIGN_HUB that starts with grpc://; remove it, or name such "
@@ -200,7 +208,9 @@ def read(environment: Mapping[str, str]) -> Settings:
         else None,
         data_dir=_data_dir(given),
         hub=hub,
+        hub_setting=hub_setting,
         hub_token=given.get("COUNTERSIGN_HUB_TOKEN"),
+        payload_store=given.get("COUNTERSIGN_PAYLOAD_STORE"),
         skippable_clock=clock == "skippable",
         retention=_retention(given.get("COUNTERSIGN_RETENTION")),
         work_limit=_work_limit(given.get("COUNTERSIGN_WORK_LIMIT")),
@@ -263,6 +273,29 @@ def _stop_delay(text: str) -> timedelta:
     ):
         raise SettingError(f"COUNTERSIGN_STOP_DELAY: must be from 0s to {LONGEST_STOP_DELAY}s, such as 5s.")
     return timedelta(seconds=int(seconds))
+
+
+def _hub(given: Mapping[str, str]) -> tuple[str, str]:
+    """The setting that names the hub, and what it says."""
+    if SCHEDULER in given and "COUNTERSIGN_HUB" in given:
+        raise SettingError(f"{SCHEDULER}: is set, and so is COUNTERSIGN_HUB; keep one of them.")
+    name = SCHEDULER if SCHEDULER in given else "COUNTERSIGN_HUB"
+    hub = given.get(name, HUB)
+    is_scheduler = _is_scheduler(hub)
+    if name == SCHEDULER and not is_scheduler:
+        raise SettingError(
+            f"{SCHEDULER}: is not a connection string, such as Endpoint=https://…;Authentication=ManagedIdentity;"
+            "TaskHub=…; correct it, or name another hub as COUNTERSIGN_HUB."
+        )
+    if "COUNTERSIGN_PAYLOAD_STORE" in given and not is_scheduler:
+        raise SettingError(
+            "COUNTERSIGN_PAYLOAD_STORE: goes with a Durable Task Scheduler; remove it, or name one as COUNTERSIGN_HUB."
+        )
+    return name, hub
+
+
+def _is_scheduler(hub: str) -> bool:
+    return "=" in hub and not hub.startswith(("unix:", "grpc://"))
 
 
 def _most_open(given: Mapping[str, str], name: str, unset: int) -> int:

@@ -147,7 +147,7 @@ class Deployment:
         clean = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("SLACK_", "COUNTERSIGN_", "TWILIO_"))
+            if not name.startswith(("SLACK_", "COUNTERSIGN_", "TWILIO_", "DURABLE_TASK_"))
         }
         hub = "embedded"
         if len(self.data) > 1:

@@ -20,7 +20,8 @@ from bot.stopping import Stopping
 from orchestration.domain.commands import Progress
 from orchestration.hub import Hub
 from orchestration.service.approvals import ApprovalService
-from tests.support import POLICIES
+from tests.support import POLICIES, hub_forms
+from tests.support.hub_forms import HubForm, scheduler
 from tests.support.messages import text_of
 from tests.support.simulated import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
 
@@ -55,7 +56,8 @@ class World:
     ) -> None:
         """`data` is the bot's data directory; `policies` the text of its policy file, which `write` replaces.
 
-        `hub` is one outside the bot, which is then reached as a Durable Task Scheduler would be. `orchestrators` of
+        `hub` is one outside the bot, which is then reached as a Durable Task Scheduler would be. Without it the world
+        has its own, in the current form; one outside the bot goes on while the bot is stopped. `orchestrators` of
         somebody else run beside the bot's own. `settings` go over those that a world gives the bot by itself.
         """
         self.data = data
@@ -82,6 +84,7 @@ class World:
         self._socket_mode = socket_mode
         self._sms = sms
         self._hub = hub
+        self._outside: Hub | None = None
         self._orchestrators = orchestrators
         self.stopping: Stopping | None = None  # how the next start ends; as a process does, where it is None
         self._more = dict(settings or {})
@@ -98,6 +101,8 @@ class World:
         for person in self._people:
             await person.close()
         await self.stop()
+        if self._outside:
+            await asyncio.to_thread(self._outside.stop)
         await self.simulator.stop()
         self.workspace.close()
         self._reserved.close()
@@ -114,7 +119,7 @@ class World:
             "COUNTERSIGN_SLACK_API_URL": self.simulator.api_url,
             "COUNTERSIGN_LISTEN": self.url.removeprefix("http://"),
             "COUNTERSIGN_DATA_DIR": str(self.data),
-            "COUNTERSIGN_HUB": scheduler(self._hub) if self._hub else "embedded",
+            **self._hub_settings(),
             "COUNTERSIGN_HUB_CLOCK": "skippable",
             "COUNTERSIGN_POLICIES": str(self.policies),
             "COUNTERSIGN_CALLBACK_NETWORKS": "127.0.0.1/32",
@@ -133,8 +138,15 @@ class World:
             }
         return given | self._more
 
+    def _hub_settings(self) -> dict[str, str]:
+        if self._outside:
+            return hub_forms.settings(self._outside)
+        return {"COUNTERSIGN_HUB": scheduler(self._hub) if self._hub else "embedded"}
+
     async def start(self) -> None:
         """Starts the bot, on the hub file that is there, and waits until Slack is connected."""
+        if self._hub is None and self._outside is None and hub_forms.current() is not HubForm.EMBEDDED:
+            self._outside = await asyncio.to_thread(hub_forms.outside, self.data)
         self._app = await self._bot.enter_async_context(
             running(
                 config.read(self.settings()),
@@ -147,6 +159,8 @@ class World:
                 stopping=self.stopping,
             )
         )
+        if self._outside:
+            self._app.connection.machine_time = self._outside.clock.now
         self.client = self._app.connection.client()
         self._bot.push_async_callback(self.client.close)
         self.workspace.now = lambda: self.now().timestamp()
@@ -183,7 +197,7 @@ class World:
 
     @property
     def hub(self) -> Hub:
-        found = self._hub or self.app.connection.hub
+        found = self._hub or self._outside or self.app.connection.hub
         assert found is not None
         return found
 
@@ -261,8 +275,3 @@ def request_of(card: Message) -> str:
 def read(message: Message) -> str:
     """All that a person can read of it."""
     return text_of({"text": message.text, "blocks": message.blocks})
-
-
-def scheduler(hub: Hub) -> str:
-    """How a Durable Task Scheduler at the hub's address would be named: its own client and worker are used."""
-    return f"Endpoint=http://{hub.address};Authentication=None;TaskHub=tests"

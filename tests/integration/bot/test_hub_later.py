@@ -31,7 +31,7 @@ async def test_a_bot_that_is_started_before_its_hub_works_once_it_is_there(tmp_p
             await relay.cut()
             connection = connect(f"grpc://127.0.0.1:{relay.port}", tmp_path, SEAL_KEYS)
             client, as_stored = connection.client(), connection.client_as_stored()
-            joining = Joining(client, as_stored, SEAL_KEYS, me, alone=False)
+            joining = Joining(client, as_stored, SEAL_KEYS, me, alone=False, refused=connection.refused)
             membership = HubMembership(joining, connection, lambda: began.append(True))
             keeping = asyncio.create_task(membership.keep())
             await asyncio.sleep(0.2)
@@ -52,7 +52,7 @@ async def test_of_two_who_join_at_once_one_begins_the_work(tmp_path: Path) -> No
     with Hub(tmp_path / "hub.db", listen="127.0.0.1:0", authenticate=False) as hub:
         connection = connect(f"grpc://{hub.address}", tmp_path, SEAL_KEYS)
         client, as_stored = connection.client(), connection.client_as_stored()
-        joining = Joining(client, as_stored, SEAL_KEYS, me, alone=False)
+        joining = Joining(client, as_stored, SEAL_KEYS, me, alone=False, refused=connection.refused)
         membership = HubMembership(joining, connection, lambda: began.append(True))
         assert all(await asyncio.gather(membership.join(), membership.join()))
         assert began == [True]

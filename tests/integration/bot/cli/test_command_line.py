@@ -18,6 +18,7 @@ from bot.cli.main import main
 from bot.security.tokens import TokenFile
 from tests.support import ROOT
 from tests.support.api_world import ApiWorld
+from tests.support.hub_forms import identity
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -185,7 +186,7 @@ async def test_tokens_are_made_listed_and_revoked_on_the_data_directory(
 
 async def served(api: ApiWorld) -> Process:
     """The bot of that world as a process of its own, once it answers."""
-    environment = {"PATH": os.environ["PATH"], **api.settings()}
+    environment = {"PATH": os.environ["PATH"], **api.settings(), **identity()}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bot", "run", cwd=ROOT, env=environment, stdout=DEVNULL, stderr=DEVNULL
     )
@@ -213,7 +214,10 @@ async def test_ask_goes_on_over_a_killed_and_restarted_server(own_api: ApiWorld)
             assert ask.returncode is None
         server = await served(api)
         answer = await api.decide(ada, request_id)
-        while answer.status == 409:  # until the round is open again to this process
+        while answer.status in {
+            409,
+            503,
+        }:  # until it is on its hub, and the round is open again to this process
             answer = await api.decide(ada, request_id)
         assert answer.status == 200
         code, out, _ = await ended(ask)

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from durabletask.client import OrchestrationStatus
 
 from bot.records.entries import Kind, unchecked_claims
@@ -86,6 +87,7 @@ async def test_an_order_is_paid_shipped_and_delivered(orders: OrderWorld) -> Non
     assert "PaymentReceived received" in texts
 
 
+@pytest.mark.every_hub
 async def test_a_payment_that_failed_calls_the_order_off(orders: OrderWorld) -> None:
     request_id = await orders.ordered()
     failed = await orders.send(request_id, "PaymentFailed", {"why": "card expired"})
@@ -309,6 +311,7 @@ async def test_one_that_is_stopped_at_its_end_does_what_its_end_set_going(
         assert len([said for said in orders.direct_messages("U0RITA") if told in said]) == 1
 
 
+@pytest.mark.every_hub
 async def test_after_a_purge_its_address_says_that_it_is_over(orders: OrderWorld) -> None:
     request_id = await orders.ordered()
     hook = await orders.hook(request_id, "PaymentFailed")

@@ -173,6 +173,7 @@ async def test_whoever_asks_hands_a_system_its_address_where_nobody_else_asks_it
     assert ended.sources[0].answer.values == {"findings": "1234567.000009"}
 
 
+@pytest.mark.every_hub
 async def test_silence_is_reminded_then_ends_with_what_is_there(world: GatheringWorld) -> None:
     """Half of it comes; the rest is missing by name, is told so when it comes late, and the callback is sent once."""
     async with receiver() as callback, world.person("U0ADA") as ada, world.person("U0FAY") as fay:

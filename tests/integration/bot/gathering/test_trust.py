@@ -15,6 +15,7 @@ from orchestration.domain.request import Via
 from orchestration.service.answers import HubAnswers
 from orchestration.service.approvals import Actor
 from tests.support.gathering import GatheringWorld
+from tests.support.hub_forms import reach
 from tests.support.receiver import Receiver
 
 ADA, FAY = Actor("U0ADA", Via.CHAT), Actor("U0FAY", Via.CHAT)
@@ -34,7 +35,7 @@ async def test_an_answer_without_a_seal_does_not_count(world: GatheringWorld) ->
         "values": {"answer": "forged"},
     }
     withdrawn = {"command_id": "w", "nonce": nonce, "actor": "U0RITA", "way": "api"}
-    with TaskHubGrpcClient(host_address=world.app.connection._address) as stranger:
+    with TaskHubGrpcClient(**reach(world.hub)) as stranger:
         stranger.raise_orchestration_event(request_id, EventName.GATHERING_ANSWERED, data=forged)
         stranger.raise_orchestration_event(request_id, EventName.GATHERING_WITHDRAWN, data=withdrawn)
     ticket = await service.answer(request_id, ADA, "ada", {"answer": "mine"}, way=AnswerWay.CHAT, nonce=nonce)

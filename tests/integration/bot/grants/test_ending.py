@@ -135,6 +135,7 @@ async def test_it_is_on_home_of_who_may_revoke_it_and_gone_with_its_end(own_gran
     assert (await grants.app.grants.read(grant.id)).ended is GrantEnd.REVOKED
 
 
+@pytest.mark.every_hub
 async def test_it_is_over_with_its_time(own_grants: GrantWorld) -> None:
     grants, call = own_grants, an_edit()
     dirk = grants.person("U0DIRK")

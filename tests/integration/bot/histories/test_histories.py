@@ -30,8 +30,9 @@ from tests.integration.bot.grants.test_one_card import a_run, like, waiting
 from tests.integration.orchestration.digest import test_digest as spending
 from tests.support.board import Board
 from tests.support.challenges import SOMEBODY, begun, code_in, other
-from tests.support.core_world import CoreWorld, connected, opened
+from tests.support.core_world import SEAL_KEYS, CoreWorld, opened
 from tests.support.granting import CHANNEL, GrantWorld, an_edit, at
+from tests.support.hub_forms import connected
 from tests.support.order_world import PAID, OrderWorld
 from tests.support.receiver import receiver
 from tests.support.replaying import history, keep, replay
@@ -122,7 +123,7 @@ async def _until_ended(world: CoreWorld | World, name: OrchestrationName) -> Non
 
 @asynccontextmanager
 async def _core(data: Path) -> AsyncIterator[CoreWorld]:
-    connection, board = connected(data), Board()
+    connection, board = connected(data, SEAL_KEYS), Board()
     try:
         async with opened(connection, board, board) as world:
             yield world
@@ -171,7 +172,7 @@ async def a_call_list(place: Path) -> None:
 
 
 async def a_digest(place: Path) -> None:
-    connection, board = connected(place), Board()
+    connection, board = connected(place, SEAL_KEYS), Board()
     async with opened(connection, board, board, book=spending.BOOK) as world:
         await spending.ask(world, 20)
         await spending.ask(world, 7)

@@ -134,6 +134,7 @@ async def test_a_wrong_code_costs_every_open_challenge_an_attempt(world: CoreWor
         assert (await world.challenges.status(challenge)).attempts_left == 2
 
 
+@pytest.mark.every_hub
 async def test_the_sixth_to_a_number_in_an_hour_is_refused_for_an_hour_and_said_once(
     world: CoreWorld,
 ) -> None:
@@ -316,6 +317,7 @@ async def test_a_text_shows_that_it_has_only_the_beginning_of_a_title(world: Cor
     )
 
 
+@pytest.mark.every_hub
 async def test_an_approval_above_the_amount_counts_when_the_code_comes(world: CoreWorld) -> None:
     request_id = await wire(world)
     await pressed(world, request_id)

@@ -31,6 +31,7 @@ from orchestration.runtime.converter import PydanticConverter
 from orchestration.runtime.ours import OURS
 from orchestration.sealing.client import SealingInterceptor
 from tests.support.core_world import PATIENCE, SEAL_KEYS, CoreWorld
+from tests.support.hub_forms import hub_of, reach
 from tests.support.other_program import REQUEST, strange_worker
 from tests.support.people import NUMBERS
 
@@ -76,6 +77,7 @@ async def test_an_event_without_a_seal_decides_nothing(
     assert await votes(world, request_id) == []
 
 
+@pytest.mark.every_hub
 async def test_a_seal_counts_for_its_instance_its_event_and_its_text(
     world: CoreWorld, stranger: TaskHubGrpcClient
 ) -> None:
@@ -274,7 +276,7 @@ class Liar:
 def lying(connection: Connection, name: str, answer: Any) -> Iterator[Liar]:
     """A stranger's worker, which gets some of the work of that activity."""
     liar = Liar(answer)
-    worker = TaskHubGrpcWorker(host_address=connection._address, data_converter=PydanticConverter())
+    worker = TaskHubGrpcWorker(**reach(hub_of(connection)), data_converter=PydanticConverter())
     worker._registry.add_named_activity(name, liar)
     worker.use_work_item_filters()
     worker.start()

@@ -18,8 +18,7 @@ from tests.support.room import room_for
 
 
 async def test_every_command_is_refused_in_words_and_none_counts(world: CoreWorld, tmp_path: Path) -> None:
-    service, hub = world.service, world.connection.hub
-    assert hub is not None
+    service, hub = world.service, world.hub
     request_id = await world.ask()
     shown = await service.identity(request_id)
     rita, ada = by("U0RITA"), by("U0ADA")

@@ -121,6 +121,7 @@ async def test_an_escalation_is_on_more_worklists(world: CoreWorld, reader: Work
         await worklist_when(reader, person, waits())
 
 
+@pytest.mark.every_hub
 async def test_a_delegated_vote_is_on_the_other_worklist(world: CoreWorld, reader: Worklists) -> None:
     request_id = await world.ask("deploy")
     await worklist_when(reader, "U0ADA", waits(request_id))
@@ -138,6 +139,7 @@ async def test_the_most_urgent_comes_first_and_absence_is_known(world: CoreWorld
     assert (await worklist_when(reader, "U0ADA", lambda worklist: worklist.entry is not None)).entry == away
 
 
+@pytest.mark.every_hub
 async def test_what_was_stopped_or_purged_is_on_no_worklist(
     world: CoreWorld, client: AsyncTaskHubGrpcClient, reader: Worklists
 ) -> None:

@@ -145,6 +145,7 @@ async def test_a_change_is_bounded_by_the_schema_and_by_what_was_shown(api: ApiW
     assert any("with a change of “arguments.command”" in text for text in told)
 
 
+@pytest.mark.every_hub
 async def test_a_result_is_kept_for_whoever_lost_it_and_the_call_is_not_asked_anew(own_api: ApiWorld) -> None:
     api = own_api
     agent, call, by = api.token("agent", "U0RITA", "request"), a_call(), attempt()

@@ -18,6 +18,7 @@ from durabletask.client import OrchestrationState, OrchestrationStatus
 from durabletask.worker import TaskHubGrpcWorker
 
 from tests.support.api_world import ApiWorld
+from tests.support.hub_forms import reach
 from tests.support.recipes import recipe
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -124,10 +125,8 @@ async def test_another_orchestration_that_checks_the_receipt_where_it_acts(
     async with ApiWorld(tmp_path) as api:
         published = (await api.call("GET", "/.well-known/jwks.json")).body
         (tmp_path / "jwks.json").write_text(json.dumps(published))
-        hub = api.app.connection.hub
-        assert hub is not None
         # A program of its own, which knows nothing of ours.
-        program = TaskHubGrpcWorker(host_address=hub.address)
+        program = TaskHubGrpcWorker(**reach(api.hub))
         program.add_orchestrator(names["release_checked"])
         program.add_activity(names["ship"])
         program.use_work_item_filters()
