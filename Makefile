@@ -20,6 +20,7 @@ SEED ?=
 KILLS ?= 20
 APPROVALS ?= 200
 BOTS ?= 1
+UPGRADE ?=
 .PHONY: azurite mermaid frameworks mcp help demo test lint bench faults proof pictures dist supply audit lock clean
 
 help: ## what can be made
@@ -53,8 +54,12 @@ lint: $(STAMP) $(NODE_STAMP) ## style, types, layers, names, the page, Dockerfil
 	$(BIOME) check --config-path=$(NODE) --error-on-warnings bot/simulator/page
 	$(TSC) --project $(NODE)
 	$(BIN)/hadolint Dockerfile
-	$(BIN)/zizmor --offline --quiet --persona auditor .github
+	$(BIN)/zizmor --offline --quiet --persona auditor .github action.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-actions action.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 
 bench: $(STAMP) ## speed and size, as a table
 	$(BIN)/python -m tests.bench
@@ -105,16 +110,16 @@ audit: $(STAMP) ## known holes in what is locked, for an installation and for th
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements-stores.lock
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements-dev.lock
 
-lock: $(STAMP) ## pin what pyproject.toml allows, anew
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+lock: $(STAMP) ## pin what pyproject.toml allows; UPGRADE=--upgrade for the newest of it
+	$(BIN)/uv pip compile $(UPGRADE) --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
 	    pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+	$(BIN)/uv pip compile $(UPGRADE) --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
 	    -c requirements.lock --all-extras pyproject.toml -o requirements-stores.lock
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+	$(BIN)/uv pip compile $(UPGRADE) --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
 	    -c requirements.lock --group dev pyproject.toml -o requirements-dev.lock
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+	$(BIN)/uv pip compile $(UPGRADE) --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
 	    -c requirements-dev.lock --group frameworks -o requirements-frameworks.lock
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+	$(BIN)/uv pip compile $(UPGRADE) --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
 	    -c requirements-dev.lock --group supply -o requirements-supply.lock
 	$(BIN)/npm install --prefix $(NODE) --package-lock-only --loglevel error >/dev/null
 	$(BIN)/npm install --prefix tests/azurite --package-lock-only --loglevel error >/dev/null
