@@ -38,6 +38,7 @@ from bot.records.log import FOLDER as RECORDS
 from bot.records.log import RecordLog
 from bot.records.store import RecordStore
 from bot.slack.api import home_publisher
+from bot.slack.api.card_links import CardLinks
 from bot.slack.api.pace import Pace
 from bot.slack.api.poster import Poster
 from bot.slack.api.under_way import UnderWay
@@ -123,8 +124,8 @@ async def running(
         keeper.start()
         closing.push_async_callback(asyncio.to_thread, keeper.stop)
         services = Services.over(connection, client, as_stored, resources, records)
-        api = _api(services, resources)
         slack = await closing.enter_async_context(slack_clients(settings, resources.meters))
+        api = _api(services, resources, slack.links)
         beside = BesideCards.over(slack, services, connection, resources, redraw_every=redraw_every)
 
         worker = connection.worker()
@@ -205,7 +206,7 @@ def _connection(settings: Settings, resources: Resources) -> Connection:
     )
 
 
-def _api(services: Services, resources: Resources) -> Api:
+def _api(services: Services, resources: Resources, links: CardLinks) -> Api:
     settings = resources.settings
     return Api(
         services.for_programs(),
@@ -214,6 +215,7 @@ def _api(services: Services, resources: Resources) -> Api:
         resources.keys,
         public_url=settings.public_url,
         issuer=settings.issuer,
+        card_url=links.newest,
     )
 
 

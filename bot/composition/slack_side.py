@@ -18,6 +18,7 @@ from bot.config import Settings
 from bot.http.pages.links import RecordLinks
 from bot.http.pages.routes import RecordRoutes
 from bot.metrics.meters import Meters
+from bot.slack.api.card_links import CardLinks
 from bot.slack.api.connection import SlackConnection
 from bot.slack.api.groups import Groups
 from bot.slack.api.health import SlackHealth, WatchedAsyncWebClient
@@ -38,11 +39,12 @@ SLACK_TIMEOUT: Final = 10  # seconds, for one call to the Web API
 
 @dataclass(frozen=True)
 class SlackClients:
-    """The listeners' client, that of the activities, and what both tell of how Slack takes their calls."""
+    """The listeners' client and that of the activities; how Slack takes their calls; where cards are."""
 
     listeners: AsyncWebClient
     activities: WebClient
     health: SlackHealth
+    links: CardLinks
 
 
 @asynccontextmanager
@@ -54,7 +56,7 @@ async def slack_clients(settings: Settings, meters: Meters) -> AsyncIterator[Sla
         listeners = WatchedAsyncWebClient(
             health, token=token, base_url=url, timeout=SLACK_TIMEOUT, session=session
         )
-        yield SlackClients(listeners, web_client(token, url, health), health)
+        yield SlackClients(listeners, web_client(token, url, health), health, CardLinks())
 
 
 @dataclass(frozen=True)
@@ -119,4 +121,6 @@ def slack_connection(
         home_publisher=people.home_publisher,
         under_way=under_way,
     )
-    return SlackConnection(app, settings.app_token, settings.signing_secret, slack.health)
+    found = SlackConnection(app, settings.app_token, settings.signing_secret, slack.health, links=slack.links)
+    closing.push_async_callback(found.close)
+    return found

@@ -251,6 +251,10 @@ class World:
         """The cards of one request."""
         return [card for card in self.cards() if request_of(card) == request_id]
 
+    def permalink(self, message: Message) -> str:
+        """Where people find it, as Slack would say."""
+        return f"{self.simulator.url}/archives/{message.channel}/p{message.ts.replace('.', '')}"
+
     def shown(self, request_id: str) -> str:
         """All that the one card of a request says."""
         [card] = self.cards_of(request_id)

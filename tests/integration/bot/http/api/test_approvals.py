@@ -37,6 +37,7 @@ async def test_ask_wait_decide(api: ApiWorld) -> None:
     await api.until(request_id, lambda progress: len(progress.cards) == 1)
     first = await api.call("GET", f"/api/approvals/{request_id}", rita)
     assert (first.status, first.body["status"], first.body["requester"]) == (202, "pending", "U0RITA")
+    assert first.body["card_url"] == api.permalink(api.cards_of(request_id)[0])
 
     verdict = await api.decide(ada, request_id, comment="Go.")
     assert (verdict.status, verdict.body["accepted"], verdict.body["reason"]) == (200, True, "recorded")

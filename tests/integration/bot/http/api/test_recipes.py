@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
 import os
+import re
 import sys
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import Callable
@@ -13,10 +15,10 @@ from typing import Any
 
 import jwt
 import pytest
-import yaml
 from durabletask.client import OrchestrationState, OrchestrationStatus
 from durabletask.worker import TaskHubGrpcWorker
 
+import bot
 from tests.support.api_world import ApiWorld
 from tests.support.hub_forms import reach
 from tests.support.recipes import recipe
@@ -38,20 +40,6 @@ async def run(api: ApiWorld, title: str, choice: str, *command: str, **more: str
     assert answer.status == 200
     out, _ = await asyncio.wait_for(process.communicate(), 30)
     return process.returncode, out.decode()
-
-
-@pytest.mark.parametrize(("choice", "status"), [("approve", 0), ("reject", 1)])
-async def test_the_step_of_a_github_actions_job(api: ApiWorld, choice: str, status: int) -> None:
-    (step,) = yaml.safe_load(recipe("actions"))
-    assert set(step["env"]) == {"COUNTERSIGN_URL", "COUNTERSIGN_TOKEN"}
-    assert "--withdraw-when-over" in step["run"]  # nobody approves what no longer waits
-    sha = f"{choice:a<7}"[:7]
-    github = {"GITHUB_SHA": f"{sha}0000", "GITHUB_RUN_ID": choice, "GITHUB_RUN_ATTEMPT": "1"}
-    # As GitHub runs a step of which no shell is named.
-    code, out = await run(
-        api, f"Deploy {sha} to production?", choice, "bash", "-e", "-c", step["run"], **github
-    )
-    assert code == status, out
 
 
 async def test_the_shell_script(api: ApiWorld, tmp_path: Path) -> None:
@@ -80,6 +68,20 @@ async def test_the_api_with_curl(own_api: ApiWorld, tmp_path: Path) -> None:
     script = f"cd '{tmp_path}'\n" + recipe("curl")
     code, out = await run(own_api, "Release 42?", "approve", "sh", "-c", script)
     assert (code, out.splitlines()[-1]) == (0, "approved"), out
+
+
+async def test_the_first_example_of_the_documentation_asks_under_the_policies_that_come_with_us(
+    tmp_path: Path,
+) -> None:
+    async with ApiWorld(
+        tmp_path, settings={"COUNTERSIGN_POLICIES": str(Path(bot.__file__).parent / "policies.toml")}
+    ) as api:
+        page = (await api.call("GET", "/api/docs")).body
+        (example,) = re.findall(r"<pre>(curl.*?)</pre>", page, re.DOTALL)
+        code, out = await run(
+            api, "Deploy 4f2c1a to production?", "approve", "sh", "-c", html.unescape(example)
+        )
+        assert (code, json.loads(out)["id"][:7]) == (0, "deploy-"), out
 
 
 def names_in(snippet: str) -> dict[str, Any]:
