@@ -17,11 +17,9 @@ from bot.demo.manifest import APP
 from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
 from bot.simulator import Simulator, Workspace
-from tests.support import ROOT
+from tests.support import PATIENCE_S, ROOT
 from tests.support.simulated import BOT_TOKEN, SIGNING_SECRET
 from tests.support.world import policies, read, request_of
-
-PATIENCE_S = 60.0
 
 
 class KilledBot:
