@@ -44,11 +44,9 @@ from orchestration.service.digests import HubDigests
 from orchestration.service.fulfilment_starts import HubFulfilments
 from orchestration.service.intents import HubIntents
 from orchestration.service.request_ids import RequestIds
-from tests.support import hub_forms
+from tests.support import PATIENCE_S, hub_forms
 from tests.support.board import AllNew, Board, BoardActions, BoardOutcomes, BoardPhones, NoFulfilments
 from tests.support.book import CORE as BOOK
-
-PATIENCE = 30  # seconds until what should happen must have: a busy machine is no fault of ours
 
 
 def by(person: str) -> Actor:
@@ -145,7 +143,7 @@ class CoreWorld:
             while (await self.runtime(request_id)).runtime_status is not OrchestrationStatus.COMPLETED:
                 await asyncio.sleep(0.02)
 
-        await asyncio.wait_for(look(), PATIENCE)
+        await asyncio.wait_for(look(), PATIENCE_S)
 
     async def waits_of(self, person: str) -> list[str]:
         """The requests that wait for this person, as their entity knows."""
@@ -161,17 +159,17 @@ class CoreWorld:
                 await asyncio.sleep(0.01)
             return progress
 
-        return await asyncio.wait_for(look(), PATIENCE)
+        return await asyncio.wait_for(look(), PATIENCE_S)
 
     async def eventually(self, true: Callable[..., bool]) -> None:
         async def look() -> None:
             while not true():
                 await asyncio.sleep(0.01)
 
-        await asyncio.wait_for(look(), PATIENCE)
+        await asyncio.wait_for(look(), PATIENCE_S)
 
     async def outcome(self, request_id: str) -> Outcome:
-        found = await self.service.wait(request_id, timeout=10)
+        found = await self.service.wait(request_id, timeout=PATIENCE_S)
         assert found is not None
         return found
 

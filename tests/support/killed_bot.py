@@ -19,12 +19,10 @@ from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
 from bot.simulator import Simulator, Workspace
 from orchestration.hub import Hub
-from tests.support import ROOT, hub_forms
+from tests.support import PATIENCE_S, ROOT, hub_forms
 from tests.support.hub_forms import HubForm
 from tests.support.simulated import BOT_TOKEN, SIGNING_SECRET
 from tests.support.world import policies, read, request_of
-
-PATIENCE_S = 60.0
 
 
 class KilledBot:

@@ -12,7 +12,7 @@ from durabletask.worker import TaskHubGrpcWorker
 
 from orchestration.runtime.connect import Connection
 from orchestration.runtime.converter import PydanticConverter
-from tests.support.core_world import PATIENCE
+from tests.support import PATIENCE_S
 from tests.support.hub_forms import hub_of, reach
 
 # What they may ask, and nothing else.
@@ -37,6 +37,6 @@ def strange_worker(
 
 async def ended(client: TaskHubGrpcClient, instance_id: str) -> OrchestrationState:
     """The instance, once it has ended."""
-    found = await asyncio.to_thread(client.wait_for_orchestration_completion, instance_id, timeout=PATIENCE)
+    found = await asyncio.to_thread(client.wait_for_orchestration_completion, instance_id, timeout=PATIENCE_S)
     assert found is not None
     return found

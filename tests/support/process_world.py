@@ -19,14 +19,13 @@ from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
 from bot.simulator import Person, Simulator, SmsAccount, Workspace
 from tests.faults.passing import answered, listen, passed_on
-from tests.support import hub_forms
+from tests.support import PATIENCE_S, hub_forms
 from tests.support.api_world import ApiAnswer
 from tests.support.hub_forms import HubForm
 from tests.support.mail_server import MailServer
 from tests.support.receiver import Receiver
 from tests.support.world import read
 
-PATIENCE_S: Final = 30.0
 TRIED_AGAIN: Final = timedelta(
     seconds=25
 )  # what is put off comes within so much of durable time, and no code ends

@@ -20,7 +20,7 @@ from bot.stopping import Stopping
 from orchestration.domain.commands import Progress
 from orchestration.hub import Hub
 from orchestration.service.approvals import ApprovalService
-from tests.support import POLICIES, hub_forms
+from tests.support import PATIENCE_S, POLICIES, hub_forms
 from tests.support.hub_forms import HubForm, scheduler
 from tests.support.messages import text_of
 from tests.support.simulated import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
@@ -28,7 +28,6 @@ from tests.support.simulated import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
 TWILIO_ACCOUNT = "AC" + "0" * 32
 TWILIO_TOKEN = "twilio-auth-token"
 TWILIO_NUMBER = "+12025550100"
-PATIENCE_S = 15.0
 
 
 def policies(name: str) -> str:
@@ -151,7 +150,7 @@ class World:
             running(
                 config.read(self.settings()),
                 pace=Pace(0.01),
-                sweep_every=0.2,
+                sweep_every=0.5,
                 redraw_every=0.02,
                 records_every=0.1,
                 documents_every=0.05,

@@ -12,6 +12,7 @@ from orchestration.replicas.roster import Replica
 from orchestration.runtime.connect import connect
 from orchestration.runtime.reconnecting import RECONNECT
 from orchestration.service.joining import Joining
+from tests.support import PATIENCE_S
 from tests.support.core_world import SEAL_KEYS
 from tests.support.tcp_relay import TcpRelay
 
@@ -37,7 +38,7 @@ async def test_a_bot_that_is_started_before_its_hub_works_once_it_is_there(tmp_p
             await asyncio.sleep(0.2)
             assert (membership.problem, connection.held, began) == (NOT_YET, NOT_YET, [])
             await relay.mend()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 while not began:
                     await asyncio.sleep(0.02)
             assert (membership.problem, connection.held) == (None, None)

@@ -14,6 +14,7 @@ from orchestration.domain.names import EventName
 from orchestration.domain.request import Via
 from orchestration.service.answers import HubAnswers
 from orchestration.service.approvals import Actor
+from tests.support import PATIENCE_S
 from tests.support.gathering import GatheringWorld
 from tests.support.hub_forms import reach
 from tests.support.receiver import Receiver
@@ -133,7 +134,7 @@ async def test_answers_as_long_as_they_may_be_are_a_result(tmp_path: Path, scann
                 request_id, ADA, name, values, way=AnswerWay.CHAT, nonce=before.nonce
             )
             assert (await service.verdict(ticket)).reason is Reason.RECORDED
-        state = await world.client.wait_for_orchestration_completion(request_id, timeout=30)
+        state = await world.client.wait_for_orchestration_completion(request_id, timeout=PATIENCE_S)
         assert state is not None
         assert state.runtime_status is OrchestrationStatus.COMPLETED, state.failure_details
         progress = await service.status(request_id)

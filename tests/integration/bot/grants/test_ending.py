@@ -17,7 +17,7 @@ from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.grants import GrantEnd
 from orchestration.domain.names import grant_id
 from orchestration.domain.request import Status
-from tests.support import ROOT
+from tests.support import PATIENCE_S, ROOT
 from tests.support.granting import CHANNEL, GrantWorld, an_edit, at
 from tests.support.messages import private
 from tests.support.simulated import fault
@@ -217,7 +217,7 @@ async def test_it_is_listed_and_revoked_on_the_command_line(grants: GrantWorld) 
         environment = {"PATH": os.environ["PATH"], "COUNTERSIGN_URL": grants.url, "COUNTERSIGN_TOKEN": ada}
         command = (sys.executable, "-m", "bot", "grants", *arguments)
         process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment, stdout=PIPE)
-        out, _ = await asyncio.wait_for(process.communicate(), 30)
+        out, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
         return process.returncode, out.decode()
 
     code, out = await run("list")
@@ -239,7 +239,7 @@ async def test_one_whose_card_cannot_be_posted_counts_for_nothing(own_grants: Gr
     grant = grant_id(request_id, progress.nonce)
 
     async def failed() -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 with contextlib.suppress(UnknownRequestError):
                     if (await grants.app.grants.read(grant)).ended is GrantEnd.FAILED:

@@ -25,6 +25,7 @@ from orchestration.domain.request import Choice, Factor, Status, Via
 from orchestration.service.approvals import Actor
 from orchestration.service.challenges import ApiLimits, ChallengeService, Heard
 from orchestration.service.sweep import ReconcileSweep
+from tests.support import PATIENCE_S
 from tests.support.board import refusal
 from tests.support.challenges import SOMEBODY, asked, begun, code_in, other
 from tests.support.core_world import CoreWorld
@@ -40,7 +41,7 @@ async def ended(world: CoreWorld, challenge: str) -> ChallengeProgress:
             await asyncio.sleep(0.01)
         return progress
 
-    return await asyncio.wait_for(look(), 10)
+    return await asyncio.wait_for(look(), PATIENCE_S)
 
 
 async def refused(world: CoreWorld, service: ChallengeService, number: str = SOMEBODY) -> Trouble | None:
@@ -220,7 +221,7 @@ async def reported(world: CoreWorld, challenge: str, trouble: Trouble) -> Challe
             await asyncio.sleep(0.01)
         return progress
 
-    return await asyncio.wait_for(look(), 10)
+    return await asyncio.wait_for(look(), PATIENCE_S)
 
 
 async def test_a_report_of_a_failed_delivery_is_said_at_once_and_ends_nothing(world: CoreWorld) -> None:

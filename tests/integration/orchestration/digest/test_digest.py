@@ -25,6 +25,7 @@ from orchestration.domain.request import ApprovalRequest, Identity, Status
 from orchestration.reconcile.workflow import ReconcileInput
 from orchestration.runtime.connect import Connection
 from orchestration.service.digests import DigestService, HubDigests, digest_id
+from tests.support import PATIENCE_S
 from tests.support.board import Begin, Board, at_once
 from tests.support.book import parsed
 from tests.support.core_world import SEAL_KEYS, CoreWorld, opened
@@ -98,7 +99,7 @@ async def until(world: CoreWorld, count: int, *, sent: int = 0) -> DigestProgres
             await asyncio.sleep(0.01)
 
     try:
-        return await asyncio.wait_for(look(), 20)
+        return await asyncio.wait_for(look(), PATIENCE_S)
     finally:
         await client.close()
 

@@ -18,8 +18,8 @@ from orchestration.held_calls.claims import CLAIMS_KEPT, Claim
 from orchestration.service.approvals import Actor
 from orchestration.service.calls import state_of
 from orchestration.service.held_calls import ClaimedArguments, HeldCalls
+from tests.support import PATIENCE_S
 from tests.support.api_world import ApiAnswer, ApiWorld
-from tests.support.world import PATIENCE_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

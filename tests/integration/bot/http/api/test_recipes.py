@@ -19,6 +19,7 @@ from durabletask.client import OrchestrationState, OrchestrationStatus
 from durabletask.worker import TaskHubGrpcWorker
 
 import bot
+from tests.support import PATIENCE_S
 from tests.support.api_world import ApiWorld
 from tests.support.hub_forms import reach
 from tests.support.recipes import recipe
@@ -38,7 +39,7 @@ async def run(api: ApiWorld, title: str, choice: str, *command: str, **more: str
     request_id = await api.asked(title)
     answer = await api.decide(api.token("ada", "U0ADA", "decide:deploy"), request_id, choice, comment="So.")
     assert answer.status == 200
-    out, _ = await asyncio.wait_for(process.communicate(), 30)
+    out, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
     return process.returncode, out.decode()
 
 
@@ -92,7 +93,7 @@ def names_in(snippet: str) -> dict[str, Any]:
 
 
 async def ended(api: ApiWorld, instance: str) -> OrchestrationState:
-    state = await api.client.wait_for_orchestration_completion(instance, timeout=20)
+    state = await api.client.wait_for_orchestration_completion(instance, timeout=PATIENCE_S)
     assert state is not None
     return state
 
@@ -176,7 +177,7 @@ async def test_a_receipt_in_ten_lines_of_another_jose_library(api: ApiWorld, tmp
             stdout=PIPE,
             stderr=STDOUT,
         )
-        out, _ = await asyncio.wait_for(process.communicate(), 30)
+        out, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
         return process.returncode, out.decode()
 
     code, out = await check("approve")
