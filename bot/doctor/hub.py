@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
+from bot.config import SCHEDULER
 from bot.doctor.aside import aside
 from bot.doctor.finding import DoctorFinding, error, ok, unchecked, warning
 from bot.doctor.subject import Subject
@@ -19,12 +20,18 @@ from orchestration.service.calls import answers
 from orchestration.service.hub_health import hub_health
 
 SLOW: Final = 0.5  # seconds
+HUB_SETTINGS: Final = (
+    "COUNTERSIGN_HUB",
+    "COUNTERSIGN_HUB_TOKEN",
+    "COUNTERSIGN_PAYLOAD_STORE",
+    "COUNTERSIGN_DATA_DIR",
+)
 LAG: Final = timedelta(minutes=5)
 
 
 async def check(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
     """All of it. An embedded hub's file is only read: the server has it open while it runs."""
-    if why := subject.usable("COUNTERSIGN_HUB", "COUNTERSIGN_HUB_TOKEN", "COUNTERSIGN_DATA_DIR"):
+    if why := subject.usable(SCHEDULER, *HUB_SETTINGS):
         yield unchecked("hub", why)
         return
     if subject.settings.hub == "embedded":
@@ -60,7 +67,14 @@ async def _elsewhere(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
     try:
         # Nothing is sealed or opened here, so any key does before there is one.
         keys = SealKeys(own.derive_each("seal", "") if own else (bytes(32),))
-        connection = connect(settings.hub, settings.data_dir, keys, token=settings.hub_token)
+        connection = connect(
+            settings.hub,
+            settings.data_dir,
+            keys,
+            token=settings.hub_token,
+            payload_store=settings.payload_store,
+            setting_name=settings.hub_setting,
+        )
     except CountersignError as failure:
         yield error("hub", str(failure))
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Final
 
+from bot.config import is_scheduler
 from bot.doctor.finding import DoctorFinding, error, ok, warning
 from bot.doctor.subject import Subject
 
@@ -36,11 +37,11 @@ def _together(subject: Subject) -> list[str]:
     if hub != "embedded" and "COUNTERSIGN_RETENTION" in given:
         where = (
             "the scheduler's own retention policy"
-            if "=" in hub
+            if is_scheduler(hub)
             else "--retention, where `countersign hub` is started"
         )
         found.append(f"COUNTERSIGN_RETENTION: does not reach this hub; remove it, and set {where}.")
-    if "=" in hub and "COUNTERSIGN_RECORDS_STORE" not in given:
+    if is_scheduler(hub) and "COUNTERSIGN_RECORDS_STORE" not in given:
         found.append(SCHEDULER_FORGETS)
     if subject.settings.skippable_clock:
         found.append(SKIPPABLE)

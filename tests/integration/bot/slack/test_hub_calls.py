@@ -16,11 +16,12 @@ from bot.slack.messages import cards
 from bot.slack.views import details
 from orchestration.hub import Hub, SkippableClock
 from orchestration.service.worklists import Worklists
+from tests.support import PATIENCE_S
 from tests.support.counting import CountingClient
 from tests.support.hub_proxy import HubProxy
 from tests.support.messages import actions_of, menu_entry, text_of
 from tests.support.slack import PURCHASES, ask, decided, ephemeral
-from tests.support.world import PATIENCE_S, World, policies
+from tests.support.world import World, policies
 
 LOOK, RAISE, START = "GetInstance", "RaiseEvent", "StartInstance"
 

@@ -11,6 +11,7 @@ from twilio.base.exceptions import TwilioRestException
 from bot.simulator import ActionRefusedError, Person, Simulator, SmsAccount, Workspace
 from bot.simulator.sms.rest_errors import KNOWN_CODES
 from bot.simulator.sms.segments import count_segments
+from tests.support import PATIENCE_S
 
 ADA, FROM = "+12025550142", "+12025550100"
 
@@ -46,7 +47,7 @@ async def test_a_messaging_service_accepts_before_it_chooses_a_number(
     sent = await twilio.send(from_=None, messaging_service_sid=account.messaging_service_sid)
     assert (sent.status, sent.from_, sent.num_segments) == ("accepted", None, "0")
     assert sent.messaging_service_sid == account.messaging_service_sid
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(PATIENCE_S):
         while (found := await twilio.fetch(sent.sid)).status != "delivered":
             await asyncio.sleep(0.005)
     assert (found.from_, found.num_segments) == (FROM, "1")
