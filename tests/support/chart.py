@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -81,6 +82,13 @@ def faults(manifest: dict[str, Any]) -> Iterator[str]:
     """What Kubernetes would not take, or does not know."""
     for error in _validator(manifest["kind"], manifest["apiVersion"]).iter_errors(manifest):
         yield f"{manifest['kind']} {'.'.join(map(str, error.instance_path))}: {error.message[:300]}"
+
+
+def values_of_the_guide() -> list[dict[str, Any]]:
+    """The pieces of values.yaml on the page for Kubernetes, in order."""
+    page = (ROOT / "docs/guides/kubernetes.md").read_text()
+    pieces = re.findall(r"^ *```yaml\n(.*?)^ *```$", page, flags=re.MULTILINE | re.DOTALL)
+    return [yaml.safe_load(textwrap.dedent(piece)) for piece in pieces]
 
 
 def paths_of_the_server() -> set[str]:

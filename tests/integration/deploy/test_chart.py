@@ -14,7 +14,17 @@ import yaml
 from bot import config
 from bot.security.tokens import TokenFile
 from tests.support import ROOT
-from tests.support.chart import CHART, HELM, SCHEMAS, Refused, faults, helm, paths_of_the_server, rendered
+from tests.support.chart import (
+    CHART,
+    HELM,
+    SCHEMAS,
+    Refused,
+    faults,
+    helm,
+    paths_of_the_server,
+    rendered,
+    values_of_the_guide,
+)
 from tests.support.dockerfile import stages
 from tests.support.named_settings import FILES, secret_names
 
@@ -91,6 +101,18 @@ def test_kubernetes_takes_what_it_renders(values: dict[str, Any]) -> None:
     workload = manifests.get("StatefulSet") or manifests["Deployment"]
     assert selected.items() <= workload["spec"]["template"]["metadata"]["labels"].items()
     assert workload["spec"]["selector"]["matchLabels"] == selected
+
+
+def test_the_values_of_the_guide_are_enough() -> None:
+    first, more = values_of_the_guide()
+    assert "StatefulSet" in rendered({**first, "policies": "x"})
+    both = {**first, **more, "settings": first["settings"] | more["settings"], "policies": "x"}
+    assert [fault for manifest in rendered(both).values() for fault in faults(manifest)] == []
+    assert environment(both).keys() >= {
+        "COUNTERSIGN_PUBLIC_URL",
+        "COUNTERSIGN_RECORDS_STORE",
+        "COUNTERSIGN_TOKENS",
+    }
 
 
 def test_a_fault_in_a_manifest_is_seen() -> None:
