@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 from bot.security import data_dir as data_dir_check
 from bot.security import tokens as token_file
+from bot.security.tokens import PREFIX as API_TOKEN
+from bot.telemetry.log_formats import FORMATS
 from orchestration.domain.errors import CountersignError
 from orchestration.hub import RETENTION, WORK_LIMIT, parse_retention, parse_work_limit
 from orchestration.service.open_requests import OpenLimits
@@ -23,6 +25,8 @@ from orchestration.service.open_requests import OpenLimits
 SLACK_API_URL: Final = "https://slack.com/api/"
 LISTEN: Final = "127.0.0.1:3000"
 HUB: Final = "embedded"
+# The connection string's usual name, which other programs on Durable Task Scheduler have.
+SCHEDULER: Final = "DURABLE_TASK_SCHEDULER_CONNECTION_STRING"
 CLOCKS: Final = ("system", "skippable")
 
 SETTINGS: Final = frozenset(
@@ -31,12 +35,17 @@ SETTINGS: Final = frozenset(
         "SLACK_SIGNING_SECRET",
         "SLACK_APP_TOKEN",
         "COUNTERSIGN_SLACK_API_URL",
+        "COUNTERSIGN_ACCESS_LOG",
         "COUNTERSIGN_LISTEN",
+        "COUNTERSIGN_LOG_FORMAT",
         "COUNTERSIGN_PUBLIC_URL",
         "COUNTERSIGN_DATA_DIR",
         "COUNTERSIGN_HUB",
         "COUNTERSIGN_HUB_CLOCK",
         "COUNTERSIGN_HUB_TOKEN",
+        "COUNTERSIGN_METRICS_TOKEN",
+        "COUNTERSIGN_PAYLOAD_STORE",
+        "DURABLE_TASK_SCHEDULER_CONNECTION_STRING",
         "COUNTERSIGN_OPEN_PER_PERSON",
         "COUNTERSIGN_OPEN_PER_TOKEN",
         "COUNTERSIGN_POLICIES",
@@ -61,6 +70,7 @@ SETTINGS: Final = frozenset(
         "TWILIO_FROM",
         "TWILIO_MESSAGING_SERVICE_SID",
         "COUNTERSIGN_SIGNING_KEY",
+        "COUNTERSIGN_STOP_DELAY",
         "COUNTERSIGN_CALLBACK_HOSTS",
         "COUNTERSIGN_CALLBACK_NETWORKS",
         "COUNTERSIGN_RECORDS_STORE",
@@ -70,6 +80,8 @@ SETTINGS: Final = frozenset(
 )
 SECRETS: Final = (
     "COUNTERSIGN_HUB_TOKEN",
+    "COUNTERSIGN_METRICS_TOKEN",
+    "COUNTERSIGN_PAYLOAD_STORE",
     "COUNTERSIGN_SECRET",
     "COUNTERSIGN_SIGNING_KEY",
     "COUNTERSIGN_SMTP_PASSWORD",
@@ -79,11 +91,12 @@ SECRETS: Final = (
     "TWILIO_API_SECRET",
     "TWILIO_AUTH_TOKEN",
 )
+LONGEST_STOP_DELAY: Final = 300  # seconds
 # An asker's worklist keeps the IDs of what they have open.
 MOST_OPEN: Final = 1000
-# Those that `bot.twilio` reads.
+SHORTEST_TOKEN: Final = 20  # characters, of what whoever scrapes proves to be let in with
 SMTP: Final = "COUNTERSIGN_SMTP_"  # those that `bot.mail` reads
-SMS: Final = ("COUNTERSIGN_SMS_", "COUNTERSIGN_TWILIO_", "TWILIO_")
+SMS: Final = ("COUNTERSIGN_SMS_", "COUNTERSIGN_TWILIO_", "TWILIO_")  # those that `bot.twilio` reads
 
 
 class SettingError(CountersignError):
@@ -103,7 +116,9 @@ class Settings:
     public_url: str | None
     data_dir: Path
     hub: str
-    hub_token: str | None
+    hub_setting: str
+    hub_token: str | None = field(repr=False)
+    payload_store: str | None = field(repr=False)
     skippable_clock: bool
     retention: timedelta
     work_limit: timedelta
@@ -117,7 +132,28 @@ class Settings:
     records_store: str | None
     records_webhook: str | None
     callback_hosts: str | None
+    metrics_token: str | None = field(repr=False)
     open_limits: OpenLimits
+    stop_delay: timedelta
+    log_format: str | None
+    access_log: bool
+
+    @property
+    def secrets(self) -> list[str]:
+        """The values that no line of the log and no span may show."""
+        given = {**self.sms, **self.smtp}
+        kept = [given[name] for name in SECRETS if name in given]
+        own = (
+            self.bot_token,
+            self.signing_secret,
+            self.app_token,
+            self.hub_token,
+            self.secret,
+            self.signing_key,
+            self.metrics_token,
+            self.payload_store,
+        )
+        return [one for value in (*own, *kept) if value for one in (value, *value.split())]
 
     @property
     def issuer(self) -> str:
@@ -153,7 +189,7 @@ def read(environment: Mapping[str, str]) -> Settings:
     clock = given.get("COUNTERSIGN_HUB_CLOCK", "system")
     if clock not in CLOCKS:
         raise SettingError('COUNTERSIGN_HUB_CLOCK: must be "system", or "skippable" for demos and tests.')
-    hub = given.get("COUNTERSIGN_HUB", HUB)
+    hub_setting, hub = _hub(given)
     if "COUNTERSIGN_HUB_TOKEN" in given and not hub.startswith("grpc://"):
         raise SettingError(
             "COUNTERSIGN_HUB_TOKEN: goes with a COUNTERSIGN_HUB that starts with grpc://; remove it, or name such "
@@ -172,7 +208,9 @@ def read(environment: Mapping[str, str]) -> Settings:
         else None,
         data_dir=_data_dir(given),
         hub=hub,
+        hub_setting=hub_setting,
         hub_token=given.get("COUNTERSIGN_HUB_TOKEN"),
+        payload_store=given.get("COUNTERSIGN_PAYLOAD_STORE"),
         skippable_clock=clock == "skippable",
         retention=_retention(given.get("COUNTERSIGN_RETENTION")),
         work_limit=_work_limit(given.get("COUNTERSIGN_WORK_LIMIT")),
@@ -188,11 +226,76 @@ def read(environment: Mapping[str, str]) -> Settings:
         if "COUNTERSIGN_RECORDS_WEBHOOK" in given
         else None,
         callback_hosts=given.get("COUNTERSIGN_CALLBACK_HOSTS"),
+        metrics_token=_metrics_token(given.get("COUNTERSIGN_METRICS_TOKEN")),
         open_limits=OpenLimits(
             per_person=_most_open(given, "COUNTERSIGN_OPEN_PER_PERSON", OpenLimits.per_person),
             per_token=_most_open(given, "COUNTERSIGN_OPEN_PER_TOKEN", OpenLimits.per_token),
         ),
+        stop_delay=_stop_delay(given.get("COUNTERSIGN_STOP_DELAY", "0s")),
+        log_format=_log_format(given),
+        access_log=_one_of(given, "COUNTERSIGN_ACCESS_LOG", ("on", "off")) == "on",
     )
+
+
+def _log_format(given: Mapping[str, str]) -> str | None:
+    return _one_of(given, "COUNTERSIGN_LOG_FORMAT", FORMATS)
+
+
+def _one_of(given: Mapping[str, str], name: str, words: Sequence[str]) -> str | None:
+    """The setting where it is given. Raises `SettingError` for another word."""
+    word = given.get(name)
+    if word is not None and word not in words:
+        raise SettingError(f"{name}: must be {' or '.join(words)}; set one of them, or remove it.")
+    return word
+
+
+def _metrics_token(token: str | None) -> str | None:
+    if token is None:
+        return None
+    if len(token) < SHORTEST_TOKEN or not (token.isascii() and token.isprintable()) or " " in token:
+        raise SettingError(
+            f"COUNTERSIGN_METRICS_TOKEN: must be at least {SHORTEST_TOKEN} characters of ASCII without a space; "
+            "make one with `openssl rand -hex 32`."
+        )
+    if token.startswith(API_TOKEN):
+        raise SettingError(
+            "COUNTERSIGN_METRICS_TOKEN: is an API token, which whoever scrapes must not have; make another "
+            "with `openssl rand -hex 32`."
+        )
+    return token
+
+
+def _stop_delay(text: str) -> timedelta:
+    seconds = text.removesuffix("s")
+    if (
+        not (text.endswith("s") and seconds.isascii() and seconds.isdigit())
+        or int(seconds) > LONGEST_STOP_DELAY
+    ):
+        raise SettingError(f"COUNTERSIGN_STOP_DELAY: must be from 0s to {LONGEST_STOP_DELAY}s, such as 5s.")
+    return timedelta(seconds=int(seconds))
+
+
+def _hub(given: Mapping[str, str]) -> tuple[str, str]:
+    """The setting that names the hub, and what it says."""
+    if SCHEDULER in given and "COUNTERSIGN_HUB" in given:
+        raise SettingError(f"{SCHEDULER}: is set, and so is COUNTERSIGN_HUB; keep one of them.")
+    name = SCHEDULER if SCHEDULER in given else "COUNTERSIGN_HUB"
+    hub = given.get(name, HUB)
+    is_scheduler = _is_scheduler(hub)
+    if name == SCHEDULER and not is_scheduler:
+        raise SettingError(
+            f"{SCHEDULER}: is not a connection string, such as Endpoint=https://…;Authentication=ManagedIdentity;"
+            "TaskHub=…; correct it, or name another hub as COUNTERSIGN_HUB."
+        )
+    if "COUNTERSIGN_PAYLOAD_STORE" in given and not is_scheduler:
+        raise SettingError(
+            "COUNTERSIGN_PAYLOAD_STORE: goes with a Durable Task Scheduler; remove it, or name one as COUNTERSIGN_HUB."
+        )
+    return name, hub
+
+
+def _is_scheduler(hub: str) -> bool:
+    return "=" in hub and not hub.startswith(("unix:", "grpc://"))
 
 
 def _most_open(given: Mapping[str, str], name: str, unset: int) -> int:
@@ -241,6 +344,12 @@ def secret(environment: Mapping[str, str]) -> str | None:
 def signing_key(environment: Mapping[str, str]) -> str | None:
     """COUNTERSIGN_SIGNING_KEY alone. Raises `SettingError`."""
     return gather(environment).get("COUNTERSIGN_SIGNING_KEY")
+
+
+def log_format(environment: Mapping[str, str]) -> str | None:
+    """COUNTERSIGN_LOG_FORMAT of the environment, for a process that reads no other setting. Raises `SettingError`."""
+    name = "COUNTERSIGN_LOG_FORMAT"
+    return _log_format({name: word} if (word := environment.get(name, "").strip()) else {})
 
 
 def issuer(environment: Mapping[str, str]) -> str:

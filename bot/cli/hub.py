@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from typing import Any
 
+from bot import config
+from bot.telemetry import logs
+from bot.telemetry.redaction import Redactor
 from orchestration import hub
 from orchestration.domain.names import RUN_ONCE
 
@@ -22,4 +26,6 @@ def run(words: Sequence[str]) -> int:
 
     No approval is rewound, restarted or replaced by it.
     """
+    # Its own command line sets up a log where there is none yet. Of its settings only the form of that is ours.
+    logs.set_up(config.log_format(os.environ), Redactor())
     return hub.main(words, run_once=list(RUN_ONCE))

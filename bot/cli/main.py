@@ -15,6 +15,7 @@ from importlib.metadata import version
 from typing import Any, Final, NoReturn
 
 from bot.cli.library_logs import quieten
+from bot.telemetry.redaction import Redactor
 from bot.terminal import OneLineFormatter, OutputError, complain, explain, flush, take_any_text
 from orchestration.domain.errors import CountersignError
 
@@ -77,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return BLOCKED
         raise
     except Exception:  # noqa: BLE001 - Python would exit with 1, which means no
-        explain(traceback.format_exc().rstrip())
+        explain(Redactor()(traceback.format_exc().rstrip()))
         complain("this is a fault of Countersign's own; please report the lines above.")
     return BLOCKED if blocks else NOT_DONE
 

@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 from bot import config
+from bot.stopping import end_by_itself, end_now
 from bot.terminal import stop_signal
 from orchestration.domain.errors import PolicyError
 
@@ -29,10 +30,14 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 
 def _run(_: argparse.Namespace) -> int:
+    # Imported late, as each of the other commands writes its few lines without it.
+    from bot.cli.telemetry import observed  # noqa: PLC0415
+
     settings = config.read(os.environ)
     # Bolt looks for it there too, and would warn at every start that it is of no use.
     os.environ.pop("SLACK_BOT_TOKEN", None)
-    return asyncio.run(_serve(settings))
+    with observed(settings, os.environ):
+        return asyncio.run(_serve(settings))
 
 
 async def _serve(settings: config.Settings) -> int:
@@ -48,6 +53,9 @@ async def _serve(settings: config.Settings) -> int:
             comparing = asyncio.create_task(compare(settings), name="compare the policies with the workspace")
             await stop
             comparing.cancel()
+        end_by_itself(settings.stop_delay.total_seconds())
+    if app.stopping.left_behind:
+        end_now()
     return 0
 
 

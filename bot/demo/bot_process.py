@@ -51,13 +51,14 @@ class BotProcess:
             **{
                 name: value
                 for name, value in os.environ.items()
-                if not name.startswith(("SLACK_", "COUNTERSIGN_", "TWILIO_"))
+                if not name.startswith(("SLACK_", "COUNTERSIGN_", "TWILIO_", "DURABLE_TASK_"))
             },
             "SLACK_BOT_TOKEN": BOT_TOKEN,
             "SLACK_SIGNING_SECRET": SIGNING_SECRET,
             "COUNTERSIGN_LISTEN": f"127.0.0.1:{self._port}",
             "COUNTERSIGN_DATA_DIR": str(data_dir),
             "COUNTERSIGN_HUB_CLOCK": "skippable",
+            "COUNTERSIGN_LOG_FORMAT": "text",  # people read it, in a terminal or in a file
             "COUNTERSIGN_CALLBACK_NETWORKS": "127.0.0.0/8",  # where the demo's order system listens
             "COUNTERSIGN_POLICIES": str(policies),
             "COUNTERSIGN_PUBLIC_URL": self.public_url,

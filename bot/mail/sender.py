@@ -12,6 +12,7 @@ from typing import Final
 from bot.mail import replies
 from bot.mail.replies import MailReply
 from bot.mail.settings import MailSettings, MailTls
+from orchestration import telemetry
 from orchestration.challenge.models import Trouble
 from orchestration.domain.errors import MailRefusedError
 
@@ -73,7 +74,8 @@ class SmtpSender:
             if given.user is not None and given.password is not None:
                 server.login(given.user, given.password)
             _wait_for_answers(server, TAKING)
-            server.send_message(message, from_addr=given.address, to_addrs=[address])
+            with telemetry.call("smtp send"):
+                server.send_message(message, from_addr=given.address, to_addrs=[address])
             _wait_for_answers(server, self._timeout)
             # The message is taken. What the server says to the goodbye changes nothing of that.
             with contextlib.suppress(smtplib.SMTPException, OSError):

@@ -14,8 +14,8 @@ import os
 import re
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -27,6 +27,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from bot.config import SettingError
 from bot.outbound.addresses import Network, may_be_called
+from orchestration import telemetry
 from orchestration.domain.errors import DeliveryError, ThrottledError, TryFailedError
 
 T = TypeVar("T")
@@ -145,6 +146,7 @@ class HttpClient:
         )
         try:
             async with (
+                _spanned(method, host),
                 aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as http,
                 http.request(
                     method,
@@ -234,6 +236,14 @@ def _settle(future: asyncio.Future[list[Any]], result: list[Any] | OSError) -> N
         future.set_exception(result)
     else:
         future.set_result(result)
+
+
+@asynccontextmanager
+async def _spanned(method: str, host: str) -> AsyncIterator[None]:
+    """A span of one try. Neither path nor query of the address is in it."""
+    attributes = {"http.request.method": method, "server.address": host}
+    with telemetry.call(method, attributes=attributes):
+        yield
 
 
 def host_of(url: str) -> str:

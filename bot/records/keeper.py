@@ -28,7 +28,7 @@ HEAD_EVERY: Final = 3600.0  # seconds between two heads of a log that grows
 HEAD_AT_LEAST: Final = 86_400.0  # seconds; also where it does not grow, so that a head says that it did not
 LONGEST_PAUSE: Final = 900.0  # seconds, after failures
 SEGMENTS_A_ROUND: Final = 50
-STOP_WITHIN: Final = 5.0  # seconds; a store that hangs does not hold up the end of the process
+STOP_WITHIN: Final = 2.0  # seconds; a store that hangs does not hold up the end of the process
 
 
 class RecordKeeper:
@@ -62,6 +62,10 @@ class RecordKeeper:
         self._stopped = threading.Event()
         self._given_up = threading.Event()
         self._thread = threading.Thread(target=self._run, name="look after the records", daemon=True)
+
+    def failing(self) -> bool:
+        """Whether something failed in the last round: a head was not signed, or something was not copied."""
+        return self._failures > 0
 
     def start(self) -> None:
         """Begins, with one round at once."""

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 
+from orchestration import telemetry
 from orchestration.sealing import envelope, scope
 from orchestration.sealing.history import HistoryReader
 from orchestration.sealing.keys import SealKeys
@@ -21,11 +22,15 @@ class Sealer:
         self._keys = keys
         self._scope = ours
 
-    def put(self, message: Any, field: str, place: Place, call: str = "") -> None:
-        """Seals the JSON in that field; an absent value is sealed as `null`."""
+    def put(self, message: Any, field: str, place: Place, call: str = "", *, trace: str = "") -> None:
+        """Seals the JSON in that field; an absent value is sealed as `null`. `trace`: as in `envelope.put`."""
         carried = getattr(message, field)
         text = carried.value or NOTHING
-        carried.value = envelope.put(self._keys.seal(place, text, call), text)
+        carried.value = envelope.put(self._keys.seal(place, text, call), text, trace)
+
+    def event(self, message: Any, field: str, instance_id: str, name: str) -> None:
+        """Seals an event for that instance. The span in which it is sent goes along."""
+        self.put(message, field, scope.event(instance_id, name), trace=telemetry.traceparent())
 
     def turn(self, response: pb.OrchestratorResponse, read: HistoryReader) -> None:
         """Everything that a turn of our orchestration sends, and its status. `read` has read what it was told."""
@@ -51,7 +56,7 @@ class Sealer:
                 sent = action.sendEvent
                 # Who is told of an outcome, and by which event, is said in the request: no command comes of that.
                 if sent.instance.instanceId in read.children and self._scope.has_event(sent.name):
-                    self.put(sent, "data", scope.event(sent.instance.instanceId, sent.name))
+                    self.event(sent, "data", sent.instance.instanceId, sent.name)
             case "sendEntityMessage":
                 self._entity_message(action.sendEntityMessage, call)
             case "completeOrchestration":

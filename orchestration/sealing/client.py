@@ -49,14 +49,18 @@ class SealingInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
                 self._put(request, scope.start(request.instanceId, request.name))
         elif isinstance(request, pb.RaiseEventRequest):
             if self._scope.has_event(request.name):
-                self._put(request, scope.event(request.instanceId, request.name))
+                self._hold()
+                self._sealer.event(request, "input", request.instanceId, request.name)
         elif isinstance(request, pb.SignalEntityRequest) and self._scope.has_entity(request.instanceId):
             self._put(request, scope.operation(request.instanceId, request.name))
 
     def _put(self, request: Any, place: scope.Place) -> None:
+        self._hold()
+        self._sealer.put(request, "input", place)
+
+    def _hold(self) -> None:
         if held := self._held():
             raise HubUnavailableError(f"Nothing was recorded. {held}")
-        self._sealer.put(request, "input", place)
 
     def _open(self, answer: Any, request: Any) -> None:
         """What was asked about one instance or entity is opened as that one's, whatever the hub calls it."""

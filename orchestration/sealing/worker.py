@@ -18,12 +18,14 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.internal.exceptions import AbandonOrchestrationError
 from durabletask.worker import TaskHubGrpcWorker
 
+from orchestration import telemetry
 from orchestration.sealing import envelope, scope
 from orchestration.sealing.actions import Sealer
 from orchestration.sealing.history import HistoryReader, StartRefusedError, started_as
 from orchestration.sealing.kept import KeptOrchestration, KeptOrchestrations
 from orchestration.sealing.keys import BrokenSealError, SealKeys, UnknownKeyError
 from orchestration.sealing.scope import Scope
+from orchestration.sealing.turn_spans import TurnSpan
 
 log = logging.getLogger(__name__)
 
@@ -104,11 +106,17 @@ class SealingWorker(TaskHubGrpcWorker):
         if name not in self._ours.orchestrations:
             super()._execute_orchestrator(req, stub, completionToken)
             return
+        with telemetry.work({"instance_id": req.instanceId}), TurnSpan(req, name).open() as span:
+            self._take_turn(req, stub, completionToken, name, span)
+
+    def _take_turn(
+        self, req: pb.OrchestratorRequest, stub: Any, token: Any, name: str, span: TurnSpan
+    ) -> None:
         kept, taken = self._kept.take(req) or self._begin(req.instanceId, name), False
         status: str | None = None
         response = pb.OrchestratorResponse(
             instanceId=req.instanceId,
-            completionToken=completionToken,
+            completionToken=token,
             orchestrationTraceContext=req.orchestrationTraceContext,
         )
         try:
@@ -117,7 +125,7 @@ class SealingWorker(TaskHubGrpcWorker):
         except (UnknownKeyError, AbandonOrchestrationError) as error:
             if isinstance(error, UnknownKeyError):  # else it is of another version, as the SDK has logged
                 _report(req.instanceId, error)
-            abandoned = pb.AbandonOrchestrationTaskRequest(completionToken=completionToken)
+            abandoned = pb.AbandonOrchestrationTaskRequest(completionToken=token)
             self._tell(req.instanceId, stub.AbandonTaskOrchestratorWorkItem, abandoned)
             return
         except StartRefusedError as error:
@@ -134,6 +142,7 @@ class SealingWorker(TaskHubGrpcWorker):
             if status is not None:
                 response.customStatus.value = status
             taken = True
+        span.carry(response, status)
         self._sealer.turn(response, kept.reader)
         if taken:  # else it may have read more than it has run
             # Before the hub has the answer: the next turn may come before that call returns.
@@ -214,7 +223,8 @@ class SealingWorker(TaskHubGrpcWorker):
                 self._sealer.put(response, "result", place, call)
 
         answers = _Answers(stub, sealed, "CompleteActivityTask", partial(self._tell, instance_id))
-        super()._execute_activity(req, answers, completionToken)
+        with telemetry.work({"instance_id": instance_id, "activity": req.name}):
+            super()._execute_activity(req, answers, completionToken)
 
     def _execute_entity_batch(
         self,
@@ -248,7 +258,10 @@ class SealingWorker(TaskHubGrpcWorker):
             self._sealer.entity_actions(result)
 
         answers = _Answers(stub, sealed, "CompleteEntityTask", partial(self._tell, req.instanceId))
-        return super()._execute_entity_batch(req, answers, completionToken)
+        # Not every hub says by which span an operation came. Each of its spans would be a trace of its own then.
+        known = any(operation.HasField("traceContext") for operation in req.operations)
+        with telemetry.work({"instance_id": req.instanceId}), tracing.suppress_span_emission(not known):
+            return super()._execute_entity_batch(req, answers, completionToken)
 
     def _open_state(self, req: pb.EntityBatchRequest) -> None:
         """A state that nobody of ours wrote is none: what it says confers nothing."""

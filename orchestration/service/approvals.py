@@ -17,6 +17,7 @@ from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
 from durabletask.entities import EntityInstanceId
 from pydantic import ValidationError
 
+from orchestration import telemetry
 from orchestration.approval.outcome_activities import taken
 from orchestration.approval.status import OVER, RequestView, progress_of, view_of
 from orchestration.domain.arguments import Scalar
@@ -70,7 +71,7 @@ from orchestration.service.open_requests import OpenLimits, OpenRequests
 from orchestration.service.request_ids import RequestIds
 from orchestration.service.starting import RequestStarter
 from orchestration.service.tickets import Ticket, verdict_after_end, verdict_in
-from orchestration.service.verdicts import wait_for_verdict
+from orchestration.service.verdicts import VerdictTally, wait_for_verdict
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Stamped)
@@ -117,6 +118,7 @@ class ApprovalService:
         limits: OpenLimits = OpenLimits(),  # noqa: B008 - immutable
         turns: Turns | None = None,
         precedence: Precedence | None = None,
+        tally: VerdictTally | None = None,
     ) -> None:
         """`turns` are those of this process's worker, where it has one: they tell when to look for a verdict."""
         self._client = client
@@ -124,6 +126,7 @@ class ApprovalService:
         self._ids = ids
         self._turns = turns or Turns()
         self._precedence = precedence or Precedence()
+        self._tally = tally or VerdictTally()
         self.starter = RequestStarter(client, request_ids, OpenRequests(client, limits))
 
     # ---- asking ------------------------------------------------------------------------------------------
@@ -271,14 +274,24 @@ class ApprovalService:
 
     async def _submit(self, request_id: str, command: Command) -> Ticket:
         """Looks and raises within one budget: a chat system waits for no longer."""
-        with self._precedence.ahead():
+        action = str(command.choice) if isinstance(command, Decision) else EVENTS[type(command)].value
+        with (
+            self._precedence.ahead(),
+            telemetry.span(f"command {action}", attributes={telemetry.ACTION: action}),
+        ):
+            telemetry.concerns(request_id)
             return await within_budget(self._look_and_raise(request_id, command))
 
     async def _look_and_raise(self, request_id: str, command: Command) -> Ticket:
         state = await self._known(request_id)
         progress = progress_of(state)
+        telemetry.describe(telemetry.POLICY, progress.policy)
         ticket = Ticket(
-            request_id, command.command_id, command.fingerprint(), retries=isinstance(command, Retry)
+            request_id,
+            command.command_id,
+            command.fingerprint(),
+            retries=isinstance(command, Retry),
+            via=command.via,
         )
         if state.runtime_status in OVER or (progress.status.ended and not isinstance(command, Retry)):
             return replace(ticket, known=verdict_after_end(progress, ticket))
@@ -323,7 +336,7 @@ class ApprovalService:
         The command is on disk, so a hub that goes away meanwhile is waited for and never said to have lost it.
         """
         if ticket.known:
-            return ticket.known
+            return self._tally.told(ticket, ticket.known)
 
         async def look() -> Verdict | None:
             state = await self._known(ticket.request_id)
@@ -337,7 +350,7 @@ class ApprovalService:
             except ValidationError:  # it is none of an approval; the look says so
                 return None
 
-        return await wait_for_verdict(
+        verdict = await wait_for_verdict(
             self._turns,
             ticket.request_id,
             ticket.command_id,
@@ -346,6 +359,7 @@ class ApprovalService:
             timeout=timeout,
             last_look=last_look,
         )
+        return self._tally.told(ticket, verdict)
 
     # ---- looking -----------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
 from durabletask.entities import EntityInstanceId
 from pydantic import ValidationError
 
+from orchestration import telemetry
 from orchestration.approval.status import CUT_SHORT
 from orchestration.challenge.activities import EMAIL_CONTEXT, NUMBER_CONTEXT
 from orchestration.challenge.budgets import api_key
@@ -289,6 +290,7 @@ class ChallengeService:
         return await self.judged(challenge_id, command_id, patience=patience)
 
     async def _raise(self, challenge_id: str, event: str, payload: Response | Undelivered) -> None:
+        telemetry.concerns(challenge_id)
         with translated():
             await within_budget(self._client.raise_orchestration_event(challenge_id, event, data=payload))
 

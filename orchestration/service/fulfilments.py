@@ -11,6 +11,7 @@ from typing import Any, Final
 from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState, OrchestrationStatus
 from pydantic import ValidationError
 
+from orchestration import telemetry
 from orchestration.approval.status import OVER, view_of
 from orchestration.domain.errors import (
     EndedInstanceError,
@@ -118,6 +119,7 @@ class FulfilmentService:
         delivery = HookDelivery(
             attempt_id=str(uuid.uuid4()), name=name, delivery_id=delivery_id, payload=payload, token=token
         )
+        telemetry.concerns(target)
         with translated():
             await within_budget(self._client.raise_orchestration_event(target, EVENT_RECEIVED, data=delivery))
         return await self._verdict(target, delivery.attempt_id)
@@ -205,6 +207,7 @@ class FulfilmentService:
     ) -> FulfilmentVerdict:
         state = await self._begun(request_id)
         target, progress = state.instance_id, fulfilment_progress(state)
+        telemetry.concerns(target)
         known = None
         if given.actor in self._book().revoked():
             known = FulfilmentReason.NOT_THE_OWNER

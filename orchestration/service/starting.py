@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from durabletask.client import AsyncTaskHubGrpcClient
 
+from orchestration import telemetry
 from orchestration.approval.state import ApprovalInput
 from orchestration.domain.errors import IdempotencyConflictError, TooManyOpenError
 from orchestration.domain.gathering import GatheringRequest
@@ -31,12 +32,14 @@ class RequestStarter:
 
         Raises `IdempotencyConflictError` or `TooManyOpenError`.
         """
-        if given.request.idempotency_key is not None:
-            return await within_budget(self._start_once(given, given.request.idempotency_key))
-        # A random ID may be taken. With 2^40 of them that is rare: draw again.
-        while not await self._begin(request_id := self._request_ids.fresh(given.request), given):
-            pass
-        return request_id
+        attributes = {telemetry.ACTION: "ask", telemetry.POLICY: given.request.policy}
+        with telemetry.span(f"ask {_orchestration(given)}", attributes=attributes):
+            if given.request.idempotency_key is not None:
+                return await within_budget(self._start_once(given, given.request.idempotency_key))
+            # A random ID may be taken. With 2^40 of them that is rare: draw again.
+            while not await self._begin(request_id := self._request_ids.fresh(given.request), given):
+                pass
+            return request_id
 
     async def started(self, given: AnyInput) -> str | None:
         """The ID under which that very request was started with its idempotency key; None where it was not.
@@ -68,6 +71,7 @@ class RequestStarter:
     async def _begin(self, request_id: str, given: AnyInput) -> bool:
         """Starts the orchestration; False when there is one of that ID. Raises `TooManyOpenError`."""
         asker = (given.request.requester, given.request.asked_with)
+        telemetry.concerns(request_id)
         await self._open_requests.admit(request_id, *asker)
         if not await begin(self._client, _orchestration(given), given, request_id):
             self._open_requests.started_before(request_id, *asker)

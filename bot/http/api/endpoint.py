@@ -19,6 +19,7 @@ from bot.http.api import json_text
 from bot.http.api.models import BODY_LIMIT, Method
 from bot.http.api.problems import Problem, invalid
 from bot.security.tokens import DECIDE, Token
+from orchestration import telemetry
 from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.names import is_entity
 from orchestration.domain.request import Via
@@ -155,6 +156,7 @@ def checked_id(given: str) -> str:
     """The ID of an instance, as a caller gave it. Raises `UnknownRequestError` for what no hub takes as one."""
     if is_entity(given) or not given.isprintable():
         raise UnknownRequestError("There is no instance with that ID.")
+    telemetry.concerns(given)
     return given
 
 

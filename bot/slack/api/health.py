@@ -1,4 +1,4 @@
-"""How Slack takes our calls: counted by method and code, warned of seldom, and whether our token is dead."""
+"""How Slack takes our calls: told to whatever counts them, warned of seldom, and whether our token is dead."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import logging
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from slack_sdk.web import SlackResponse
@@ -16,18 +18,22 @@ from bot.slack.api.codes import DEAD_TOKEN, REFUSALS, Meaning
 from bot.slack.api.errors import SLACK_FAILURES, code_of
 from bot.slack.api.pooled_client import PooledWebClient
 from bot.slack.api.slack_time import SlackTime
+from orchestration import telemetry
 
 log = logging.getLogger(__name__)
 
 WARN_AGAIN: Final = 3600.0  # seconds until the same failure of the same method is warned of again
+OK: Final = "ok"
 NO_ANSWER: Final = "no_answer"
 
 
 class SlackHealth:
     """Fed by every call of the clients below, as is its `time`. Safe to share between threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, called: Callable[[str, str], None] = lambda _method, _code: None) -> None:
+        """`called` is told each call's method, and Slack's code: `OK`, `NO_ANSWER`, or a refusal, which may be any."""
         self.time = SlackTime()
+        self._called = called
         self._lock = threading.Lock()
         self._failures: Counter[tuple[str, str]] = Counter()
         self._warned: dict[tuple[str, str], float] = {}
@@ -40,8 +46,9 @@ class SlackHealth:
             code = self._dead
         return f"{REFUSALS[code].remedy} ({code})." if code else None
 
-    def worked(self) -> None:
+    def worked(self, method: str) -> None:
         """A call was taken, so the token is good."""
+        self._called(method, OK)
         with self._lock:
             self._dead = ""
 
@@ -50,6 +57,7 @@ class SlackHealth:
         code = code_of(error) or NO_ANSWER
         refusal = REFUSALS.get(code)
         what, now = (method, code), time.monotonic()
+        self._called(method, code)
         with self._lock:
             self._failures[what] += 1
             count = self._failures[what]
@@ -66,23 +74,6 @@ class SlackHealth:
             remedy = refusal.remedy if refusal else "Slack did not answer as it should"
             log.warning("%s: %s (%s), %d times so far", method, remedy, code, count)
 
-    def metrics(self) -> str:
-        """For `GET /metrics`, in the text format of Prometheus."""
-        with self._lock:
-            counted, dead = sorted(self._failures.items()), bool(self._dead)
-        lines = [
-            "# HELP countersign_slack_failures_total Calls to Slack that failed, by method and Slack's code.",
-            "# TYPE countersign_slack_failures_total counter",
-            *(
-                f'countersign_slack_failures_total{{method="{method}",code="{_label(code)}"}} {count}'
-                for (method, code), count in counted
-            ),
-            "# HELP countersign_slack_token_dead Whether Slack does not accept the bot's token.",
-            "# TYPE countersign_slack_token_dead gauge",
-            f"countersign_slack_token_dead {int(dead)}",
-        ]
-        return "\n".join(lines) + "\n"
-
 
 class WatchedWebClient(PooledWebClient):
     """Tells how each of its calls went."""
@@ -95,11 +86,12 @@ class WatchedWebClient(PooledWebClient):
         """As the SDK's."""
         called_at = self._health.time.since_boot()
         try:
-            answer = super().api_call(api_method, **given)
+            with _spanned(api_method):
+                answer = super().api_call(api_method, **given)
         except SLACK_FAILURES as error:
             self._health.failed(api_method, error)
             raise
-        self._health.worked()
+        self._health.worked(api_method)
         self._health.time.heard(answer.headers, called_at)
         return answer
 
@@ -115,13 +107,23 @@ class WatchedAsyncWebClient(AsyncWebClient):
         """As the SDK's."""
         called_at = self._health.time.since_boot()
         try:
-            answer = await super().api_call(api_method, **given)
+            with _spanned(api_method):
+                answer = await super().api_call(api_method, **given)
         except (*SLACK_FAILURES, TimeoutError) as error:
             self._health.failed(api_method, error)
             raise
-        self._health.worked()
+        self._health.worked(api_method)
         self._health.time.heard(answer.headers, called_at)
         return answer
+
+
+def _spanned(method: str) -> AbstractContextManager[Any]:
+    """A span of one call, which says by Slack's code why it failed."""
+
+    def why(error: Exception) -> str:
+        return _label(code_of(error) or "") or telemetry.class_of(error)
+
+    return telemetry.call(f"slack {method}", why, attributes={"slack.method": method})
 
 
 def _label(code: str) -> str:

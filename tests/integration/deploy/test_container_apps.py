@@ -14,7 +14,7 @@ import yaml
 
 from bot import config
 from bot.security.tokens import TokenFile
-from orchestration.runtime.connect import parse_scheduler
+from orchestration.runtime.scheduler import parse_scheduler
 from tests.support import ROOT
 from tests.support.dockerfile import stages
 from tests.support.named_settings import FILES, secret_names
@@ -60,7 +60,10 @@ def test_the_server_takes_what_it_is_given(app: dict[str, Any], tmp_path: Path) 
     settings = config.read(given | {"COUNTERSIGN_DATA_DIR": str(tmp_path / "data")})
     scheduler = parse_scheduler(settings.hub)
     assert (scheduler.host, scheduler.secure) == ("s.durabletask.io:443", True)
-    assert (scheduler.authentication, scheduler.client_id) == ("ManagedIdentity", GIVEN["IDENTITY_CLIENT_ID"])
+    assert (scheduler.authentication, scheduler.more) == (
+        "ManagedIdentity",
+        {"client_id": GIVEN["IDENTITY_CLIENT_ID"]},
+    )
     assert (settings.public_url, settings.records_store) == (GIVEN["PUBLIC_URL"], "az://records/countersign")
     # One that AZURE_… sets is the storage library's.
     assert {one["name"] for one in container["env"] if one["name"].startswith("AZURE_")} == {

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from bot import config
-from bot.config import SettingError
+from bot.config import SCHEDULER, SettingError
 from bot.security.data_dir import DataDirError
 from bot.security.tokens import TokenFile
+
+A_SCHEDULER = "Endpoint=https://s.durabletask.io;Authentication=ManagedIdentity;TaskHub=default"
 
 
 @pytest.fixture
@@ -32,6 +34,15 @@ def test_the_defaults(environment: dict[str, str]) -> None:
     assert settings.work_limit == timedelta(hours=24)
 
 
+def test_a_scheduler_is_also_named_as_other_programs_name_it(environment: dict[str, str]) -> None:
+    settings = config.read(
+        environment | {SCHEDULER: A_SCHEDULER, "COUNTERSIGN_PAYLOAD_STORE": "AccountKey=abc"}
+    )
+    assert (settings.hub_setting, settings.hub) == (SCHEDULER, A_SCHEDULER)
+    assert settings.payload_store == "AccountKey=abc"
+    assert "abc" not in repr(settings)
+
+
 def test_the_embedded_hub_is_given_its_limits(environment: dict[str, str]) -> None:
     assert config.read(environment | {"COUNTERSIGN_RETENTION": "30d"}).retention == timedelta(days=30)
     assert config.read(environment | {"COUNTERSIGN_WORK_LIMIT": "90m"}).work_limit == timedelta(minutes=90)
@@ -45,6 +56,12 @@ def test_the_data_directory_is_its_owner_s_alone(environment: dict[str, str]) ->
     ("change", "words"),
     [
         ({"SLACK_BOT_TOKEN": ""}, "SLACK_BOT_TOKEN: is not set; copy"),
+        ({"COUNTERSIGN_METRICS_TOKEN": "short"}, "COUNTERSIGN_METRICS_TOKEN: must be at least 20 characters"),
+        (
+            {"COUNTERSIGN_METRICS_TOKEN": "two words " * 4},
+            "COUNTERSIGN_METRICS_TOKEN: must be at least 20 char",
+        ),
+        ({"COUNTERSIGN_METRICS_TOKEN": "csn_" + "x" * 43}, "COUNTERSIGN_METRICS_TOKEN: is an API token"),
         ({"COUNTERSIGN_HUB_TOKEN": "t" * 43}, "COUNTERSIGN_HUB_TOKEN: goes with a COUNTERSIGN_HUB that"),
         ({"SLACK_BOT_TOKEN": "xoxp-1"}, "SLACK_BOT_TOKEN: is not a bot token"),
         ({"SLACK_SIGNING_SECRET": ""}, "SLACK_SIGNING_SECRET: is not set"),
@@ -55,6 +72,14 @@ def test_the_data_directory_is_its_owner_s_alone(environment: dict[str, str]) ->
         ({"COUNTERSIGN_PUBLIC_URL": "ftp://x"}, "COUNTERSIGN_PUBLIC_URL"),
         ({"COUNTERSIGN_POLICIES": ""}, "COUNTERSIGN_POLICIES: is not set; give the path"),
         ({"COUNTERSIGN_HUB_CLOCK": "fast"}, "COUNTERSIGN_HUB_CLOCK: must be"),
+        ({"COUNTERSIGN_LOG_FORMAT": "xml"}, "COUNTERSIGN_LOG_FORMAT: must be json or text; set one of them"),
+        ({"COUNTERSIGN_ACCESS_LOG": "yes"}, "COUNTERSIGN_ACCESS_LOG: must be on or off; set one of them"),
+        ({SCHEDULER: "embedded"}, f"{SCHEDULER}: is not a connection string"),
+        (
+            {SCHEDULER: A_SCHEDULER, "COUNTERSIGN_HUB": "embedded"},
+            f"{SCHEDULER}: is set, and so is COUNTERSIGN_HUB",
+        ),
+        ({"COUNTERSIGN_PAYLOAD_STORE": "x"}, "COUNTERSIGN_PAYLOAD_STORE: goes with a Durable Task Scheduler"),
         ({"COUNTERSIGN_RETENTION": "a year"}, "COUNTERSIGN_RETENTION: 'a year' is not a number of days"),
         ({"COUNTERSIGN_RETENTION": "0d"}, "COUNTERSIGN_RETENTION: '0d' is not a number of days from 1d"),
         ({"COUNTERSIGN_WORK_LIMIT": "0m"}, "COUNTERSIGN_WORK_LIMIT: '0m' is not a time from 1m to 365d"),
@@ -155,3 +180,12 @@ def test_a_wrong_config_file_is_one_line_too(
     file.write_text(text)
     with pytest.raises(SettingError, match=words):
         config.read(environment | {"COUNTERSIGN_CONFIG": str(file)})
+
+
+def test_no_secret_may_be_seen_in_the_log(environment: dict[str, str]) -> None:
+    """Each of several in one setting too."""
+    given = {name: f"xapp-{name} other-{name}" for name in config.SECRETS}
+    given |= {"SLACK_BOT_TOKEN": "xoxb-1-SLACK_BOT_TOKEN", "COUNTERSIGN_HUB": "grpc://127.0.0.1:4001"}
+    kept = config.read(environment | given).secrets
+    assert {f"other-{name}" for name in config.SECRETS} - {"other-SLACK_BOT_TOKEN"} <= {*kept}
+    assert {*given.values()} - {"grpc://127.0.0.1:4001"} <= {*kept}

@@ -86,7 +86,10 @@ def test_the_hub_s_options_reach_it(tmp_path: Path) -> None:
 def test_slack_out_of_reach_keeps_it_serving_until_ctrl_c(tmp_path: Path) -> None:
     """It says once what is wrong; nothing that a library has to say stands before it."""
     with subprocess.Popen(
-        [*COMMAND, "run"], stderr=subprocess.PIPE, text=True, env=environment(tmp_path)
+        [*COMMAND, "run"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(tmp_path) | {"COUNTERSIGN_LOG_FORMAT": "text"},
     ) as process:
         assert process.stderr is not None
         lines = [process.stderr.readline() for _ in range(3)]

@@ -1,0 +1,30 @@
+"""The log and the traces of `countersign run`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from bot.cli.library_logs import quieten
+from bot.config import Settings
+from bot.telemetry import logs, tracing
+from bot.telemetry.redaction import Redactor
+
+
+@contextmanager
+def observed(settings: Settings, environment: Mapping[str, str]) -> Iterator[None]:
+    """Both as the settings say, until left. Raises `CountersignError` where one of them is wrong."""
+    digits = settings.sms.get("COUNTERSIGN_SMS_DIGITS", "")
+    redact = Redactor(
+        [*settings.secrets, *tracing.secrets_in(environment)],
+        int(digits) if digits.isdecimal() and digits.isascii() else 6,
+    )
+    logs.set_up(settings.log_format, redact)
+    quieten()
+    logging.captureWarnings(capture=True)
+    end = tracing.start(environment, redact)
+    try:
+        yield
+    finally:
+        end()

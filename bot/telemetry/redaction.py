@@ -1,0 +1,72 @@
+"""Takes secrets, phone numbers, addresses and codes out of a text, right before it leaves the process.
+
+What logs anything has kept them out already. This is for what nobody foresaw: the text of a library's error, a value in
+a traceback.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+SHORTEST: Final = (
+    8  # characters of a secret that is looked for wherever it stands; less is found in other words too
+)
+HIDDEN: Final = "[hidden]"
+NUMBER: Final = "[number]"
+ADDRESS: Final = "[address]"
+CODE: Final = "[code]"
+
+_NAMES: Final = (
+    r"(?:access[_-]?token|api[_-]?key|api[_-]?secret|auth[_-]?token|authorization|client[_-]?secret|passwd|password|"
+    r"response_url|secret|sig|signature|token|x-slack-signature|x-twilio-signature)"
+)
+_RULES: Final = tuple(
+    (re.compile(pattern), shown)
+    for pattern, shown in (
+        # Slack's tokens, and its addresses by which anybody may post.
+        (r"\bx(?:ox[a-z]|app)(?:\.xox[a-z])?-[\w-]+", HIDDEN),
+        (r"(https?://hooks\.slack(?:-gov)?\.com/)[^\s\"'<>]+", rf"\1{HIDDEN}"),
+        # Our own API tokens, secrets of webhooks, keys of Twilio, AWS and Azure, tokens and keys of JOSE.
+        (r"\b(?:csn_|whsec_)[\w+/=-]+", HIDDEN),
+        (r"\b(?:AC|SK)[0-9a-fA-F]{32}\b", HIDDEN),
+        (r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b", HIDDEN),
+        (r"(?i)\b(AccountKey|SharedAccessKey)=[^;\s\"']+", rf"\1={HIDDEN}"),
+        (r"\beyJ[\w-]{5,2000}\.[\w-]{1,4000}\.[\w-]*", HIDDEN),
+        (r"(\"(?:d|k)\"\s*:\s*\")[\w-]{20,}", rf"\1{HIDDEN}"),
+        (r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", HIDDEN),
+        # What an HTTP request proves itself by.
+        (r"(?i)\b(Bearer|Basic)\s+[\w.~+/=-]{6,}", rf"\1 {HIDDEN}"),
+        (r"\bv0=[0-9a-f]{32,}", HIDDEN),
+        (r"(://)[^/\s:@\"']*:[^/\s@\"']+@", rf"\1{HIDDEN}@"),
+        (r"(?i)([?&](?:code|key|for|challenge|state|" + _NAMES + r")=)[^&\s\"'<>]+", rf"\1{HIDDEN}"),
+        (r"(?i)([\"']" + _NAMES + r"[\"']\s*[:=,]\s*b?[\"'])[^\"']+", rf"\1{HIDDEN}"),
+        (r"(?i)(\b" + _NAMES + r"=b?[\"']?)(?!\[hidden\])[^\s\"'&,;)]{4,}", rf"\1{HIDDEN}"),
+        # People. A number as people write it too, and as a URL has it.
+        (r"[\w.%+-]{1,64}@(?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,24}\b", ADDRESS),
+        (r"(?i)(?:\+|%2B)[1-9](?:[ ().\u00a0-]{0,2}\d){6,14}(?!\d)", NUMBER),
+    )
+)
+
+
+class Redactor:
+    """Takes them out of texts. `secrets` are those of this process, and `digits` is how long its codes are."""
+
+    def __init__(self, secrets: Iterable[str] = (), digits: int = 6) -> None:
+        # The longest first: one may be the beginning of another.
+        known = sorted({one for one in secrets if len(one) >= SHORTEST}, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+        number = rf"\d{{{digits}}}(?!\d)(?![.:]\d)"
+        self._code = re.compile(
+            rf"(?i)(\b(?:code|answer|reply|replied|body|text|digits|heard|typed|pin|otp)\b[^\n\d]{{0,24}}){number}"
+            rf"|(?<=[\"']){number}(?=[\"'])"
+        )
+
+    def __call__(self, text: str) -> str:
+        """The text without them."""
+        if self._known is not None:
+            text = self._known.sub(HIDDEN, text)
+        for pattern, shown in _RULES:
+            text = pattern.sub(shown, text)
+        return self._code.sub(lambda found: f"{found[1] or ''}{CODE}", text)
