@@ -95,9 +95,9 @@ def paths_of_the_server() -> set[str]:
     """The first part of every address that the HTTP port has: those in the code, and those of the API's page."""
     in_code = {
         first
-        for folder in ("bot/http", "bot/mcp/serve")
+        for folder in ("bot/http", "bot/mcp/serve", "bot/metrics")
         for file in (ROOT / folder).rglob("*.py")
-        for first in re.findall(r'(?:add_(?:get|post)\(|MCP: Final = )"(/[^"/]+)', file.read_text())
+        for first in re.findall(r'(?:add_(?:get|post)\(|(?:MCP|PATH): Final = )"(/[^"/]+)', file.read_text())
     }
     page = (ROOT / "docs/reference/http-api.md").read_text()
     return in_code | set(re.findall(r"`(?:GET|POST|PUT|PATCH|DELETE) (/[^/`{ ]+)", page))
