@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -83,13 +84,20 @@ def faults(manifest: dict[str, Any]) -> Iterator[str]:
         yield f"{manifest['kind']} {'.'.join(map(str, error.instance_path))}: {error.message[:300]}"
 
 
+def values_of_the_guide() -> list[dict[str, Any]]:
+    """The pieces of values.yaml on the page for Kubernetes, in order."""
+    page = (ROOT / "docs/guides/kubernetes.md").read_text()
+    pieces = re.findall(r"^ *```yaml\n(.*?)^ *```$", page, flags=re.MULTILINE | re.DOTALL)
+    return [yaml.safe_load(textwrap.dedent(piece)) for piece in pieces]
+
+
 def paths_of_the_server() -> set[str]:
     """The first part of every address that the HTTP port has: those in the code, and those of the API's page."""
     in_code = {
         first
-        for folder in ("bot/http", "bot/mcp/serve")
+        for folder in ("bot/http", "bot/mcp/serve", "bot/metrics")
         for file in (ROOT / folder).rglob("*.py")
-        for first in re.findall(r'(?:add_(?:get|post)\(|MCP: Final = )"(/[^"/]+)', file.read_text())
+        for first in re.findall(r'(?:add_(?:get|post)\(|(?:MCP|PATH): Final = )"(/[^"/]+)', file.read_text())
     }
     page = (ROOT / "docs/reference/http-api.md").read_text()
     return in_code | set(re.findall(r"`(?:GET|POST|PUT|PATCH|DELETE) (/[^/`{ ]+)", page))

@@ -11,7 +11,7 @@ from tests.support import ROOT
 
 
 @dataclass(frozen=True)
-class Stage:
+class BuildStage:
     """What follows one FROM, which is its first instruction: (keyword, the rest)."""
 
     instructions: tuple[tuple[str, str], ...]
@@ -32,7 +32,7 @@ class Stage:
 
 
 @cache
-def stages() -> tuple[Stage, ...]:
+def stages() -> tuple[BuildStage, ...]:
     """Of the Dockerfile at the root, in order; the last one is what runs."""
     text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
     lines = re.sub(r"\\\n\s*", "", text).splitlines()
@@ -42,7 +42,7 @@ def stages() -> tuple[Stage, ...]:
         if instruction[0] == "FROM":
             found.append([])
         found[-1].append(instruction)
-    return tuple(Stage(tuple(one)) for one in found)
+    return tuple(BuildStage(tuple(one)) for one in found)
 
 
 def health_command() -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,19 @@ import yaml
 
 from bot import config
 from bot.security.tokens import TokenFile
+from bot.stopping import CLOSING
 from tests.support import ROOT
-from tests.support.chart import CHART, HELM, SCHEMAS, Refused, faults, helm, paths_of_the_server, rendered
+from tests.support.chart import (
+    CHART,
+    HELM,
+    SCHEMAS,
+    Refused,
+    faults,
+    helm,
+    paths_of_the_server,
+    rendered,
+    values_of_the_guide,
+)
 from tests.support.dockerfile import stages
 from tests.support.named_settings import FILES, secret_names
 
@@ -34,7 +46,6 @@ SCHEDULER: dict[str, Any] = {
     "settings": {"COUNTERSIGN_RECORDS_STORE": "az://records/countersign"},
     "existingPolicies": "policies",
 }
-# Set by another part of the server, once it is there.
 METRICS_TOKEN = "COUNTERSIGN_METRICS_TOKEN"
 EVERYTHING: dict[str, Any] = {
     **SCHEDULER,
@@ -53,6 +64,7 @@ EVERYTHING: dict[str, Any] = {
     "nodeSelector": {"kubernetes.io/os": "linux"},
     "tolerations": [{"key": "a", "operator": "Exists"}],
     "affinity": {"nodeAffinity": {}},
+    "extraEnv": [{"name": "OTEL_X", "valueFrom": {"secretKeyRef": {"name": "otel", "key": "headers"}}}],
     "extraVolumes": [{"name": "documents", "emptyDir": {}}],
     "extraVolumeMounts": [{"name": "documents", "mountPath": "/documents"}],
 }
@@ -70,7 +82,7 @@ def container(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def environment(values: dict[str, Any]) -> dict[str, str]:
-    return {one["name"]: one["value"] for one in container(values)["env"]}
+    return {one["name"]: one["value"] for one in container(values)["env"] if "value" in one}
 
 
 @pytest.mark.parametrize(
@@ -93,6 +105,18 @@ def test_kubernetes_takes_what_it_renders(values: dict[str, Any]) -> None:
     assert workload["spec"]["selector"]["matchLabels"] == selected
 
 
+def test_the_values_of_the_guide_are_enough() -> None:
+    first, more = values_of_the_guide()
+    assert "StatefulSet" in rendered({**first, "policies": "x"})
+    both = {**first, **more, "settings": first["settings"] | more["settings"], "policies": "x"}
+    assert [fault for manifest in rendered(both).values() for fault in faults(manifest)] == []
+    assert environment(both).keys() >= {
+        "COUNTERSIGN_PUBLIC_URL",
+        "COUNTERSIGN_RECORDS_STORE",
+        "COUNTERSIGN_TOKENS",
+    }
+
+
 def test_a_fault_in_a_manifest_is_seen() -> None:
     """That is, the schemas do refuse."""
     workload = json.loads(json.dumps(rendered(EMBEDDED)["StatefulSet"]))
@@ -108,13 +132,12 @@ def test_its_own_check_of_a_chart_finds_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("values", [EMBEDDED, EVERYTHING], ids=["embedded", "everything"])
 def test_the_server_takes_what_the_pod_is_given(values: dict[str, Any], tmp_path: Path) -> None:
     spec, given = pod(values), environment(values)
-    given.pop(f"{METRICS_TOKEN}_FILE", None)
     by_file = secret_names(given)
     [volume] = [one["secret"] for one in spec["volumes"] if one["name"] == "secrets"]
     assert volume["secretName"] == "countersign"
     assert by_file <= {item["path"] for item in volume["items"]}
     mounts = {one["name"]: one["mountPath"] for one in container(values)["volumeMounts"]}
-    texts = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"}
+    texts = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", METRICS_TOKEN: "m" * 64}
     for name, path in list(given.items()):
         if name in FILES:
             assert path == f"{mounts['secrets']}/{FILES[name]}"
@@ -130,9 +153,8 @@ def test_the_server_takes_what_the_pod_is_given(values: dict[str, Any], tmp_path
     assert settings.hub == ("embedded" if values is EMBEDDED else HUB)
     port = container(values)["ports"][0]["containerPort"]
     assert (settings.host, settings.port) == ("0.0.0.0", port)  # noqa: S104 - of the pod
-    assert (
-        spec["terminationGracePeriodSeconds"]
-        >= 20 + container(values)["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert timedelta(seconds=spec["terminationGracePeriodSeconds"]) > settings.stop_delay + timedelta(
+        seconds=CLOSING
     )
 
 
@@ -228,13 +250,15 @@ def test_what_cannot_work_is_refused_before_it_is_installed(values: dict[str, An
 def test_its_schema_knows_every_secret_and_every_value() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     listed = set(schema["properties"]["secrets"]["properties"]["keys"]["items"]["enum"])
-    assert set(config.SECRETS) <= listed <= {*config.SECRETS, METRICS_TOKEN}
+    assert listed == set(config.SECRETS)
     refused = set(schema["properties"]["settings"]["propertyNames"]["not"]["enum"])
-    assert listed | {f"{name}_FILE" for name in listed} <= refused
+    set_by_the_chart = environment(EVERYTHING).keys() - EVERYTHING["settings"].keys() - FILES.keys()
+    by_another_name = {"DURABLE_TASK_SCHEDULER_CONNECTION_STRING", "OTEL_EXPORTER_OTLP_HEADERS"}
+    assert refused == listed | {f"{name}_FILE" for name in listed} | set_by_the_chart | by_another_name
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     assert schema["properties"].keys() - {"global"} == values.keys()
     named = set(re.findall(r"\b(?:COUNTERSIGN|SLACK)_[A-Z_]+", (CHART / "values.yaml").read_text()))
-    assert named <= config.SETTINGS | {METRICS_TOKEN}
+    assert named <= config.SETTINGS
 
 
 def test_its_version_is_that_of_the_package() -> None:

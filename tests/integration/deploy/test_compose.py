@@ -59,6 +59,16 @@ def test_the_server_takes_what_it_sets(tmp_path: Path, hub: str | None) -> None:
     assert settings.public_url is None
 
 
+def test_the_settings_that_the_guide_adds_exist_too() -> None:
+    page = (ROOT / "docs/guides/compose.md").read_text()
+    [piece] = re.findall(r"^```yaml\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
+    override = yaml.safe_load(piece)
+    added = override["services"]["countersign"]
+    assert secret_names(added["environment"]) == {"TWILIO_AUTH_TOKEN"}
+    assert {added["environment"]["TWILIO_AUTH_TOKEN_FILE"]} == {SECRETS + name for name in added["secrets"]}
+    assert set(added["secrets"]) == override["secrets"].keys()
+
+
 def test_its_container_may_do_no_more_than_it_needs() -> None:
     assert BOT["read_only"] is True
     assert BOT["cap_drop"] == ["ALL"]

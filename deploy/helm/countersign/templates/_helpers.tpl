@@ -112,6 +112,8 @@ spec:
           value: /etc/countersign/policies.toml
         - name: COUNTERSIGN_HUB
           value: {{ ternary .Values.hub.connectionString "embedded" (eq .Values.hub.kind "scheduler") | quote }}
+        - name: COUNTERSIGN_STOP_DELAY
+          value: {{ .Values.drainSeconds }}s
         {{- if .Values.tokens.existingSecret }}
         - name: COUNTERSIGN_TOKENS
           value: /run/secrets/countersign-tokens/tokens.toml
@@ -123,6 +125,9 @@ spec:
         {{- range $name, $value := .Values.settings }}
         - name: {{ $name }}
           value: {{ $value | quote }}
+        {{- end }}
+        {{- with .Values.extraEnv }}
+        {{- toYaml . | nindent 8 }}
         {{- end }}
       # /readyz is 503 while Slack or the hub is away, which a restart does not mend: it takes the pod out of the Service.
       startupProbe:
@@ -139,12 +144,6 @@ spec:
         periodSeconds: 10
         timeoutSeconds: 5
         failureThreshold: 2
-      {{- if .Values.drainSeconds }}
-      lifecycle:
-        preStop:
-          sleep:
-            seconds: {{ .Values.drainSeconds }}
-      {{- end }}
       resources:
         {{- toYaml .Values.resources | nindent 8 }}
       volumeMounts:
