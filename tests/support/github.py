@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -64,6 +65,10 @@ class GitHubJob:
 
 
 async def end_of(process: Process) -> tuple[int | None, str]:
-    """Its exit status and all that it said."""
-    out, _ = await asyncio.wait_for(process.communicate(), 60)
+    """Its exit status and all that it said. What has not ended in a minute is killed, with all that it has started."""
+    try:
+        out, _ = await asyncio.wait_for(process.communicate(), 60)
+    except TimeoutError:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
     return process.returncode, out.decode()

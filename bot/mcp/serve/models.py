@@ -70,6 +70,7 @@ class Standing(BaseModel):
     title: str
     asked_at: datetime
     deadline: datetime | None
+    card_url: str | None = Field(description="Where people find its card in Slack; null until it is posted")
     waiting_for: list[str] = Field(description="People and groups, by their IDs")
     decided_by: str | None
     decided_at: datetime | None

@@ -48,6 +48,7 @@ def unseen(request_id: str, why: str) -> AgentAnswer:
 def _standing(approval: dict[str, Any], outcome: dict[str, Any]) -> Standing:
     return Standing(
         **{name: approval[name] for name in ("status", "policy", "title", "asked_at", "deadline")},
+        card_url=approval.get("card_url"),
         waiting_for=[] if outcome else _waiting(approval),
         decided_by=outcome.get("processed_by"),
         decided_at=outcome.get("processed_at"),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from bot.slack.api.own_account import Account
+from bot.slack.api.own_account import permalink
 from orchestration.domain.request import CardRef
 
 
@@ -13,12 +12,12 @@ class CardLinks:
     """The addresses of cards, from the moment when Slack has said which workspace this is. They cost no call."""
 
     def __init__(self) -> None:
-        self._account: Account | None = None
+        self._workspace: str | None = None
 
-    def learn(self, me: Mapping[str, Any]) -> None:
-        """Takes the workspace's address from the answer of `auth.test`."""
-        self._account = Account.of(me)
+    def learn(self, workspace: str | None) -> None:
+        """Takes the workspace's address, as `auth.test` says it."""
+        self._workspace = workspace
 
     def newest(self, cards: Sequence[CardRef]) -> str | None:
         """The address of the last of these; None where there is none, or none is known yet."""
-        return self._account.permalink(cards[-1]) if self._account and cards else None
+        return permalink(self._workspace, cards[-1]) if self._workspace and cards else None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Final
 
 from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response
@@ -85,7 +84,7 @@ class SlackConnection:
     async def _greet(self) -> None:
         me = await self._app.client.auth_test()
         self._introduce(me)
-        self._links.learn(cast(Mapping[str, Any], me.data))
+        self._links.learn(me.get("url"))
         self._greeted = True
         log.info("Slack knows us as %s in %s", me.get("user"), me.get("team"))
 

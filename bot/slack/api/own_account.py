@@ -5,11 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self, cast
+from typing import Any
 
 from slack_sdk import WebClient
 
 from orchestration.domain.request import CardRef
+
+
+def permalink(workspace: str, ref: CardRef) -> str:
+    """The address of a message in a channel, in the form that `chat.getPermalink` gives it. It costs no call.
+
+    `workspace` is the workspace's own, with its last slash.
+    """
+    return f"{workspace}archives/{ref.channel}/p{ref.ts.replace('.', '')}"
 
 
 @dataclass(frozen=True)
@@ -21,20 +29,13 @@ class Account:
     team: str
     url: str
 
-    @classmethod
-    def of(cls, me: Mapping[str, Any]) -> Self:
-        """From the answer of `auth.test`."""
-        return cls(
-            bot=str(me["bot_id"]), user=str(me["user_id"]), team=str(me["team_id"]), url=str(me["url"])
-        )
-
     def posted(self, message: Mapping[str, Any]) -> bool:
         """Whether this app posted it: metadata can be written by any app in the channel."""
         return message.get("bot_id") == self.bot or message.get("user") == self.user
 
     def permalink(self, ref: CardRef) -> str:
-        """The address of a message in a channel, in the form that `chat.getPermalink` gives it. It costs no call."""
-        return f"{self.url}archives/{ref.channel}/p{ref.ts.replace('.', '')}"
+        """The address of a message in a channel."""
+        return permalink(self.url, ref)
 
 
 class OwnAccount:
@@ -49,5 +50,11 @@ class OwnAccount:
         """By `auth.test`, the first time."""
         with self._lock:
             if self._known is None:
-                self._known = Account.of(cast(Mapping[str, Any], self._client.auth_test().data))
+                me = self._client.auth_test()
+                self._known = Account(
+                    bot=str(me["bot_id"]),
+                    user=str(me["user_id"]),
+                    team=str(me["team_id"]),
+                    url=str(me["url"]),
+                )
             return self._known

@@ -90,6 +90,7 @@ async def asks_and_waits(api: ApiWorld, client: Client) -> None:
     result = await waiting
     answer = answered(result)
     assert (answer["id"], answer["answer"]) == (request_id, "yes")
+    assert answer["standing"]["card_url"] == api.permalink(card)
     assert answer["standing"]["decided_by"] == "U0ADA"
     assert answer["standing"]["receipt"].count(".") == 2
     assert said(result).startswith(f"{request_id}: yes. Approved by U0ADA on 20")

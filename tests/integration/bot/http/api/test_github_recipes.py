@@ -26,7 +26,7 @@ SHA = "4f2c1a0000"
 
 
 def action(api: ApiWorld, place: Path) -> GitHubJob:
-    """The guide's step, whose command is the one that the tests were installed with."""
+    """The guide's step, with the environment of the tests in place of one of its own."""
     (step,) = yaml.safe_load(recipe("action"))
     values = GitHubJob(
         place / "caller",
@@ -42,7 +42,11 @@ def action(api: ApiWorld, place: Path) -> GitHubJob:
     job = GitHubJob(place / "job", {**inputs, "github.action_path": str(ROOT)})
     commands = job.temp / "countersign-action/bin"
     commands.mkdir(parents=True)
-    (commands / "countersign").symlink_to(Path(sys.executable).parent / "countersign")
+    (commands / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (commands / "python").chmod(0o700)
+    # What is checked out there must not be run in the place of ours.
+    (job.place / "work/bot").mkdir()
+    (job.place / "work/bot/__main__.py").write_text("raise SystemExit(0)\n")
     return job
 
 
@@ -85,8 +89,12 @@ async def test_a_cancelled_run_withdraws_its_request(own_api: ApiWorld, tmp_path
 @pytest.mark.timeout(900)
 async def test_the_action_installs_its_command(tmp_path: Path) -> None:
     job = GitHubJob(tmp_path / "job", {"github.action_path": str(ROOT)})
-    out, _ = await (await job.start(INSTALL)).communicate()
-    assert (job.temp / "countersign-action/bin/countersign").exists(), out.decode()
+    installing = await job.start(INSTALL)
+    out, _ = await installing.communicate()
+    assert installing.returncode == 0, out.decode()
+    step = {"shell": "bash", "run": 'exec "$RUNNER_TEMP/countersign-action/bin/python" -I -m bot ask --help'}
+    ended, said = await end_of(await job.start(step))
+    assert (ended, "what is asked, in one line" in said) == (0, True), said
 
 
 # ---- with curl alone -------------------------------------------------------------------------------------
