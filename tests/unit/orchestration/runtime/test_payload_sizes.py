@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 from orchestration.digest.models import DigestInput
 from orchestration.digest.workflow import SEEN_KEPT
-from orchestration.domain.cards import CardRef, Waiting
-from orchestration.domain.request import Status
+from orchestration.domain.cards import Waiting
+from orchestration.domain.request import CardRef, Status
 from orchestration.hub.protocol.limits import PAYLOAD
 from orchestration.people import person, worklist
 from orchestration.people.person import PersonState
