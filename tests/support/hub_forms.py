@@ -150,7 +150,7 @@ class ManagedIdentity:
         self._header = secrets.token_urlsafe(16)
         identity = self
 
-        class Endpoint(BaseHTTPRequestHandler):
+        class IdentityEndpoint(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 status, found = identity._answer(self.headers.get("X-IDENTITY-HEADER"))
                 body = json.dumps(found).encode()
@@ -163,7 +163,7 @@ class ManagedIdentity:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), IdentityEndpoint)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @property
