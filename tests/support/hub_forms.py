@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from enum import StrEnum
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,7 +23,7 @@ from weakref import WeakKeyDictionary
 from durabletask.payload import PayloadStore
 
 from orchestration.domain.names import RUN_ONCE
-from orchestration.hub import RETENTION, Hub, SkippableClock, token_file
+from orchestration.hub import Hub, SkippableClock, token_file
 from orchestration.runtime.connect import HUB_FILE, Connection, connect
 from orchestration.sealing.keys import SealKeys
 
@@ -62,7 +61,7 @@ def running_on(form: HubForm) -> Iterator[None]:
         _current = before
 
 
-def outside(data: Path, retention: timedelta = RETENTION) -> Hub:
+def outside(data: Path) -> Hub:
     """A hub as `countersign hub` has it, on the file that an embedded one would have, with a clock that skips.
 
     It asks for `TOKEN`, and has started. Stop it at the end.
@@ -72,9 +71,7 @@ def outside(data: Path, retention: timedelta = RETENTION) -> Hub:
     if not tokens.exists():
         tokens.touch(mode=0o600)
         tokens.write_text(TOKEN)
-    hub = Hub(
-        file, listen="127.0.0.1:0", clock=SkippableClock(), retention=retention, run_once=list(RUN_ONCE)
-    )
+    hub = Hub(file, listen="127.0.0.1:0", clock=SkippableClock(), run_once=list(RUN_ONCE))
     hub.start()
     return hub
 
@@ -150,7 +147,7 @@ class ManagedIdentity:
         self._header = secrets.token_urlsafe(16)
         identity = self
 
-        class Endpoint(BaseHTTPRequestHandler):
+        class IdentityEndpoint(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 status, found = identity._answer(self.headers.get("X-IDENTITY-HEADER"))
                 body = json.dumps(found).encode()
@@ -163,7 +160,7 @@ class ManagedIdentity:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), IdentityEndpoint)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @property

@@ -135,7 +135,6 @@ async def test_a_wrong_code_costs_every_open_challenge_an_attempt(world: CoreWor
         assert (await world.challenges.status(challenge)).attempts_left == 2
 
 
-@pytest.mark.every_hub
 async def test_the_sixth_to_a_number_in_an_hour_is_refused_for_an_hour_and_said_once(
     world: CoreWorld,
 ) -> None:
