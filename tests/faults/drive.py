@@ -208,6 +208,16 @@ class Drive:
         stage.trouble.set_clock(0.0)
         await stage.deployment.start()
         end = time.monotonic() + self._plan.settle
+        # The orders for whose events there was no time while the faults struck.
+        stage.world.deadline = time.monotonic() + self._plan.settle / 2
+        orders = [one for one in stage.world.asked if one.kind == "ordered" and one.decided]
+        await asyncio.gather(
+            *(
+                RequestLife(stage.world, one, self._calls).go_on()
+                for one in orders
+                if one.steps != list(scene.STEPS)
+            )
+        )
         for day in range(_DAYS + 1):
             facts = await self._until_said(stage, end)
             # At least one day: what waits for its next try has had it then.

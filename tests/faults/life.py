@@ -136,7 +136,7 @@ class RequestLife:
                 done = await self._decide(person, round_) and done
         self.one.decided = done
         if done and self.one.kind == "ordered":
-            done = await self._go_on()
+            done = await self.go_on()
         self.one.done = done and time.monotonic() < self.world.deadline
 
     # ---- asking ----------------------------------------------------------------------------------------------
@@ -296,7 +296,7 @@ class RequestLife:
 
     # ---- after the approval ----------------------------------------------------------------------------------
 
-    async def _go_on(self) -> bool:
+    async def go_on(self) -> bool:
         """Has the events of an order come, each again until it is answered. False where the time is over."""
         for state, event in scene.STEPS.items():
             if not await self.world.until(partial(self._entered, state)):

@@ -23,7 +23,7 @@ HANDED_ON: Final = 0.05  # seconds; the SDK hands on what it has read in its loo
 ACKED_WITHIN: Final = 3.0  # seconds; Slack waits no longer
 
 
-class _Handler(AsyncSocketModeHandler):
+class _AcknowledgingHandler(AsyncSocketModeHandler):
     """Bolt's, which tells what is under way from the moment at which it was read until it is acknowledged."""
 
     def __init__(self, app: AsyncApp, app_token: str, under_way: UnderWay) -> None:
@@ -42,7 +42,7 @@ class SlackSocket:
         self._app_token = app_token
         self._patience = patience
         self._under_way = UnderWay()
-        self._handler: _Handler | None = None
+        self._handler: _AcknowledgingHandler | None = None
         self._keeping: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -63,7 +63,7 @@ class SlackSocket:
             await self._acknowledged(self._handler)
         await self._hang_up()
 
-    async def _acknowledged(self, handler: _Handler) -> None:
+    async def _acknowledged(self, handler: _AcknowledgingHandler) -> None:
         if handler.client.message_receiver is not None:
             handler.client.message_receiver.cancel()
         await asyncio.sleep(HANDED_ON)
@@ -74,7 +74,7 @@ class SlackSocket:
     async def _connect(self) -> None:
         """The SDK would ask for a URL for ever, with a traceback a try, where Slack refuses the token."""
         opened = await self._app.client.apps_connections_open(app_token=self._app_token)
-        self._handler = self._handler or _Handler(self._app, self._app_token, self._under_way)
+        self._handler = self._handler or _AcknowledgingHandler(self._app, self._app_token, self._under_way)
         self._handler.client.wss_uri = str(opened["url"])
         async with asyncio.timeout(self._patience):
             await self._handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt's

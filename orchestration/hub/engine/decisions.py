@@ -39,13 +39,19 @@ class Decisions:
 
 
 def decisions_in(response: pb.OrchestratorResponse, at: int) -> Decisions:
-    """The decisions in a worker's answer to a turn that was applied at `at`."""
+    """The decisions in a worker's answer to a turn that was applied at `at`.
+
+    The SDK's worker goes on after the end where a task that it tries again fails in the turn that ends: with a timer, for
+    instance. Nobody waits for that any more. Only locks that were still held are freed.
+    """
     problem = _problem(response)
     if problem is not None:
         return _failed(problem, at)
     out = Decisions()
     for action in response.actions:
-        _ACTIONS[action.WhichOneof("orchestratorActionType") or ""](out, action, at)
+        kind = action.WhichOneof("orchestratorActionType") or ""
+        if out.ending is None or kind == "sendEntityMessage":
+            _ACTIONS[kind](out, action, at)
     return out
 
 

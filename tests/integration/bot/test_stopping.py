@@ -16,6 +16,7 @@ from bot.simulator.control.person import ActionRefusedError
 from bot.stopping import Stopping
 from orchestration.hub import Hub, SkippableClock
 from tests.support.api_world import ApiWorld
+from tests.support.process_world import Wire
 from tests.support.slack import PURCHASES, ask, decided, id_on, undecided
 from tests.support.tcp_relay import TcpRelay
 from tests.support.world import World, policies, read
@@ -127,6 +128,22 @@ async def test_a_slack_that_does_not_answer_holds_up_no_stop_and_nothing_is_post
         await world.client.wait_for_orchestration_completion(id_on(card), timeout=PATIENCE_S)
         assert [posted.ts for posted in world.cards()] == [card["ts"]]
         assert "".join(world.thread(posted)).count("*Approved* by <@U0ADA>") == 1
+
+
+async def test_what_was_read_from_the_socket_is_acknowledged_before_it_is_closed(tmp_path: Path) -> None:
+    """The press is one that has to be answered, and Slack takes the answer, but does not say so."""
+    async with World(tmp_path, policies("bot"), socket_mode=True) as world, Wire() as slack:
+        await world.stop()
+        slack.target = world.simulator.url
+        world.set(COUNTERSIGN_SLACK_API_URL=f"{slack.url}/api/")
+        world.stopping = Stopping(within=2.0)
+        await world.start()
+        card = await ask(world.person("U0RITA"))
+        slack.hold("chat.postEphemeral", "U0SAM")
+        pressing = asyncio.create_task(world.person("U0SAM").click(PURCHASES, card["ts"], "approve"))
+        await asyncio.wait_for(slack.held.wait(), PATIENCE_S)
+        await stopped(world)
+        await pressing  # it was acknowledged: else Slack would have said that it failed
 
 
 async def test_a_hub_that_does_not_answer_holds_up_no_stop(tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ def test_a_scheduler_is_also_named_as_other_programs_name_it(environment: dict[s
 def test_the_embedded_hub_is_given_its_limits(environment: dict[str, str]) -> None:
     assert config.read(environment | {"COUNTERSIGN_RETENTION": "30d"}).retention == timedelta(days=30)
     assert config.read(environment | {"COUNTERSIGN_WORK_LIMIT": "90m"}).work_limit == timedelta(minutes=90)
+    assert config.read(environment).stop_delay == timedelta(0)
+    assert config.read(environment | {"COUNTERSIGN_STOP_DELAY": "5s"}).stop_delay == timedelta(seconds=5)
 
 
 def test_the_data_directory_is_its_owner_s_alone(environment: dict[str, str]) -> None:
@@ -82,6 +84,9 @@ def test_the_data_directory_is_its_owner_s_alone(environment: dict[str, str]) ->
         ({"COUNTERSIGN_PAYLOAD_STORE": "x"}, "COUNTERSIGN_PAYLOAD_STORE: goes with a Durable Task Scheduler"),
         ({"COUNTERSIGN_RETENTION": "a year"}, "COUNTERSIGN_RETENTION: 'a year' is not a number of days"),
         ({"COUNTERSIGN_RETENTION": "0d"}, "COUNTERSIGN_RETENTION: '0d' is not a number of days from 1d"),
+        ({"COUNTERSIGN_STOP_DELAY": "5"}, "COUNTERSIGN_STOP_DELAY: must be from 0s to 300s, such as 5s"),
+        ({"COUNTERSIGN_STOP_DELAY": "301s"}, "COUNTERSIGN_STOP_DELAY: must be from 0s to 300s"),
+        ({"COUNTERSIGN_STOP_DELAY": "-1s"}, "COUNTERSIGN_STOP_DELAY: must be from 0s to 300s"),
         ({"COUNTERSIGN_WORK_LIMIT": "0m"}, "COUNTERSIGN_WORK_LIMIT: '0m' is not a time from 1m to 365d"),
         ({"COUNTERSIGN_WORK_LIMIT": "366d"}, "COUNTERSIGN_WORK_LIMIT: '366d' is not a time from 1m to 365d"),
         ({"COUNTERSIGN_WORK_LIMIT": "24"}, "COUNTERSIGN_WORK_LIMIT: '24' is not a time from 1m to 365d"),

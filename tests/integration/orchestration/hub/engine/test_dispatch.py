@@ -1,6 +1,7 @@
 """Which worker gets which work: several workers, and workers that hang up, that stall, or that filter."""
 
 import asyncio
+import itertools
 import queue
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -45,6 +46,29 @@ def test_a_worker_that_hung_up_may_still_hand_in_what_nobody_else_was_dispatched
     assert ours.done("one").serialized_output == '"end"'
     with RawWorker(ours.address) as next_one, pytest.raises(queue.Empty):
         next_one.take(timeout=0.2)
+
+
+def test_what_a_worker_leaves_goes_to_another_though_the_first_is_as_idle(ours: HubUnderTest) -> None:
+    """As a turn of a version that the first does not serve: else it would get it again and again."""
+    with RawWorker(ours.address) as old, RawWorker(ours.address) as new:
+        workers = {old: new, new: old}
+        ours.start("any", instance_id="one")
+        first, turn = next(
+            (one, found) for one in itertools.cycle(workers) for found in [_taken(one)] if found is not None
+        )
+        left = pb.AbandonOrchestrationTaskRequest(completionToken=turn.completionToken)
+        first.stub.AbandonTaskOrchestratorWorkItem(left)
+        other = workers[first]
+        other.answer(other.take(), complete())
+    assert ours.done("one").serialized_output == '"end"'
+
+
+def _taken(worker: RawWorker) -> pb.WorkItem | None:
+    """What it was given first; None where nothing has come yet."""
+    try:
+        return worker.take(timeout=0.05)
+    except queue.Empty:
+        return None
 
 
 def test_a_worker_is_dispatched_no_more_than_it_takes(ours: HubUnderTest) -> None:

@@ -64,3 +64,22 @@ def test_no_worker_breaks_the_order_of_a_history(action: pb.OrchestratorAction, 
 )
 def test_what_keeps_the_order_is_carried_out(action: pb.OrchestratorAction) -> None:
     assert failure(action) is None
+
+
+def test_what_the_worker_adds_after_the_end_is_left_but_for_the_locks_that_are_freed() -> None:
+    """The SDK adds the timer of a retry, where a task fails in the turn that ends. `check` would find it damaged."""
+    ended = pb.CompleteOrchestrationAction(orchestrationStatus=pb.ORCHESTRATION_STATUS_COMPLETED)
+    freed = pb.SendEntityMessageAction(entityUnlockSent=pb.EntityUnlockSentEvent(criticalSectionId="one"))
+    decided = decisions_in(
+        pb.OrchestratorResponse(
+            actions=[
+                pb.OrchestratorAction(id=8, completeOrchestration=ended),
+                pb.OrchestratorAction(id=9, createTimer=pb.CreateTimerAction()),
+                pb.OrchestratorAction(id=10, scheduleTask=pb.ScheduleTaskAction(name="again")),
+                pb.OrchestratorAction(id=11, sendEntityMessage=freed),
+            ]
+        ),
+        1,
+    )
+    assert decided.ending is not None
+    assert (decided.timers, decided.activities, decided.messages) == ([], [], [freed])
