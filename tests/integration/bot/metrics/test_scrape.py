@@ -21,6 +21,7 @@ from bot.slack.api.codes import REFUSALS, Meaning
 from orchestration.domain.commands import Reason
 from orchestration.domain.names import OrchestrationName
 from orchestration.domain.request import Status
+from orchestration.hub import Hub, SkippableClock
 from tests.support.metrics import TOKEN, named, samples_of, scrape, value_of
 from tests.support.simulated import fault
 from tests.support.slack import PURCHASES, ask, decided, deliver, ephemeral, id_on, pressed
@@ -231,3 +232,16 @@ async def by_api(world: World) -> None:
                 assert answer.status >= 400
         async with http.get(f"{world.url}/metrics?{EVIL}", headers={EVIL: EVIL}) as answer:
             assert answer.status == 401
+
+
+async def test_a_hub_of_its_own_is_asked_over_its_connection(tmp_path: Path) -> None:
+    with Hub(
+        tmp_path / "elsewhere.db", listen="127.0.0.1:0", authenticate=False, clock=SkippableClock()
+    ) as hub:
+        settings = {"COUNTERSIGN_METRICS_TOKEN": TOKEN}
+        async with World(tmp_path, policies("sms"), sms=True, hub=hub, settings=settings) as world:
+            async with world.person("U0RITA") as rita:
+                await ask(rita)
+            text = await scrape(world)
+            assert value_of(text, "countersign_requests_waiting", policy="purchase") == 1
+            assert value_of(text, "countersign_hub_workers") == 1
