@@ -38,7 +38,7 @@ _KINDS: Final = ("turn", "activity", "entity")
 
 
 @dataclass(frozen=True)
-class _Known:
+class _LastAnswer:
     figures: HubFigures
     recording: bool
     at: float
@@ -53,7 +53,7 @@ class HubFiguresCollector(Collector):
     def __init__(self, client: AsyncTaskHubGrpcClient, policies: Callable[[], Collection[str]]) -> None:
         self._client = client
         self._policies = policies
-        self._known: _Known | None = None
+        self._known: _LastAnswer | None = None
         self._asking: asyncio.Task[None] | None = None
         self._other_hub = False
 
@@ -80,7 +80,7 @@ class HubFiguresCollector(Collector):
             return
         self._other_hub = figures is None
         if figures is not None:
-            self._known = _Known(figures, health.problem is None, time.monotonic())
+            self._known = _LastAnswer(figures, health.problem is None, time.monotonic())
 
     def describe(self) -> Iterable[Metric]:
         """None beforehand: the registry would collect instead."""
