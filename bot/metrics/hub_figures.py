@@ -23,7 +23,7 @@ from orchestration.domain.names import OrchestrationName
 from orchestration.service.hub_figures import (
     CommitFigures,
     HubFigures,
-    Standing,
+    InstanceStage,
     UnfinishedGroup,
     hub_figures,
 )
@@ -113,10 +113,12 @@ class HubFiguresCollector(Collector):
         policies = set(self._policies())
         now = figures.time
 
-        def by_policy(standing: Standing, of: Callable[[UnfinishedGroup], float], merge: _Merge) -> _Samples:
+        def by_policy(
+            stage: InstanceStage, of: Callable[[UnfinishedGroup], float], merge: _Merge
+        ) -> _Samples:
             found: _Samples = {(policy,): 0.0 for policy in policies}
             for group in figures.unfinished:
-                if group.standing is standing:
+                if group.stage is stage:
                     policy = group.policy if group.policy in policies else OTHER
                     found[policy,] = merge(found.get((policy,), 0.0), of(group))
             return found
@@ -130,11 +132,11 @@ class HubFiguresCollector(Collector):
         def made(group: UnfinishedGroup) -> float:
             return _age(now, group.created)
 
-        yield _gauge(catalog.WAITING, by_policy(Standing.WAITING, _count, _sum))
-        yield _gauge(catalog.WAITING_OLDEST, by_policy(Standing.WAITING, made, max))
-        yield _gauge(catalog.OVERDUE, by_policy(Standing.WAITING, overdue, max))
-        yield _gauge(catalog.OWING, by_policy(Standing.OWING, _count, _sum))
-        yield _gauge(catalog.OWING_OLDEST, by_policy(Standing.OWING, decided, max))
+        yield _gauge(catalog.WAITING, by_policy(InstanceStage.WAITING, _count, _sum))
+        yield _gauge(catalog.WAITING_OLDEST, by_policy(InstanceStage.WAITING, made, max))
+        yield _gauge(catalog.OVERDUE, by_policy(InstanceStage.WAITING, overdue, max))
+        yield _gauge(catalog.OWING, by_policy(InstanceStage.OWING, _count, _sum))
+        yield _gauge(catalog.OWING_OLDEST, by_policy(InstanceStage.OWING, decided, max))
 
 
 _Samples = dict[tuple[str, ...], float]

@@ -12,7 +12,7 @@ import pytest
 from durabletask.client import TaskHubGrpcClient
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 
-from bot.metrics.catalog import CATALOG, Kind
+from bot.metrics.catalog import CATALOG, MetricKind
 from bot.metrics.meters import OTHER
 from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
@@ -131,10 +131,10 @@ async def test_a_scrape_says_what_happened_and_has_every_name_that_the_dashboard
     seldom = {"countersign_gatherings_total", "countersign_slack_failures_total"}
     assert named() - there <= seldom
     known = {one.name for one in CATALOG}
-    histograms = [one.name for one in CATALOG if one.kind is Kind.HISTOGRAM]
+    histograms = [one.name for one in CATALOG if one.kind is MetricKind.HISTOGRAM]
     known |= {name + end for name in histograms for end in ("_bucket", "_sum", "_count")}
     assert {name for name in there if name.startswith("countersign_")} <= known
-    assert {one.name for one in CATALOG if one.kind is Kind.GAUGE} <= there
+    assert {one.name for one in CATALOG if one.kind is MetricKind.GAUGE} <= there
     await world.stop()
     await world.start()
     text = await scrape(world)
