@@ -141,7 +141,7 @@ async def running(
                 services.approvals,
                 slack_side,
                 [api, beside.records, McpRoutes(api, resources.tokens, settings.public_url), metrics],
-                sms.webhooks(challenges) if sms and challenges else None,
+                sms.webhooks(challenges, resources.meters) if sms and challenges else None,
                 membership,
                 records.warnings,
             )

@@ -105,6 +105,12 @@ CODES_SENT: Final = _process(
     "channel",
     "result",
 )
+CODES_UNDELIVERED: Final = _process(
+    "countersign_codes_undelivered_total",
+    MetricKind.COUNTER,
+    "Reports by Twilio that a code did not arrive. `trouble` says why, such as `unreachable` or `filtered`.",
+    "trouble",
+)
 CODES_CHECKED: Final = _process(
     "countersign_codes_checked_total",
     MetricKind.COUNTER,
