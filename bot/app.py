@@ -174,7 +174,7 @@ async def running(
                     McpRoutes(api, resources.tokens, settings.public_url),
                     metrics,
                 ],
-                sms.webhooks(challenges) if sms and challenges else None,
+                sms.webhooks(challenges, resources.meters) if sms and challenges else None,
                 membership,
                 records.warnings,
                 stopping,

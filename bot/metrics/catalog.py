@@ -26,7 +26,7 @@ DECISION_BUCKETS: Final = (
 )
 
 
-class Kind(StrEnum):
+class MetricKind(StrEnum):
     """How Prometheus reads it."""
 
     COUNTER = "counter"
@@ -34,7 +34,7 @@ class Kind(StrEnum):
     HISTOGRAM = "histogram"
 
 
-class Scope(StrEnum):
+class MetricScope(StrEnum):
     """Of what it is."""
 
     PROCESS = "process"  # what this process did since it started: add up the replicas
@@ -46,51 +46,51 @@ class Described:
     """One metric. A counter's name ends with `_total`, which samples of it have too."""
 
     name: str
-    kind: Kind
-    scope: Scope
+    kind: MetricKind
+    scope: MetricScope
     help: str
     labels: tuple[str, ...] = ()
 
 
-def _process(name: str, kind: Kind, words: str, *labels: str) -> Described:
-    return Described(name, kind, Scope.PROCESS, words, labels)
+def _process(name: str, kind: MetricKind, words: str, *labels: str) -> Described:
+    return Described(name, kind, MetricScope.PROCESS, words, labels)
 
 
-def _hub(name: str, words: str, *labels: str, kind: Kind = Kind.GAUGE) -> Described:
-    return Described(name, kind, Scope.HUB, words, labels)
+def _hub(name: str, words: str, *labels: str, kind: MetricKind = MetricKind.GAUGE) -> Described:
+    return Described(name, kind, MetricScope.HUB, words, labels)
 
 
 REQUESTS: Final = _process(
     "countersign_requests_total",
-    Kind.COUNTER,
+    MetricKind.COUNTER,
     "Requests that ended, counted when their outcome goes on record. `outcome` is its status.",
     "policy",
     "outcome",
 )
 ESCALATED: Final = _process(
     "countersign_requests_escalated_total",
-    Kind.COUNTER,
+    MetricKind.COUNTER,
     "Of those, the requests that were escalated on the way. `cause` is `silence` or `too_few_left`.",
     "policy",
     "cause",
 )
 DECISION: Final = _process(
     "countersign_decision_seconds",
-    Kind.HISTOGRAM,
+    MetricKind.HISTOGRAM,
     "From the request to the decision that ended it, where people `approved` or `rejected` it.",
     "policy",
     "outcome",
 )
 GATHERINGS: Final = _process(
     "countersign_gatherings_total",
-    Kind.COUNTER,
+    MetricKind.COUNTER,
     "Gatherings that ended, counted when their result goes on record. `outcome` is its status.",
     "policy",
     "outcome",
 )
 COMMANDS: Final = _process(
     "countersign_commands_total",
-    Kind.COUNTER,
+    MetricKind.COUNTER,
     "Clicks, forms and API calls on a request, counted when somebody is told what came of them. `via` is `chat`, `api` "
     "or `hook`, `result` is `accepted`, `code` (a code has to confirm it first) or `refused`, and `reason` says why.",
     "via",
@@ -99,22 +99,28 @@ COMMANDS: Final = _process(
 )
 CODES_SENT: Final = _process(
     "countersign_codes_sent_total",
-    Kind.COUNTER,
+    MetricKind.COUNTER,
     "Tries to send a code. `channel` is `sms` or `email`. `result` is `sent`, `refused` (it will never be sent) or "
     "`failed` (it is tried again).",
     "channel",
     "result",
 )
+CODES_UNDELIVERED: Final = _process(
+    "countersign_codes_undelivered_total",
+    MetricKind.COUNTER,
+    "Reports by Twilio that a code did not arrive. `trouble` says why, such as `unreachable` or `filtered`.",
+    "trouble",
+)
 CODES_CHECKED: Final = _process(
     "countersign_codes_checked_total",
-    Kind.COUNTER,
+    MetricKind.COUNTER,
     "Answers to codes. `result` is `right`, `wrong` or `over` (the code had ended).",
     "channel",
     "result",
 )
 SLACK_CALLS: Final = _process(
     "countersign_slack_calls_total",
-    Kind.COUNTER,
+    MetricKind.COUNTER,
     "Calls to Slack's Web API. `result` is `ok`; `wait` (429); `never` (refused for good); `token` (somebody has to "
     "mend the token, the app or the workspace); `again` (Slack's own trouble); `unknown` (another code); `no_answer`.",
     "method",
@@ -122,22 +128,22 @@ SLACK_CALLS: Final = _process(
 )
 SLACK_FAILURES: Final = _process(
     "countersign_slack_failures_total",
-    Kind.COUNTER,
+    MetricKind.COUNTER,
     "Those that failed, by Slack's code: one that Countersign knows, else `unknown`, or `no_answer`.",
     "method",
     "code",
 )
 SLACK_TOKEN_DEAD: Final = _process(
-    "countersign_slack_token_dead", Kind.GAUGE, "1 while Slack does not accept the bot's token."
+    "countersign_slack_token_dead", MetricKind.GAUGE, "1 while Slack does not accept the bot's token."
 )
 SLACK_CONNECTED: Final = _process(
     "countersign_slack_connected",
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     "1 while Slack can reach this process, as far as it can tell; as `slack` in `/readyz`.",
 )
 TWILIO_CALLS: Final = _process(
     "countersign_twilio_calls_total",
-    Kind.COUNTER,
+    MetricKind.COUNTER,
     "Calls to Twilio. `method` is `messages.create`; `result` is `ok`, `wait` (429), `refused` (another 4xx), `again` "
     "(5xx), `unknown` or `no_answer`.",
     "method",
@@ -145,32 +151,36 @@ TWILIO_CALLS: Final = _process(
 )
 RECORDS_UNAVAILABLE: Final = _process(
     "countersign_records_unavailable",
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     "1 while nothing can be put on record here, so that no outcome goes out.",
 )
 RECORDS_CONFLICTS: Final = _process(
     "countersign_records_conflicts",
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     "Requests of which a second outcome came since this process started. It was not signed.",
 )
 RECORDS_COPY_FAILING: Final = _process(
     "countersign_records_copy_failing",
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     "1 while heads of the records cannot be signed, or heads or entries cannot be copied to the store or the webhook.",
 )
 DISK_FREE: Final = _process(
-    "countersign_data_disk_free_bytes", Kind.GAUGE, "Bytes that are free on the disk of the data directory."
+    "countersign_data_disk_free_bytes",
+    MetricKind.GAUGE,
+    "Bytes that are free on the disk of the data directory.",
 )
 DISK_SIZE: Final = _process(
-    "countersign_data_disk_size_bytes", Kind.GAUGE, "Bytes that the disk of the data directory has in all."
+    "countersign_data_disk_size_bytes",
+    MetricKind.GAUGE,
+    "Bytes that the disk of the data directory has in all.",
 )
 KEYS_FIT: Final = _process(
     "countersign_keys_fit",
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     "1 while the keys of this process fit those on the hub; while it is 0, no work is taken.",
 )
 BUILD: Final = _process(
-    "countersign_build_info", Kind.GAUGE, "Always 1; the label is the version.", "version"
+    "countersign_build_info", MetricKind.GAUGE, "Always 1; the label is the version.", "version"
 )
 
 HUB_UP: Final = _hub(
@@ -217,7 +227,7 @@ HUB_WORKERS: Final = _hub("countersign_hub_workers", "Workers that are connected
 HUB_COMMITS: Final = _hub(
     "countersign_hub_commit_seconds",
     "How long the hub's commits took, since the hub started.",
-    kind=Kind.HISTOGRAM,
+    kind=MetricKind.HISTOGRAM,
 )
 HUB_FILE: Final = _hub(
     "countersign_hub_file_bytes", "Bytes of the hub's file; `part` is `file` or `log` (SQLite's WAL).", "part"

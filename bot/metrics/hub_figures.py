@@ -23,7 +23,7 @@ from orchestration.domain.names import OrchestrationName
 from orchestration.service.hub_figures import (
     CommitFigures,
     HubFigures,
-    Standing,
+    InstanceStage,
     UnfinishedGroup,
     hub_figures,
 )
@@ -38,7 +38,7 @@ _KINDS: Final = ("turn", "activity", "entity")
 
 
 @dataclass(frozen=True)
-class _Known:
+class _LastAnswer:
     figures: HubFigures
     recording: bool
     at: float
@@ -53,7 +53,7 @@ class HubFiguresCollector(Collector):
     def __init__(self, client: AsyncTaskHubGrpcClient, policies: Callable[[], Collection[str]]) -> None:
         self._client = client
         self._policies = policies
-        self._known: _Known | None = None
+        self._known: _LastAnswer | None = None
         self._asking: asyncio.Task[None] | None = None
         self._other_hub = False
 
@@ -80,7 +80,7 @@ class HubFiguresCollector(Collector):
             return
         self._other_hub = figures is None
         if figures is not None:
-            self._known = _Known(figures, health.problem is None, time.monotonic())
+            self._known = _LastAnswer(figures, health.problem is None, time.monotonic())
 
     def describe(self) -> Iterable[Metric]:
         """None beforehand: the registry would collect instead."""
@@ -113,10 +113,12 @@ class HubFiguresCollector(Collector):
         policies = set(self._policies())
         now = figures.time
 
-        def by_policy(standing: Standing, of: Callable[[UnfinishedGroup], float], merge: _Merge) -> _Samples:
+        def by_policy(
+            stage: InstanceStage, of: Callable[[UnfinishedGroup], float], merge: _Merge
+        ) -> _Samples:
             found: _Samples = {(policy,): 0.0 for policy in policies}
             for group in figures.unfinished:
-                if group.standing is standing:
+                if group.stage is stage:
                     policy = group.policy if group.policy in policies else OTHER
                     found[policy,] = merge(found.get((policy,), 0.0), of(group))
             return found
@@ -130,11 +132,11 @@ class HubFiguresCollector(Collector):
         def made(group: UnfinishedGroup) -> float:
             return _age(now, group.created)
 
-        yield _gauge(catalog.WAITING, by_policy(Standing.WAITING, _count, _sum))
-        yield _gauge(catalog.WAITING_OLDEST, by_policy(Standing.WAITING, made, max))
-        yield _gauge(catalog.OVERDUE, by_policy(Standing.WAITING, overdue, max))
-        yield _gauge(catalog.OWING, by_policy(Standing.OWING, _count, _sum))
-        yield _gauge(catalog.OWING_OLDEST, by_policy(Standing.OWING, decided, max))
+        yield _gauge(catalog.WAITING, by_policy(InstanceStage.WAITING, _count, _sum))
+        yield _gauge(catalog.WAITING_OLDEST, by_policy(InstanceStage.WAITING, made, max))
+        yield _gauge(catalog.OVERDUE, by_policy(InstanceStage.WAITING, overdue, max))
+        yield _gauge(catalog.OWING, by_policy(InstanceStage.OWING, _count, _sum))
+        yield _gauge(catalog.OWING_OLDEST, by_policy(InstanceStage.OWING, decided, max))
 
 
 _Samples = dict[tuple[str, ...], float]

@@ -24,6 +24,7 @@ from bot.metrics import catalog
 from bot.metrics.catalog import Described
 from bot.slack.api.codes import REFUSALS
 from bot.slack.api.health import NO_ANSWER, OK
+from orchestration.challenge.models import Trouble
 from orchestration.domain.commands import ACCEPTED, BEGUN, Reason
 from orchestration.domain.effects import SignReceiptInput
 from orchestration.domain.gathering import AnswerWay, RecordGatheringInput
@@ -58,6 +59,7 @@ class Meters:
         self._gatherings = self._made(Counter, catalog.GATHERINGS)
         self._commands = self._made(Counter, catalog.COMMANDS)
         self._codes_sent = self._made(Counter, catalog.CODES_SENT)
+        self._codes_undelivered = self._made(Counter, catalog.CODES_UNDELIVERED)
         self._codes_checked = self._made(Counter, catalog.CODES_CHECKED)
         self._slack_calls = self._made(Counter, catalog.SLACK_CALLS)
         self._slack_failures = self._made(Counter, catalog.SLACK_FAILURES)
@@ -102,6 +104,10 @@ class Meters:
     def code_sent(self, result: Literal["sent", "refused", "failed"], *, email: bool) -> None:
         """A try to send a code."""
         self._codes_sent.labels("email" if email else "sms", result).inc()
+
+    def code_undelivered(self, trouble: Trouble) -> None:
+        """Twilio reports that a code did not arrive."""
+        self._codes_undelivered.labels(trouble.value).inc()
 
     def code_checked(self, result: Literal["right", "wrong", "over"], *, email: bool) -> None:
         """An answer to a code."""

@@ -19,6 +19,7 @@ from bot.twilio.settings import (
 from bot.twilio.webhooks import TwilioWebhooks
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
+from orchestration.challenge.models import Trouble
 from orchestration.domain.policy_book import PolicyBook
 from orchestration.people.activities import PeopleActivities
 from orchestration.ports import Alerts, CodeTally, MailSender, Notifier
@@ -35,6 +36,10 @@ class SmsCounts(CodeTally, Protocol):
 
     def twilio_answered(self, status: int | None) -> None:
         """See `TwilioSender`."""
+        ...
+
+    def code_undelivered(self, trouble: Trouble) -> None:
+        """See `TwilioWebhooks`."""
         ...
 
 
@@ -64,9 +69,9 @@ class TwilioAccount:
     def _sender(self, counts: SmsCounts) -> TwilioSender:
         return TwilioSender(self.twilio, self.public_url, counts.twilio_answered)
 
-    def webhooks(self, service: ChallengeService) -> TwilioWebhooks:
+    def webhooks(self, service: ChallengeService, counts: SmsCounts) -> TwilioWebhooks:
         """What Twilio calls."""
-        return TwilioWebhooks(service, self.twilio.auth_token, self.public_url)
+        return TwilioWebhooks(service, self.twilio.auth_token, self.public_url, counts.code_undelivered)
 
 
 def twilio_account(settings: Settings, secrets: Secrets) -> TwilioAccount | None:

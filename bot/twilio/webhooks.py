@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
@@ -11,7 +12,7 @@ from twilio.twiml.messaging_response import MessagingResponse
 
 from bot import request_body
 from bot.twilio.error_codes import reported_with
-from orchestration.challenge.models import ChallengeStatus
+from orchestration.challenge.models import ChallengeStatus, Trouble
 from orchestration.domain.errors import CountersignError
 from orchestration.domain.text import keyword, phone_number
 from orchestration.service.challenges import ChallengeService, Heard
@@ -38,7 +39,15 @@ WRONG_LAST: Final = (
 class TwilioWebhooks:
     """`POST /twilio/sms` and `POST /twilio/status`, at the public URL that Twilio was given and has signed."""
 
-    def __init__(self, service: ChallengeService, auth_token: str, public_url: str) -> None:
+    def __init__(
+        self,
+        service: ChallengeService,
+        auth_token: str,
+        public_url: str,
+        undelivered: Callable[[Trouble], None] = lambda _trouble: None,
+    ) -> None:
+        """`undelivered` is told of each report that a code did not arrive."""
+        self._undelivered = undelivered
         self._service = service
         self._validator = RequestValidator(auth_token)
         self._public_url = public_url
@@ -70,8 +79,10 @@ class TwilioWebhooks:
         if form.get("MessageStatus") in FAILED and challenge:
             code = form.get("ErrorCode", "")
             number = int(code) if code.isascii() and code.isdigit() else None
+            trouble = reported_with(number).trouble
+            self._undelivered(trouble)
             try:
-                await self._service.undelivered(challenge, reported_with(number).trouble, number)
+                await self._service.undelivered(challenge, trouble, number)
             except CountersignError as error:
                 # Twilio does not repeat a report, so the challenge ends at its deadline without one.
                 raise web.HTTPServiceUnavailable(text=str(error)) from error

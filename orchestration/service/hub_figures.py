@@ -35,7 +35,7 @@ _OPEN: Final = frozenset({Status.PENDING, Status.ESCALATED, GatheringStatus.COLL
 _ASKED: Final = frozenset({OrchestrationName.APPROVAL, OrchestrationName.GATHERING})
 
 
-class Standing(StrEnum):
+class InstanceStage(StrEnum):
     """Where an instance stands that has not ended."""
 
     WAITING = "waiting"  # a request that is not decided
@@ -61,11 +61,11 @@ class UnfinishedGroup(Recorded):
         return self.said[0]
 
     @property
-    def standing(self) -> Standing:
+    def stage(self) -> InstanceStage:
         """Where they stand. Those whose status was not read count as waiting."""
         if self.name not in _ASKED:
-            return Standing.RUNNING
-        return Standing.WAITING if self.said[1] in _OPEN else Standing.OWING
+            return InstanceStage.RUNNING
+        return InstanceStage.WAITING if self.said[1] in _OPEN else InstanceStage.OWING
 
     @property
     def created(self) -> datetime:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from bot.metrics.catalog import CATALOG, Kind, Scope
+from bot.metrics.catalog import CATALOG, MetricKind, MetricScope
 from tests.support import ROOT
 
 PAGE = ROOT / "docs/reference/metrics.md"
-_HEADINGS = {Scope.PROCESS: "## Of a process", Scope.HUB: "## Of the hub"}
+_HEADINGS = {MetricScope.PROCESS: "## Of a process", MetricScope.HUB: "## Of the hub"}
 
 
-def table_of(scope: Scope) -> str:
+def table_of(scope: MetricScope) -> str:
     """The table of the metrics of one scope."""
     lines = ["| metric | kind | says |", "| --- | --- | --- |"]
     for one in CATALOG:
@@ -33,7 +33,7 @@ def written(page: str) -> str:
 def names() -> set[str]:
     """Of every metric, and of the samples that a histogram has."""
     ends = ("_bucket", "_count", "_sum")
-    parts = {one.name + end for one in CATALOG if one.kind is Kind.HISTOGRAM for end in ends}
+    parts = {one.name + end for one in CATALOG if one.kind is MetricKind.HISTOGRAM for end in ends}
     return {one.name for one in CATALOG} | parts
 
 

@@ -21,8 +21,8 @@ _MOST_PATHS: Final = 3
 _LONGEST_SUFFIX: Final = 100
 
 
-class Wanted(NamedTuple):
-    """How to group what has not ended.
+class FiguresRequest(NamedTuple):
+    """How to group what has not ended: what is asked for.
 
     `said` are JSON paths of the custom status, whose values make the groups beside the name of the orchestration, and
     `times` paths of times in it, in ISO 8601. Of what is not among the oldest, the custom status is not read: the first
@@ -34,7 +34,7 @@ class Wanted(NamedTuple):
     suffix: int
 
     @classmethod
-    def of(cls, request: bytes) -> "Wanted":
+    def of(cls, request: bytes) -> "FiguresRequest":
         """What a request asks for: the JSON object of these three. Raises InvalidError."""
         try:
             given = json.loads(request)
@@ -56,9 +56,9 @@ class Unfinished:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         """`now` is in seconds, of any clock that only goes forward."""
         self._now = now
-        self._kept: tuple[Wanted, float, list[dict[str, Any]]] | None = None
+        self._kept: tuple[FiguresRequest, float, list[dict[str, Any]]] | None = None
 
-    def read(self, db: sqlite3.Connection, wanted: Wanted) -> list[dict[str, Any]]:
+    def read(self, db: sqlite3.Connection, wanted: FiguresRequest) -> list[dict[str, Any]]:
         """Of each group its `name`, what it has `said`, the `count`, when the oldest was `created_at`, and the `times`.
 
         `created_at` is in microseconds. Of `times` each is the smallest text at its path, null where there is none.
@@ -78,7 +78,7 @@ class Unfinished:
         return groups
 
 
-def _groups(db: sqlite3.Connection, wanted: Wanted) -> list[dict[str, Any]]:
+def _groups(db: sqlite3.Connection, wanted: FiguresRequest) -> list[dict[str, Any]]:
     values = {**_numbered("said", wanted.said), **_numbered("time", wanted.times)}
     rows = db.execute(Q.unfinished, {**values, "suffix": wanted.suffix, "most": LOOKED_AT, "groups": _GROUPS})
     return [

@@ -1,6 +1,7 @@
 """A call of ours beside those of the SDK's protocol: the hub's figures, for what watches it. It changes nothing.
 
-The request is a JSON object that says how to group what has not ended, see `engine.figures.Wanted`. The answer is one:
+The request is a JSON object that says how to group what has not ended, see `engine.figures.FiguresRequest`. So is the
+answer:
 
 - `now`: the hub's time, in microseconds since the epoch
 - `unfinished`: groups of what has not ended, see `engine.figures.Unfinished.read`
@@ -19,7 +20,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import grpc
 
 from orchestration.hub.engine.dispatch import Dispatcher
-from orchestration.hub.engine.figures import Unfinished, Wanted
+from orchestration.hub.engine.figures import FiguresRequest, Unfinished
 from orchestration.hub.errors import HubError, InvalidError
 from orchestration.hub.storage.clock import Clock
 from orchestration.hub.storage.commit_times import CommitTimes
@@ -48,12 +49,12 @@ def routes(parts: HubParts, read: _Read) -> rpc.Routes:
     """The one call."""
     unfinished = Unfinished()
 
-    def look(db: sqlite3.Connection, wanted: Wanted) -> dict[str, Any]:
+    def look(db: sqlite3.Connection, wanted: FiguresRequest) -> dict[str, Any]:
         return {"unfinished": unfinished.read(db, wanted), "file": _sizes(parts.path)}
 
     async def answer(request: bytes) -> bytes:
         try:
-            found = await read(look, Wanted.of(request))
+            found = await read(look, FiguresRequest.of(request))
         except InvalidError as error:
             raise rpc.RpcError(rpc.status_number(grpc.StatusCode.INVALID_ARGUMENT), str(error)) from error
         except (HubError, OSError) as error:

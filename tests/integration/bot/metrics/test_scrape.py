@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Collection
@@ -12,15 +13,17 @@ import pytest
 from durabletask.client import TaskHubGrpcClient
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 
-from bot.metrics.catalog import CATALOG, Kind
+from bot.metrics.catalog import CATALOG, MetricKind
 from bot.metrics.meters import OTHER
 from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
 from bot.simulator import Person
 from bot.slack.api.codes import REFUSALS, Meaning
+from orchestration.challenge.models import Trouble
 from orchestration.domain.commands import Reason
 from orchestration.domain.names import OrchestrationName
 from orchestration.domain.request import Status
+from orchestration.hub import Hub, SkippableClock
 from tests.support.metrics import TOKEN, named, samples_of, scrape, value_of
 from tests.support.simulated import fault
 from tests.support.slack import PURCHASES, ask, decided, deliver, ephemeral, id_on, pressed
@@ -127,13 +130,17 @@ async def test_a_scrape_says_what_happened_and_has_every_name_that_the_dashboard
     assert value("hub_file_bytes", part="file") > 0
     there = {sample.name for sample in samples_of(text)}
     # Nothing of these has happened here.
-    seldom = {"countersign_gatherings_total", "countersign_slack_failures_total"}
+    seldom = {
+        "countersign_gatherings_total",
+        "countersign_codes_undelivered_total",
+        "countersign_slack_failures_total",
+    }
     assert named() - there <= seldom
     known = {one.name for one in CATALOG}
-    histograms = [one.name for one in CATALOG if one.kind is Kind.HISTOGRAM]
+    histograms = [one.name for one in CATALOG if one.kind is MetricKind.HISTOGRAM]
     known |= {name + end for name in histograms for end in ("_bucket", "_sum", "_count")}
     assert {name for name in there if name.startswith("countersign_")} <= known
-    assert {one.name for one in CATALOG if one.kind is Kind.GAUGE} <= there
+    assert {one.name for one in CATALOG if one.kind is MetricKind.GAUGE} <= there
     await world.stop()
     await world.start()
     text = await scrape(world)
@@ -178,6 +185,12 @@ async def test_nothing_that_anybody_sends_becomes_a_label(world: World) -> None:
         await ada.reply_sms(EVIL)
         await ada.click(PURCHASES, card["ts"], "approve")
         await ada.wait_for_message(PURCHASES, decided)
+        body = {"service": "sms", "count": 1, "kind": "undeliverable", "code": 30007}
+        async with aiohttp.ClientSession() as http:
+            await http.post(f"{world.simulator.url}/sim/faults", json=body)
+        large = await ask(rita, LARGE)
+        await ada.click(PURCHASES, large["ts"], "approve")
+        await ada.wait_for_message("D0ADA", lambda message: "as unwanted" in message["text"])
         await world.until(id_on(card), lambda progress: bool(progress.outcome and progress.outcome.receipt))
         waits = id_on(await ask(rita, "purchase 60 Paper"))
         await world.until(waits, lambda progress: bool(progress.cards))
@@ -187,6 +200,8 @@ async def test_nothing_that_anybody_sends_becomes_a_label(world: World) -> None:
     with TaskHubGrpcClient(host_address=world.hub.address) as stranger:
         for name in ("approval", EVIL):
             stranger.schedule_new_orchestration(name, input=status, instance_id=f"{EVIL}-{name}")
+        refused = f"{EVIL}-approval"
+        await asyncio.to_thread(stranger.wait_for_orchestration_completion, refused, timeout=60)
     # The policy that a request waits by is taken out of the file.
     world.write(policies("sms").replace("policies.purchase", "policies.another"))
     text = await scrape(world)
@@ -205,6 +220,7 @@ async def test_nothing_that_anybody_sends_becomes_a_label(world: World) -> None:
         "part": {"file", "log"},
         "channel": {"sms", "email"},
         "cause": {"silence", "too_few_left"},
+        "trouble": set(Trouble),
     }
     for sample in samples_of(text):
         if sample.name.startswith("countersign_"):
@@ -213,8 +229,9 @@ async def test_nothing_that_anybody_sends_becomes_a_label(world: World) -> None:
                     assert re.fullmatch(r"[a-z]+(\.[a-zA-Z]+)+", value), sample
                 elif label not in {"le", "version"}:
                     assert value in lists[label], sample
-    assert value_of(text, "countersign_requests_waiting", policy=OTHER) == 1
+    assert value_of(text, "countersign_requests_waiting", policy=OTHER) == 2
     assert value_of(text, "countersign_requests_total", policy="purchase", outcome="approved") == 1
+    assert value_of(text, "countersign_codes_undelivered_total", trouble="filtered") == 1
     unknown = {"method": "chat.postMessage", "code": "unknown"}
     assert value_of(text, "countersign_slack_failures_total", **unknown) == 1
     assert value_of(text, "countersign_instances", orchestration=OTHER) == 1
@@ -231,3 +248,16 @@ async def by_api(world: World) -> None:
                 assert answer.status >= 400
         async with http.get(f"{world.url}/metrics?{EVIL}", headers={EVIL: EVIL}) as answer:
             assert answer.status == 401
+
+
+async def test_a_hub_of_its_own_is_asked_over_its_connection(tmp_path: Path) -> None:
+    with Hub(
+        tmp_path / "elsewhere.db", listen="127.0.0.1:0", authenticate=False, clock=SkippableClock()
+    ) as hub:
+        settings = {"COUNTERSIGN_METRICS_TOKEN": TOKEN}
+        async with World(tmp_path, policies("sms"), sms=True, hub=hub, settings=settings) as world:
+            async with world.person("U0RITA") as rita:
+                await ask(rita)
+            text = await scrape(world)
+            assert value_of(text, "countersign_requests_waiting", policy="purchase") == 1
+            assert value_of(text, "countersign_hub_workers") == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bot.metrics.catalog import CATALOG, Kind
+from bot.metrics.catalog import CATALOG, MetricKind
 from tests.support.metrics import named
 from tests.support.metrics_page import PAGE, names, written
 
@@ -24,4 +24,4 @@ def test_every_name_is_one_of_prometheus_and_is_there_once() -> None:
     assert len({one.name for one in CATALOG}) == len(CATALOG)
     for one in CATALOG:
         assert re.fullmatch(r"countersign_[a-z_]+", one.name)
-        assert one.name.endswith("_total") == (one.kind is Kind.COUNTER)
+        assert one.name.endswith("_total") == (one.kind is MetricKind.COUNTER)

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from orchestration.hub.engine.figures import LOOKED_AT, Unfinished, Wanted
+from orchestration.hub.engine.figures import LOOKED_AT, FiguresRequest, Unfinished
 from orchestration.hub.errors import InvalidError
 from orchestration.hub.storage import file
 
-WANTED = Wanted(["$.policy", "$.status"], ["$.deadline"], 9)
+WANTED = FiguresRequest(["$.policy", "$.status"], ["$.deadline"], 9)
 
 
 @pytest.fixture
@@ -106,12 +106,12 @@ WRONG: list[dict[str, object]] = [
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_request_that_is_none_is_refused(wrong: dict[str, object]) -> None:
     right = {"said": ["$.a"], "times": ["$.b"], "suffix": 9}
-    assert Wanted.of(json.dumps(right).encode()) == Wanted(["$.a"], ["$.b"], 9)
+    assert FiguresRequest.of(json.dumps(right).encode()) == FiguresRequest(["$.a"], ["$.b"], 9)
     with pytest.raises(InvalidError):
-        Wanted.of(json.dumps(right | wrong).encode())
+        FiguresRequest.of(json.dumps(right | wrong).encode())
 
 
 @pytest.mark.parametrize("text", [b"", b"[" * 100_000, b"[]"])
 def test_what_is_no_object_is_refused(text: bytes) -> None:
     with pytest.raises(InvalidError, match="not a JSON object"):
-        Wanted.of(text)
+        FiguresRequest.of(text)
