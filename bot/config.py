@@ -104,12 +104,12 @@ class Settings:
     public_url: str | None
     data_dir: Path
     hub: str
-    hub_token: str | None
+    hub_token: str | None = field(repr=False)
     skippable_clock: bool
     retention: timedelta
     work_limit: timedelta
     policies: Path
-    sms: Mapping[str, str]
+    sms: Mapping[str, str] = field(repr=False)
     smtp: Mapping[str, str] = field(repr=False)
     secret: str | None = field(repr=False)
     signing_key: str | None = field(repr=False)
