@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from opentelemetry.sdk import environment_variables
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from bot import config
@@ -137,7 +138,9 @@ def test_the_settings_page_has_every_setting_and_no_other() -> None:
         *table(SETTINGS_PAGE, "E-mail"),
     ]
     assert coded(server) == config.SETTINGS
-    assert coded(table(SETTINGS_PAGE)) == config.SETTINGS | VARIABLES
+    traces = coded(table(SETTINGS_PAGE, "Traces"))
+    assert traces <= set(vars(environment_variables).values())
+    assert coded(table(SETTINGS_PAGE)) == config.SETTINGS | VARIABLES | traces
 
 
 def test_the_settings_page_says_which_are_secrets() -> None:
