@@ -6,16 +6,18 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from durabletask.client import AsyncTaskHubGrpcClient
 from durabletask.worker import TaskHubGrpcWorker
 
 from bot import sweep
 from bot.composition.background import in_background
+from bot.composition.metrics import metrics_routes
 from bot.composition.resources import Resources
 from bot.composition.services import Services
 from bot.composition.slack_side import BesideCards, slack_clients, slack_connection
@@ -36,9 +38,12 @@ from bot.records.log import FOLDER as RECORDS
 from bot.records.log import RecordLog
 from bot.records.store import RecordStore
 from bot.slack.api import home_publisher
+from bot.slack.api.card_links import CardLinks
 from bot.slack.api.pace import Pace
 from bot.slack.api.poster import Poster
+from bot.slack.api.under_way import UnderWay
 from bot.slack.ids import SlackIds
+from bot.stopping import Stopping
 from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.replicas.roster import Replica
 from orchestration.runtime.connect import Connection, connect
@@ -52,12 +57,18 @@ from orchestration.service.sweep import ReconcileSweep
 
 log = logging.getLogger(__name__)
 
+# Seconds that each step of a stop may take. A call to Slack ends after ten.
+WORKER: Final = 12.0
+ACTS: Final = 4.0
+HUB: Final = 3.0
+CLIENT: Final = 1.0
+
 
 @dataclass(frozen=True)
 class Countersign:
     """A running process: service, API, records, port, hub and worker, its place on the hub, what connects to Slack.
 
-    `connecting` is done once Slack is connected; it raises when Slack refuses a token.
+    `connecting` is done once Slack is connected; it raises when Slack refuses a token. `stopping` is how it ends.
     """
 
     service: ApprovalService
@@ -69,6 +80,7 @@ class Countersign:
     worker: TaskHubGrpcWorker
     membership: HubMembership
     connecting: asyncio.Task[None]
+    stopping: Stopping
 
 
 @asynccontextmanager
@@ -81,8 +93,11 @@ async def running(
     records_every: float = keeping.EVERY,
     documents_every: float = watcher.PAUSE,
     orchestrators: Iterable[Callable[..., Any]] = (),
+    stopping: Stopping | None = None,
 ) -> AsyncIterator[Countersign]:
     """Runs hub, worker, Slack and HTTP in one process until the context is left. Open requests stay on disk.
+
+    Leaving it takes as long as `stopping` says; what it leaves behind may still run on threads of this process.
 
     `pace` and `redraw_every` (seconds between two drawings of App Homes) keep Slack's limits unless they are given,
     as for a workspace that is only simulated. `sweep_every`, `records_every` (between two looks at what of the records
@@ -92,17 +107,25 @@ async def running(
     Raises `CountersignError` when a setting, a key or the policy file is wrong.
     """
     resources = Resources.of(settings)
+    stopping = stopping or Stopping(settings.stop_delay.total_seconds())
     async with AsyncExitStack() as closing:
+        closing.callback(stopping.end)
         connection = _connection(settings, resources)
-        closing.callback(connection.close)
+        closing.push_async_callback(
+            stopping.step, "the hub", HUB, partial(asyncio.to_thread, connection.close)
+        )
         client, as_stored = connection.client(), connection.client_as_stored()
         for one in (client, as_stored):
-            closing.push_async_callback(one.close)
+            closing.push_async_callback(stopping.step, "a client of the hub", CLIENT, one.close)
         records = RecordLog.open(settings.data_dir / RECORDS, resources.keys, settings.issuer)
         closing.callback(records.close)
+        # It ends after the worker, so that it copies all that was put on record.
+        keeper = _record_keeper(records, resources, records_every)
+        keeper.start()
+        closing.push_async_callback(asyncio.to_thread, keeper.stop)
         services = Services.over(connection, client, as_stored, resources, records)
-        api = _api(services, resources)
-        slack = await closing.enter_async_context(slack_clients(settings))
+        slack = await closing.enter_async_context(slack_clients(settings, resources.meters))
+        api = _api(services, resources, slack.links)
         beside = BesideCards.over(slack, services, connection, resources, redraw_every=redraw_every)
 
         worker = connection.worker()
@@ -118,34 +141,43 @@ async def running(
         )
         for orchestrator in orchestrators:
             worker.add_orchestrator(orchestrator)
-        closing.push_async_callback(_stop, worker)
-        membership = await _joined(connection, client, as_stored, resources, worker.start, closing)
+        closing.push_async_callback(
+            partial(stopping.step, "the worker", WORKER, partial(_stop, worker), reserve=HUB)
+        )
+        membership = await _joined(connection, client, as_stored, resources, worker.start, closing, stopping)
 
         swept: list[sweep.Sweep] = [ReconcileSweep(client), services.digests, services.grants]
         in_background(closing, sweep.run(swept, sweep_every), "sweep")
         in_background(closing, beside.home_publisher.keep(), "draw App Homes")
+        if connection.hub is None:
+            in_background(closing, beside.home_publisher.follow(), "see what other processes do to App Homes")
         documents = DocumentWatcher(resources.book, Reviews(services.approvals), settings.data_dir)
         in_background(closing, documents.keep(documents_every), "watch the documents")
-        keeper = _record_keeper(records, resources, records_every)
-        keeper.start()
-        closing.push_async_callback(asyncio.to_thread, keeper.stop)
 
-        owed = await closing.enter_async_context(aclosing(OwedAnswers(client, connection.precedence)))
-        slack_side = slack_connection(settings, slack, beside, services.for_people(owed), closing)
+        owed = OwedAnswers(client, connection.precedence)
+        closing.push_async_callback(stopping.step, "the reports of answers", HUB, owed.aclose)
+        under_way = UnderWay()
+        closing.push_async_callback(stopping.step, "what people did in Slack", ACTS, under_way.finished)
+        slack_side = slack_connection(settings, slack, beside, services.for_people(owed), under_way, closing)
+        metrics = metrics_routes(resources, client, records, keeper, membership, slack_side, closing)
         sms, challenges = resources.sms, services.challenges
         port = await closing.enter_async_context(
             serving(
                 settings,
                 services.approvals,
                 slack_side,
-                [api, beside.records, McpRoutes(api, resources.tokens, settings.public_url)],
+                [api, beside.records, McpRoutes(api, resources.tokens, settings.public_url), metrics],
                 sms.webhooks(challenges) if sms and challenges else None,
                 membership,
                 records.warnings,
+                stopping,
             )
         )
+        # Before HTTP: what came over the socket may still need it, and Slack sends to another process by itself.
+        closing.push_async_callback(stopping.step, "the socket to Slack", ACTS, slack_side.close)
         log.info("listening on http://%s:%d", settings.host, port)
         connecting = in_background(closing, slack_side.connect(), "connect to Slack")
+        closing.push_async_callback(stopping.begin)
         yield Countersign(
             services.approvals,
             services.grants,
@@ -156,6 +188,7 @@ async def running(
             worker,
             membership,
             connecting,
+            stopping,
         )
 
 
@@ -165,13 +198,15 @@ def _connection(settings: Settings, resources: Resources) -> Connection:
         settings.data_dir,
         SealKeys(resources.secrets.derive_each("seal", "")),
         token=settings.hub_token,
+        payload_store=settings.payload_store,
+        setting_name=settings.hub_setting,
         skippable_clock=settings.skippable_clock,
         retention=settings.retention,
         work_limit=settings.work_limit,
     )
 
 
-def _api(services: Services, resources: Resources) -> Api:
+def _api(services: Services, resources: Resources, links: CardLinks) -> Api:
     settings = resources.settings
     return Api(
         services.for_programs(),
@@ -180,6 +215,7 @@ def _api(services: Services, resources: Resources) -> Api:
         resources.keys,
         public_url=settings.public_url,
         issuer=settings.issuer,
+        card_url=links.newest,
     )
 
 
@@ -210,6 +246,7 @@ async def _joined(
     resources: Resources,
     begin: Callable[[], None],
     closing: AsyncExitStack,
+    stopping: Stopping,
 ) -> HubMembership:
     """Joins the processes on the hub at once where the keys fit, else as soon as they do."""
     name = secrets.token_hex(8)
@@ -223,11 +260,13 @@ async def _joined(
             seen_at=datetime.now(UTC),
         )
 
-    joining = Joining(client, as_stored, connection.keys, me, alone=connection.hub is not None)
+    joining = Joining(
+        client, as_stored, connection.keys, me, alone=connection.hub is not None, refused=connection.refused
+    )
     membership = HubMembership(joining, connection, begin)
     await membership.join()
     in_background(closing, membership.keep(), "stay on the hub")
-    closing.push_async_callback(membership.leave)
+    closing.push_async_callback(stopping.step, "the word to the other processes", HUB, membership.leave)
     return membership
 
 

@@ -11,7 +11,7 @@ from bot.config import Settings
 from bot.mail.sender import SmtpSender
 from bot.mail.settings import read_mail
 from bot.security.secrets import Secrets
-from bot.twilio.account import TwilioAccount, twilio_account
+from bot.twilio.account import SmsCounts, TwilioAccount, twilio_account
 from bot.twilio.settings import read_api_limits, read_digits
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
@@ -51,11 +51,13 @@ class CodeChannels:
     codes: Codes
     api_limits: ApiLimits
 
-    def activities(self, book: Callable[[], PolicyBook], alerts: Alerts) -> ChallengeActivities:
+    def activities(
+        self, book: Callable[[], PolicyBook], alerts: Alerts, counts: SmsCounts
+    ) -> ChallengeActivities:
         """What the worker runs for a challenge."""
         if self.sms is not None:
-            return self.sms.activities(book, alerts, self.mail)
-        return ChallengeActivities(self.codes, NoSms(), NoSms(), alerts, mail=self.mail)
+            return self.sms.activities(book, alerts, self.mail, counts)
+        return ChallengeActivities(self.codes, NoSms(), NoSms(), alerts, mail=self.mail, tally=counts)
 
     def service(
         self, client: AsyncTaskHubGrpcClient, book: Callable[[], PolicyBook], turns: Turns

@@ -15,6 +15,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bot.security import data_dir as data_dir_check
+from bot.security import tokens as token_file
+from bot.security.tokens import PREFIX as API_TOKEN
 from bot.telemetry.log_formats import FORMATS
 from orchestration.domain.errors import CountersignError
 from orchestration.hub import RETENTION, WORK_LIMIT, parse_retention, parse_work_limit
@@ -23,6 +25,8 @@ from orchestration.service.open_requests import OpenLimits
 SLACK_API_URL: Final = "https://slack.com/api/"
 LISTEN: Final = "127.0.0.1:3000"
 HUB: Final = "embedded"
+# The connection string's usual name, which other programs on Durable Task Scheduler have.
+SCHEDULER: Final = "DURABLE_TASK_SCHEDULER_CONNECTION_STRING"
 CLOCKS: Final = ("system", "skippable")
 
 SETTINGS: Final = frozenset(
@@ -39,6 +43,9 @@ SETTINGS: Final = frozenset(
         "COUNTERSIGN_HUB",
         "COUNTERSIGN_HUB_CLOCK",
         "COUNTERSIGN_HUB_TOKEN",
+        "COUNTERSIGN_METRICS_TOKEN",
+        "COUNTERSIGN_PAYLOAD_STORE",
+        "DURABLE_TASK_SCHEDULER_CONNECTION_STRING",
         "COUNTERSIGN_OPEN_PER_PERSON",
         "COUNTERSIGN_OPEN_PER_TOKEN",
         "COUNTERSIGN_POLICIES",
@@ -54,6 +61,7 @@ SETTINGS: Final = frozenset(
         "COUNTERSIGN_SMTP_PASSWORD",
         "COUNTERSIGN_SMTP_TLS",
         "COUNTERSIGN_SMTP_USER",
+        "COUNTERSIGN_TOKENS",
         "COUNTERSIGN_TWILIO_API_URL",
         "TWILIO_ACCOUNT_SID",
         "TWILIO_API_KEY",
@@ -62,6 +70,7 @@ SETTINGS: Final = frozenset(
         "TWILIO_FROM",
         "TWILIO_MESSAGING_SERVICE_SID",
         "COUNTERSIGN_SIGNING_KEY",
+        "COUNTERSIGN_STOP_DELAY",
         "COUNTERSIGN_CALLBACK_HOSTS",
         "COUNTERSIGN_CALLBACK_NETWORKS",
         "COUNTERSIGN_RECORDS_STORE",
@@ -71,6 +80,8 @@ SETTINGS: Final = frozenset(
 )
 SECRETS: Final = (
     "COUNTERSIGN_HUB_TOKEN",
+    "COUNTERSIGN_METRICS_TOKEN",
+    "COUNTERSIGN_PAYLOAD_STORE",
     "COUNTERSIGN_SECRET",
     "COUNTERSIGN_SIGNING_KEY",
     "COUNTERSIGN_SMTP_PASSWORD",
@@ -80,11 +91,12 @@ SECRETS: Final = (
     "TWILIO_API_SECRET",
     "TWILIO_AUTH_TOKEN",
 )
+LONGEST_STOP_DELAY: Final = 300  # seconds
 # An asker's worklist keeps the IDs of what they have open.
 MOST_OPEN: Final = 1000
-# Those that `bot.twilio` reads.
+SHORTEST_TOKEN: Final = 20  # characters, of what whoever scrapes proves to be let in with
 SMTP: Final = "COUNTERSIGN_SMTP_"  # those that `bot.mail` reads
-SMS: Final = ("COUNTERSIGN_SMS_", "COUNTERSIGN_TWILIO_", "TWILIO_")
+SMS: Final = ("COUNTERSIGN_SMS_", "COUNTERSIGN_TWILIO_", "TWILIO_")  # those that `bot.twilio` reads
 
 
 class SettingError(CountersignError):
@@ -104,11 +116,14 @@ class Settings:
     public_url: str | None
     data_dir: Path
     hub: str
+    hub_setting: str
     hub_token: str | None = field(repr=False)
+    payload_store: str | None = field(repr=False)
     skippable_clock: bool
     retention: timedelta
     work_limit: timedelta
     policies: Path
+    tokens: Path
     sms: Mapping[str, str] = field(repr=False)
     smtp: Mapping[str, str] = field(repr=False)
     secret: str | None = field(repr=False)
@@ -117,7 +132,9 @@ class Settings:
     records_store: str | None
     records_webhook: str | None
     callback_hosts: str | None
+    metrics_token: str | None = field(repr=False)
     open_limits: OpenLimits
+    stop_delay: timedelta
     log_format: str | None
     access_log: bool
 
@@ -133,6 +150,8 @@ class Settings:
             self.hub_token,
             self.secret,
             self.signing_key,
+            self.metrics_token,
+            self.payload_store,
         )
         return [one for value in (*own, *kept) if value for one in (value, *value.split())]
 
@@ -170,7 +189,7 @@ def read(environment: Mapping[str, str]) -> Settings:
     clock = given.get("COUNTERSIGN_HUB_CLOCK", "system")
     if clock not in CLOCKS:
         raise SettingError('COUNTERSIGN_HUB_CLOCK: must be "system", or "skippable" for demos and tests.')
-    hub = given.get("COUNTERSIGN_HUB", HUB)
+    hub_setting, hub = _hub(given)
     if "COUNTERSIGN_HUB_TOKEN" in given and not hub.startswith("grpc://"):
         raise SettingError(
             "COUNTERSIGN_HUB_TOKEN: goes with a COUNTERSIGN_HUB that starts with grpc://; remove it, or name such "
@@ -189,11 +208,14 @@ def read(environment: Mapping[str, str]) -> Settings:
         else None,
         data_dir=_data_dir(given),
         hub=hub,
+        hub_setting=hub_setting,
         hub_token=given.get("COUNTERSIGN_HUB_TOKEN"),
+        payload_store=given.get("COUNTERSIGN_PAYLOAD_STORE"),
         skippable_clock=clock == "skippable",
         retention=_retention(given.get("COUNTERSIGN_RETENTION")),
         work_limit=_work_limit(given.get("COUNTERSIGN_WORK_LIMIT")),
         policies=_policies(given),
+        tokens=_tokens(given),
         sms={name: value for name, value in given.items() if name.startswith(SMS)},
         smtp={name: value for name, value in given.items() if name.startswith(SMTP)},
         secret=given.get("COUNTERSIGN_SECRET"),
@@ -204,10 +226,12 @@ def read(environment: Mapping[str, str]) -> Settings:
         if "COUNTERSIGN_RECORDS_WEBHOOK" in given
         else None,
         callback_hosts=given.get("COUNTERSIGN_CALLBACK_HOSTS"),
+        metrics_token=_metrics_token(given.get("COUNTERSIGN_METRICS_TOKEN")),
         open_limits=OpenLimits(
             per_person=_most_open(given, "COUNTERSIGN_OPEN_PER_PERSON", OpenLimits.per_person),
             per_token=_most_open(given, "COUNTERSIGN_OPEN_PER_TOKEN", OpenLimits.per_token),
         ),
+        stop_delay=_stop_delay(given.get("COUNTERSIGN_STOP_DELAY", "0s")),
         log_format=_log_format(given),
         access_log=_one_of(given, "COUNTERSIGN_ACCESS_LOG", ("on", "off")) == "on",
     )
@@ -225,6 +249,55 @@ def _one_of(given: Mapping[str, str], name: str, words: Sequence[str]) -> str | 
     return word
 
 
+def _metrics_token(token: str | None) -> str | None:
+    if token is None:
+        return None
+    if len(token) < SHORTEST_TOKEN or not (token.isascii() and token.isprintable()) or " " in token:
+        raise SettingError(
+            f"COUNTERSIGN_METRICS_TOKEN: must be at least {SHORTEST_TOKEN} characters of ASCII without a space; "
+            "make one with `openssl rand -hex 32`."
+        )
+    if token.startswith(API_TOKEN):
+        raise SettingError(
+            "COUNTERSIGN_METRICS_TOKEN: is an API token, which whoever scrapes must not have; make another "
+            "with `openssl rand -hex 32`."
+        )
+    return token
+
+
+def _stop_delay(text: str) -> timedelta:
+    seconds = text.removesuffix("s")
+    if (
+        not (text.endswith("s") and seconds.isascii() and seconds.isdigit())
+        or int(seconds) > LONGEST_STOP_DELAY
+    ):
+        raise SettingError(f"COUNTERSIGN_STOP_DELAY: must be from 0s to {LONGEST_STOP_DELAY}s, such as 5s.")
+    return timedelta(seconds=int(seconds))
+
+
+def _hub(given: Mapping[str, str]) -> tuple[str, str]:
+    """The setting that names the hub, and what it says."""
+    if SCHEDULER in given and "COUNTERSIGN_HUB" in given:
+        raise SettingError(f"{SCHEDULER}: is set, and so is COUNTERSIGN_HUB; keep one of them.")
+    name = SCHEDULER if SCHEDULER in given else "COUNTERSIGN_HUB"
+    hub = given.get(name, HUB)
+    is_scheduler = _is_scheduler(hub)
+    if name == SCHEDULER and not is_scheduler:
+        raise SettingError(
+            f"{SCHEDULER}: is not a connection string, such as Endpoint=https://…;Authentication=ManagedIdentity;"
+            "TaskHub=…; correct it, or name another hub as COUNTERSIGN_HUB."
+        )
+    if "COUNTERSIGN_PAYLOAD_STORE" in given and not is_scheduler:
+        raise SettingError(
+            "COUNTERSIGN_PAYLOAD_STORE: goes with a Durable Task Scheduler; remove it, or name one as COUNTERSIGN_HUB."
+        )
+    return name, hub
+
+
+def _is_scheduler(hub: str) -> bool:
+    return "=" in hub and not hub.startswith(("unix:", "grpc://"))
+
+
 def _most_open(given: Mapping[str, str], name: str, unset: int) -> int:
     text = given.get(name, str(unset))
     if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= MOST_OPEN:
@@ -237,6 +310,11 @@ def data_dir(environment: Mapping[str, str]) -> Path:
     return _data_dir(gather(environment))
 
 
+def tokens(environment: Mapping[str, str]) -> Path:
+    """The file of the API tokens alone, which need not be there yet. Raises `CountersignError`."""
+    return _tokens(gather(environment), may_be_made=True)
+
+
 def policies(environment: Mapping[str, str]) -> Path:
     """The policy file alone. Raises `SettingError`."""
     return _policies(gather(environment))
@@ -246,6 +324,16 @@ def _policies(given: Mapping[str, str]) -> Path:
     return Path(
         _require(given, "COUNTERSIGN_POLICIES", "give the path of your policy file (TOML)")
     ).expanduser()
+
+
+def _tokens(given: Mapping[str, str], *, may_be_made: bool = False) -> Path:
+    """In the data directory, unless several servers are given one file, which nobody else may change."""
+    if "COUNTERSIGN_TOKENS" not in given:
+        return _data_dir(given) / token_file.FILE
+    path = Path(given["COUNTERSIGN_TOKENS"]).expanduser().absolute()
+    if path.exists() or not may_be_made:
+        data_dir_check.check_given(path, "COUNTERSIGN_TOKENS")
+    return path
 
 
 def secret(environment: Mapping[str, str]) -> str | None:

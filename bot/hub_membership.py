@@ -42,6 +42,7 @@ class HubMembership:
         try:
             problem = await self._joining.problem()
         except HubUnavailableError:
+            self._wait(self._connection.no_token or NOT_YET)
             return False
         if problem is not None:
             if problem != self.problem:

@@ -8,7 +8,7 @@ been done) or, where nobody foresaw it, anything else (it may have been done; tr
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from orchestration.domain.answers import OwedAnswer
 from orchestration.domain.call_lists import CallListEditInput, CallListPostInput, ListedCall
@@ -365,6 +365,18 @@ class MailSender(Protocol):
 
         `MailRefusedError` says why it never will be sent. No other error holds the address or the code.
         """
+        ...
+
+
+class CodeTally(Protocol):
+    """Counts what becomes of codes; `email` says by which way they go. It never raises."""
+
+    def code_sent(self, result: Literal["sent", "refused", "failed"], *, email: bool) -> None:
+        """The provider took a code, will never take it, or did not take it in this try."""
+        ...
+
+    def code_checked(self, result: Literal["right", "wrong", "over"], *, email: bool) -> None:
+        """An answer was compared with a code, or came too late for that."""
         ...
 
 

@@ -1,16 +1,22 @@
-"""How `pytest -n` shares tests out between processes, and where the tests keep their files."""
+"""How `pytest -n` shares tests out between processes, where they keep their files, and how they reach their hub."""
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
+
+from tests.support.compiled import compile_ahead
+from tests.support.hub_forms import HubForm, current, running_on
 
 # How long an example takes is up to the machine, and no test is about that.
 settings.register_profile("unhurried", deadline=None)
@@ -39,11 +45,61 @@ _ROOM: Final = 4 * 1024**3  # bytes; a run leaves some megabytes, and what faile
 _PLACE: Final = "PYTEST_DEBUG_TEMPROOT"
 
 
+_session: Final = ExitStack()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--hub",
+        choices=[form.value for form in HubForm],
+        help="how every test reaches its hub; by default it is in the product's process, and what is marked every_hub "
+        "runs in each form",
+    )
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """The form in which what a whole session shares reaches its hub."""
+    _session.enter_context(running_on(HubForm(session.config.getoption("hub") or HubForm.EMBEDDED)))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.definition.get_closest_marker("every_hub") and not metafunc.config.getoption("hub"):
+        metafunc.parametrize("hub_form", list(HubForm), indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def hub_form(request: pytest.FixtureRequest) -> Iterator[HubForm]:
+    """The form in which what this test starts reaches its hub."""
+    form: HubForm = getattr(request, "param", current())
+    only = request.node.get_closest_marker("embedded_hub")
+    if only and form is not HubForm.EMBEDDED:
+        pytest.skip(f"of the embedded hub: {only.args[0]}")
+    with running_on(form):
+        yield form
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Keeps what `tmp_path` gives in memory, where the system has such a place, unless somebody said where."""
     given = config.getoption("basetemp") or os.environ.get(_PLACE)
     if not given and _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_MEMORY).free >= _ROOM:
         os.environ[_PLACE] = str(_IN_MEMORY)
+    shared_out = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
+    if shared_out:
+        compile_ahead(config)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is imported and collected stays to the end, so that looking through it for garbage is in vain.
+
+    That took a quarter of the time of the collection, and much of that of each full pass afterwards.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_report_header() -> str:

@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 from bot import config
+from bot.stopping import end_by_itself, end_now
 from bot.terminal import stop_signal
 from orchestration.domain.errors import PolicyError
 
@@ -52,6 +53,9 @@ async def _serve(settings: config.Settings) -> int:
             comparing = asyncio.create_task(compare(settings), name="compare the policies with the workspace")
             await stop
             comparing.cancel()
+        end_by_itself(settings.stop_delay.total_seconds())
+    if app.stopping.left_behind:
+        end_now()
     return 0
 
 

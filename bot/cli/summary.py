@@ -30,6 +30,8 @@ def standing(approval: dict[str, Any]) -> str:
     if approval["deadline"]:
         until = datetime.fromisoformat(approval["deadline"]).astimezone()
         parts.append(f"until {until:%a %H:%M}")
+    if approval.get("card_url"):
+        parts.append(approval["card_url"])
     return " · ".join(parts)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from bot import config
 from bot.outbound.signing import callback_secret, response_secret
 from bot.security.secrets import Secrets
-from bot.security.tokens import FILE, RATE, TokenError, TokenFile
+from bot.security.tokens import RATE, TokenError, TokenFile
 from bot.terminal import OutputError, complain, report, say
 
 UNSEEN: Final = "Nobody has seen the token {name}, which works: revoke it, and make another of another name."
@@ -47,7 +47,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 
 def _file() -> TokenFile:
-    return TokenFile(config.data_dir(os.environ) / FILE)
+    return TokenFile(config.tokens(os.environ))
 
 
 def _create(given: argparse.Namespace) -> int:

@@ -8,13 +8,13 @@ from typing import Self
 
 from bot.code_channels import CodeChannels, code_channels
 from bot.config import Settings
+from bot.metrics.meters import Meters
 from bot.outbound.actions import InstalledAction, installed
 from bot.outbound.cloud_events import CloudEvents
 from bot.outbound.http_client import HttpClient, allowed_hosts, allowed_networks
 from bot.policy_reloading import PolicyReloader
 from bot.security.keys import SigningKeys
 from bot.security.secrets import Secrets
-from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
 from bot.set_up import SetUp
 from bot.twilio.account import TwilioAccount
@@ -33,6 +33,7 @@ class Resources:
     http: HttpClient
     actions: Mapping[str, InstalledAction]
     book: PolicyReloader
+    meters: Meters
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -41,16 +42,18 @@ class Resources:
         secrets = Secrets.load(settings.secret, settings.data_dir)
         keys = SigningKeys.load(settings.signing_key, settings.data_dir)
         sms, codes = code_channels(settings, secrets)
+        book = PolicyReloader(settings.policies, actions, sms=sms is not None, set_up=SetUp.of(settings))
         return cls(
             settings,
             secrets,
-            TokenFile(settings.data_dir / TOKENS),
+            TokenFile(settings.tokens),
             keys,
             sms,
             codes,
             HttpClient(allowed_networks(settings.callback_networks), allowed_hosts(settings.callback_hosts)),
             actions,
-            PolicyReloader(settings.policies, actions, sms=sms is not None, set_up=SetUp.of(settings)),
+            book,
+            Meters(lambda: book().names()),
         )
 
     def cloud_events(self) -> CloudEvents:

@@ -27,6 +27,7 @@ from orchestration.service.instances import Instances
 from orchestration.service.operations import Operations
 from orchestration.service.request_ids import RequestIds
 from orchestration.service.seals import SealInventory
+from orchestration.service.verdicts import VerdictTally
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,16 @@ class Services:
         )
         turns, precedence, ids = connection.turns, connection.precedence, SlackIds()
         request_ids = RequestIds(lambda about: secrets.derive_each("request-id", about))
-        approvals = ApprovalService(client, book, ids, request_ids, settings.open_limits, turns, precedence)
+        tally = VerdictTally(resources.meters.command)
+        approvals = ApprovalService(
+            client, book, ids, request_ids, settings.open_limits, turns, precedence, tally
+        )
         operations = Operations(client, records)
         return cls(
             client,
             approvals,
-            GatheringService(client, book, ids, approvals.starter, turns, precedence),
-            GrantService(client, book, ids, connection.now, turns),
+            GatheringService(client, book, ids, approvals.starter, turns, precedence, tally),
+            GrantService(client, book, ids, connection.now, turns, tally),
             FulfilmentService(client, book, turns),
             DigestService(client, book),
             operations,

@@ -17,6 +17,8 @@ from bot.composition.services import Services
 from bot.config import Settings
 from bot.http.pages.links import RecordLinks
 from bot.http.pages.routes import RecordRoutes
+from bot.metrics.meters import Meters
+from bot.slack.api.card_links import CardLinks
 from bot.slack.api.connection import SlackConnection
 from bot.slack.api.groups import Groups
 from bot.slack.api.health import SlackHealth, WatchedAsyncWebClient
@@ -26,6 +28,7 @@ from bot.slack.api.notifier import web_client
 from bot.slack.api.observed_app import ObservedApp
 from bot.slack.api.prechecks import Prechecks
 from bot.slack.api.pulse import Pulse
+from bot.slack.api.under_way import UnderWay
 from bot.slack.listeners import ListenerServices
 from bot.slack.listeners import register as register_listeners
 from orchestration.runtime.connect import Connection
@@ -36,23 +39,24 @@ SLACK_TIMEOUT: Final = 10  # seconds, for one call to the Web API
 
 @dataclass(frozen=True)
 class SlackClients:
-    """The listeners' client, that of the activities, and what both tell of how Slack takes their calls."""
+    """The listeners' client and that of the activities; how Slack takes their calls; where cards are."""
 
     listeners: AsyncWebClient
     activities: WebClient
     health: SlackHealth
+    links: CardLinks
 
 
 @asynccontextmanager
-async def slack_clients(settings: Settings) -> AsyncIterator[SlackClients]:
+async def slack_clients(settings: Settings, meters: Meters) -> AsyncIterator[SlackClients]:
     """Over connections that stay open. The listeners use theirs instead of a client of Bolt's."""
-    health, token, url = SlackHealth(), settings.bot_token, settings.slack_api_url
+    health, token, url = SlackHealth(meters.slack_call), settings.bot_token, settings.slack_api_url
     timeout = aiohttp.ClientTimeout(total=SLACK_TIMEOUT)
     async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
         listeners = WatchedAsyncWebClient(
             health, token=token, base_url=url, timeout=SLACK_TIMEOUT, session=session
         )
-        yield SlackClients(listeners, web_client(token, url, health), health)
+        yield SlackClients(listeners, web_client(token, url, health), health, CardLinks())
 
 
 @dataclass(frozen=True)
@@ -96,9 +100,13 @@ def slack_connection(
     slack: SlackClients,
     people: BesideCards,
     services: ListenerServices,
+    under_way: UnderWay,
     closing: AsyncExitStack,
 ) -> SlackConnection:
-    """What Slack delivers to, and by which it is told that it has arrived. It is closed with `closing`."""
+    """What Slack delivers to, and by which it is told that it has arrived. The caller closes it.
+
+    `under_way` is told of all that people do.
+    """
     pulse = Pulse()
     in_background(closing, pulse.keep(), "beat")
     app = ObservedApp(
@@ -111,7 +119,8 @@ def slack_connection(
         pulse=pulse,
         prechecks=people.prechecks,
         home_publisher=people.home_publisher,
+        under_way=under_way,
     )
-    found = SlackConnection(app, settings.app_token, settings.signing_secret, slack.health)
+    found = SlackConnection(app, settings.app_token, settings.signing_secret, slack.health, links=slack.links)
     closing.push_async_callback(found.close)
     return found

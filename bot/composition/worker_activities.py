@@ -58,13 +58,13 @@ def register_activities(
     notifier = SlackNotifier(poster, home_publisher.shown)
     directory = SlackDirectory(poster.client)
     askers = HubAskers(client, resources.tokens.revoked)
-    sms, codes = resources.sms, resources.codes
+    sms, codes, meters = resources.sms, resources.codes, resources.meters
     actions = OutcomeActions(resources.actions, http, secrets, resources.cloud_events())
     register(
         worker,
         ApprovalActivities(notifier, directory, DocumentActions(actions), intents, HubCallLists(client)),
         outcome_activities,
-        sms.people_activities(book, notifier) if sms else PeopleActivities(notifier),
+        sms.people_activities(book, notifier, meters) if sms else PeopleActivities(notifier),
         AskerActivities(askers),
         AnswerActivities(
             HubAnswers(services.approvals, services.challenges, services.gatherings, services.grants),
@@ -72,7 +72,7 @@ def register_activities(
         ),
         FulfilmentActivities(HubFulfilments(client), records),
         DigestActivities(HubDigests(client), notifier, intents),
-        codes.activities(book, notifier) if codes else None,
+        codes.activities(book, notifier, meters) if codes else None,
         gathering_activities(
             resources.settings.public_url,
             secrets,

@@ -51,7 +51,7 @@ class BotProcess:
             **{
                 name: value
                 for name, value in os.environ.items()
-                if not name.startswith(("SLACK_", "COUNTERSIGN_", "TWILIO_"))
+                if not name.startswith(("SLACK_", "COUNTERSIGN_", "TWILIO_", "DURABLE_TASK_"))
             },
             "SLACK_BOT_TOKEN": BOT_TOKEN,
             "SLACK_SIGNING_SECRET": SIGNING_SECRET,

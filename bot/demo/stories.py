@@ -19,7 +19,7 @@ from orchestration.challenge.models import LIFETIME
 Json = Mapping[str, Any]
 
 STOPPED: Final = "The bot is stopped, so nobody can be asked. What it knew is on disk."
-ASLEEP: Final = "Nothing runs meanwhile: the wait is on disk."
+ASLEEP: Final = "Nothing is running. The wait is saved."
 
 _STANDING: Final[Mapping[str, tuple[str, Tone]]] = {
     "pending": ("Waiting", "open"),
@@ -39,9 +39,9 @@ _KINDS: Final[Mapping[str, tuple[Look, str]]] = {
     "continued": ("quiet", "Earlier steps summed up"),
     "post_card": ("done", "Card posted"),
     "edit_card": ("done", "Edited a card"),
-    "post_reply": ("quiet", "Noted in the thread"),
+    "post_reply": ("quiet", "Thread updated"),
     "post_preview": ("quiet", "Showed the document"),
-    "send_message": ("quiet", "Told"),
+    "send_message": ("quiet", "Notified"),
     "remove_copies": ("quiet", "Looked for copies"),
     "members": ("quiet", "Looked up who may decide"),
     "active_people": ("quiet", "Looked up people"),
@@ -57,7 +57,7 @@ _KINDS: Final[Mapping[str, tuple[Look, str]]] = {
     "sign_receipt": ("quiet", "Receipt signed"),
     "run_action": ("done", "Action carried out"),
     "send_callback": ("done", "Callback delivered"),
-    "notify_instance": ("quiet", "Orchestration told"),
+    "notify_instance": ("quiet", "Orchestration notified"),
     "suspended": ("trouble", "Suspended"),
     "resumed": ("event", "Resumed"),
     "terminated": ("trouble", "Stopped by an operator"),
@@ -66,7 +66,7 @@ _KINDS: Final[Mapping[str, tuple[Look, str]]] = {
 }
 # The same kinds while they fail. Being put off is usual: a channel takes about one message a second.
 _TROUBLES: Final[Mapping[str, tuple[Look, str]]] = {
-    "_put_off": ("wait", "Put off"),
+    "_put_off": ("wait", "Delayed"),
     "_failed": ("trouble", "Failed"),
 }
 _TRIED: Final = {

@@ -13,6 +13,7 @@ from bot.config import SettingError, Settings
 from bot.hub_membership import HubMembership
 from bot.request_body import refuse_encodings
 from bot.slack.api.connection import SlackConnection
+from bot.stopping import Stopping
 from bot.telemetry.incoming import observed
 from bot.twilio.webhooks import TwilioWebhooks
 from orchestration.domain.errors import CountersignError
@@ -20,9 +21,10 @@ from orchestration.service.approvals import ApprovalService
 from orchestration.service.hub_health import HubHealth
 
 BODY_LIMIT: Final = 1024 * 1024  # bytes, where a route has no smaller limit of its own
-METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 IDLE: Final = 30.0  # seconds
 LINGERING: Final = 1.0  # seconds
+# Seconds that a request under way has to be answered when the process stops, and as many again to end when it is not.
+ANSWERED_WITHIN: Final = 3.0
 BACKLOG: Final = (
     1024  # connections that wait to be accepted; the kernel turns away what comes beside them for a second
 )
@@ -45,12 +47,14 @@ async def serving(
     twilio: TwilioWebhooks | None,
     membership: HubMembership,
     record_warnings: Callable[[], list[str]],
+    stopping: Stopping,
 ) -> AsyncIterator[int]:
     """Serves until left; yields the port. Raises `SettingError` when the address cannot be listened on.
 
-    `record_warnings` are sentences for `/readyz` about the records.
+    `record_warnings` are sentences for `/readyz` about the records. Left, it takes no connection, and what is under way
+    is answered; as long as `stopping` lets it.
     """
-    application = _routes(settings, service, slack, twilio, membership, record_warnings)
+    application = _routes(settings, service, slack, twilio, membership, record_warnings, stopping)
     for group in route_groups:
         group.attach(application)
     runner = web.AppRunner(
@@ -61,6 +65,7 @@ async def serving(
         keepalive_timeout=IDLE,
         # What comes of a body after its answer is thrown away, for as long as an honest sender needs to see the answer.
         lingering_time=LINGERING,
+        shutdown_timeout=ANSWERED_WITHIN,
     )
     await runner.setup()
     try:
@@ -75,7 +80,7 @@ async def serving(
             ) from error
         yield runner.addresses[0][1]
     finally:
-        await runner.cleanup()
+        await stopping.step("the HTTP port", 2 * ANSWERED_WITHIN, runner.cleanup)
 
 
 def _routes(
@@ -85,12 +90,15 @@ def _routes(
     twilio: TwilioWebhooks | None,
     membership: HubMembership,
     record_warnings: Callable[[], list[str]],
+    stopping: Stopping,
 ) -> web.Application:
     async def alive(_: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
 
     async def ready(_: web.Request) -> web.Response:
         """200 once the hub answers and has room, Slack is connected and the keys fit; else 503 that says what is wrong.
+
+        503 too from the moment at which this process was told to stop.
 
         Warnings leave it at 200: the hub serves, and whoever took this process out of service would lose more.
         """
@@ -106,21 +114,16 @@ def _routes(
         body: dict[str, object] = {name: "up" if up else "down" for name, up in checks.items()}
         if warnings:
             body["warnings"] = warnings
-        if problem := membership.problem or health.problem or slack.problem:
+        if problem := stopping.problem or membership.problem or health.problem or slack.problem:
             body["problem"] = problem
         good = all(checks.values()) and not problem
         return web.json_response(body, status=200 if good else 503)
-
-    async def metrics(_: web.Request) -> web.Response:
-        """Counters in the text format of Prometheus. They name methods and codes, and nobody."""
-        return web.Response(text=slack.metrics(), headers={"Content-Type": METRICS})
 
     application = web.Application(
         client_max_size=BODY_LIMIT, middlewares=[observed(access_log=settings.access_log), refuse_encodings]
     )
     application.router.add_get("/healthz", alive)
     application.router.add_get("/readyz", ready)
-    application.router.add_get("/metrics", metrics)
     if not settings.socket_mode:
         application.router.add_post("/slack/events", slack.receive)
     if twilio is not None:

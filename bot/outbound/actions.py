@@ -7,8 +7,10 @@ all tries, and the event, and returns a few words for people or None. It runs on
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoints, entry_points
 from typing import Any, Final
 
 from bot.outbound.cloud_events import CloudEvents
@@ -36,7 +38,7 @@ class MissingActionError(CountersignError):
 def installed() -> dict[str, InstalledAction]:
     """The actions of the installed packages, by name. Raises `MissingActionError` for one that cannot be loaded."""
     found: dict[str, InstalledAction] = {}
-    for point in entry_points(group=GROUP):
+    for point in _offered(tuple(sys.path)):
         try:
             found[point.name] = point.load()
         except Exception as error:
@@ -44,6 +46,12 @@ def installed() -> dict[str, InstalledAction]:
                 f"The action {point.name} ({point.value}) cannot be loaded: {error}"
             ) from error
     return found
+
+
+@cache
+def _offered(_path: tuple[str, ...]) -> EntryPoints:
+    """What the packages on this path offer. Finding it reads a file of each package that is installed there."""
+    return entry_points(group=GROUP)
 
 
 def missing(

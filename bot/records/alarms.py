@@ -15,6 +15,11 @@ class Alarms:
         self._conflicts: dict[str, str] = {}
         self._damaged: dict[str, None] = {}
 
+    @property
+    def conflicts(self) -> int:
+        """How many requests a second outcome came of."""
+        return len(self._conflicts)
+
     def conflict(self, request: str, on_record: str, said: str) -> None:
         """A second outcome of the request came, and was not signed."""
         self._conflicts[request] = (

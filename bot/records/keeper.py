@@ -28,7 +28,7 @@ HEAD_EVERY: Final = 3600.0  # seconds between two heads of a log that grows
 HEAD_AT_LEAST: Final = 86_400.0  # seconds; also where it does not grow, so that a head says that it did not
 LONGEST_PAUSE: Final = 900.0  # seconds, after failures
 SEGMENTS_A_ROUND: Final = 50
-STOP_WITHIN: Final = 5.0  # seconds; a store that hangs does not hold up the end of the process
+STOP_WITHIN: Final = 2.0  # seconds; a store that hangs does not hold up the end of the process
 
 
 class RecordKeeper:
@@ -60,20 +60,32 @@ class RecordKeeper:
         self._for_webhook: str | None = None
         self._failures = 0
         self._stopped = threading.Event()
+        self._given_up = threading.Event()
         self._thread = threading.Thread(target=self._run, name="look after the records", daemon=True)
+
+    def failing(self) -> bool:
+        """Whether something failed in the last round: a head was not signed, or something was not copied."""
+        return self._failures > 0
 
     def start(self) -> None:
         """Begins, with one round at once."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends within a few seconds. What was not copied yet is copied after the next start."""
+        """Ends within a few seconds, after a last round: where the disk goes with the process, nobody copies it later.
+
+        To be called once nothing is put on record any more. What was not copied in time is copied after the next start.
+        """
         self._stopped.set()
         self._thread.join(STOP_WITHIN)
+        self._given_up.set()
 
     def _run(self) -> None:
-        while not self._stopped.is_set():
+        while not self._given_up.is_set():
+            last = self._stopped.is_set()
             self.round()
+            if last:
+                return
             self._stopped.wait(min(self._every * 2**self._failures, max(LONGEST_PAUSE, self._every)))
 
     def round(self) -> None:
@@ -91,7 +103,7 @@ class RecordKeeper:
         self._failures = min(self._failures + 1, 10) if failed else 0
 
     def _tried(self, words: str, step: Callable[[], None]) -> bool:
-        if self._stopped.is_set():
+        if self._given_up.is_set():
             return True
         try:
             step()
@@ -153,7 +165,7 @@ class RecordKeeper:
                     )
                 entries = ((entry.place.sequence, lines) for entry, lines in chain.lines(self._copied))
                 segment = next_segment(entries)
-            if segment is None or self._stopped.is_set():
+            if segment is None or self._given_up.is_set():
                 return
             self._store.put_entries(chain.id, segment.first, segment.last, segment.lines)
             self._copied = segment.last
@@ -165,6 +177,6 @@ class RecordKeeper:
         with idle_logs(self._records.chain.folder.parent) as idle:
             for one in idle:
                 entries = one.lines(self._store.last(one.id))
-                while not self._stopped.is_set() and (segment := next_segment(entries)) is not None:
+                while not self._given_up.is_set() and (segment := next_segment(entries)) is not None:
                     self._store.put_entries(one.id, segment.first, segment.last, segment.lines)
         self._idle_logs_copied = True

@@ -46,7 +46,10 @@ _PASSES_IN_SQLITE: Final = frozenset(
 
 
 class RecordLog:
-    """`orchestration.ports.Signer`, `StepRecorder`, `Records` and `GatheringRecords`. Safe to share between threads."""
+    """`orchestration.ports.Signer`, `StepRecorder`, `Records` and `GatheringRecords`. Safe to share between threads.
+
+    `recorded` may be set. It is called with each outcome or result that no log here had before, once that is on record.
+    """
 
     def __init__(self, folder: Path, sign: _Signer) -> None:
         self._folder = folder
@@ -54,6 +57,7 @@ class RecordLog:
         self._chain: Chain | None = None
         self._lock = threading.RLock()
         self._alarms = Alarms()
+        self.recorded: Callable[[SignReceiptInput | RecordGatheringInput], None] = lambda _given: None
 
     @classmethod
     def open(
@@ -94,6 +98,14 @@ class RecordLog:
         """What an operator has to see to, as sentences; of this process since its start."""
         return self._alarms.sentences()
 
+    def unavailable(self) -> bool:
+        """Whether nothing can be put on record at this moment, as far as was tried."""
+        return self._alarms.unavailable is not None
+
+    def conflicts(self) -> int:
+        """How many requests a second outcome came of that was not signed, since the start of this process."""
+        return self._alarms.conflicts
+
     def close(self) -> None:
         """Lets another process go on with the log."""
         with self._lock:
@@ -106,23 +118,34 @@ class RecordLog:
         A second outcome for one start of a request is not signed. That it came is put on record.
         """
         outcome = given.outcome
-        return self._once(Kind.RECEIPT, outcome_claims(given), outcome.request_id, outcome.nonce)
+        return self._once(given, Kind.RECEIPT, outcome_claims(given), outcome.request_id, outcome.nonce)
 
     def record_gathering(self, given: RecordGatheringInput) -> str:
         """See `GatheringRecords`. A second result for one start is not put on record, as a second outcome is not."""
         result = given.result
-        return self._once(Kind.GATHERED, gathering_claims(given), result.request_id, result.nonce)
+        return self._once(given, Kind.GATHERED, gathering_claims(given), result.request_id, result.nonce)
 
-    def _once(self, kind: Kind, claims: Mapping[str, Any], request: str, nonce: str) -> str:
+    def _once(
+        self,
+        given: SignReceiptInput | RecordGatheringInput,
+        kind: Kind,
+        claims: Mapping[str, Any],
+        request: str,
+        nonce: str,
+    ) -> str:
         with self._lock:
             for known in self._find(request, nonce, kind):
                 if _agree(unchecked_claims(known.jws), claims):
                     return known.jws
                 self._refuse(known, claims)
-            for known in self._elsewhere(request, nonce, kind):
+            elsewhere = self._elsewhere(request, nonce, kind)
+            for known in elsewhere:
                 if not _agree(unchecked_claims(known.jws), claims):
                     self._refuse(known, claims)
-            return self._append(kind, claims, request, nonce).jws
+            entry = self._append(kind, claims, request, nonce)
+        if not elsewhere:
+            self.recorded(given)
+        return entry.jws
 
     def record_step(self, given: RecordStepInput) -> None:
         """See `StepRecorder`. A second step of the same number is not put on record."""

@@ -27,6 +27,25 @@ def check(path: Path) -> None:
         raise DataDirError(f"COUNTERSIGN_DATA_DIR: {fault}")
 
 
+def check_given(file: Path, setting: str) -> None:
+    """The same of one file outside of it, which `setting` names and which may be a link, as files of a mount are.
+
+    Its directory's rights are not looked at: whoever names a file answers for where it is.
+    """
+    try:
+        found = file.stat()
+    except OSError as error:
+        raise DataDirError(
+            f"{setting}: {file} cannot be read ({error.strerror}); give a file that this user can read."
+        ) from error
+    if not _is_ours(found) or found.st_mode & OTHERS_WRITE:
+        raise DataDirError(
+            f"{setting}: {file} can be changed by other users (uid {found.st_uid}, mode "
+            f"{stat.S_IMODE(found.st_mode):04o}); see that it was not changed, then make it this user's or root's, "
+            "mode 0640 at most."
+        )
+
+
 def _faults(path: Path) -> Iterator[str]:
     found = path.stat()
     if not _is_ours(found):

@@ -79,7 +79,7 @@ class PublishedKeys:
         except KeyError as error:
             raise SignatureError("It is signed by none of the published keys.") from error
         except (JoseError, ValueError, TypeError, UnicodeError, RecursionError) as error:
-            raise SignatureError(f"Its signature does not hold: {error}.") from error
+            raise SignatureError(f"Invalid signature: {error}.") from error
         if not isinstance(claims, dict):
             raise SignatureError("It says nothing.")
         return Signed(str(found.headers().get("typ")), claims, kid, retired_at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from bot.config import SettingError, Settings
 from bot.security.secrets import Secrets
@@ -21,13 +21,21 @@ from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
 from orchestration.domain.policy_book import PolicyBook
 from orchestration.people.activities import PeopleActivities
-from orchestration.ports import Alerts, MailSender, Notifier
+from orchestration.ports import Alerts, CodeTally, MailSender, Notifier
 from orchestration.service.challenges import ChallengeService
 
 NO_PUBLIC_URL: Final = (
     "COUNTERSIGN_PUBLIC_URL: is not set; Twilio signs the address that it calls, so give the one "
     "at which it reaches this port."
 )
+
+
+class SmsCounts(CodeTally, Protocol):
+    """Counts codes, and the calls that send them."""
+
+    def twilio_answered(self, status: int | None) -> None:
+        """See `TwilioSender`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -40,17 +48,21 @@ class TwilioAccount:
     public_url: str
 
     def activities(
-        self, book: Callable[[], PolicyBook], alerts: Alerts, mail: MailSender | None
+        self, book: Callable[[], PolicyBook], alerts: Alerts, mail: MailSender | None, counts: SmsCounts
     ) -> ChallengeActivities:
         """What the worker runs for a challenge; `mail` sends the codes that go by e-mail."""
         phones = EnrolledPhones(book, self.countries)
-        sender = TwilioSender(self.twilio, self.public_url)
-        return ChallengeActivities(self.codes, phones, sender, alerts, mail=mail)
+        return ChallengeActivities(self.codes, phones, self._sender(counts), alerts, mail=mail, tally=counts)
 
-    def people_activities(self, book: Callable[[], PolicyBook], notifier: Notifier) -> PeopleActivities:
+    def people_activities(
+        self, book: Callable[[], PolicyBook], notifier: Notifier, counts: SmsCounts
+    ) -> PeopleActivities:
         """What the worker runs to tell people about their delegates."""
         phones = EnrolledPhones(book, self.countries)
-        return PeopleActivities(notifier, phones, TwilioSender(self.twilio, self.public_url))
+        return PeopleActivities(notifier, phones, self._sender(counts))
+
+    def _sender(self, counts: SmsCounts) -> TwilioSender:
+        return TwilioSender(self.twilio, self.public_url, counts.twilio_answered)
 
     def webhooks(self, service: ChallengeService) -> TwilioWebhooks:
         """What Twilio calls."""

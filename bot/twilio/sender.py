@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -16,6 +17,7 @@ from orchestration.domain.errors import SmsRefusedError
 
 TIMEOUT: Final = 10.0  # seconds
 TWILIO: Final = "api.twilio.com"
+CREATED: Final = 201
 
 
 class SmsUnsentError(Exception):
@@ -38,7 +40,14 @@ class _OtherServer(TwilioHttpClient):  # type: ignore[misc]  # Twilio's client h
 class TwilioSender:
     """Sends messages through Twilio, which reports their delivery to our status webhook."""
 
-    def __init__(self, settings: TwilioSettings, public_url: str | None) -> None:
+    def __init__(
+        self,
+        settings: TwilioSettings,
+        public_url: str | None,
+        answered: Callable[[int | None], None] = lambda _status: None,
+    ) -> None:
+        """`answered` is told the HTTP status of each call's answer, and None where there was none."""
+        self._answered = answered
         http = _OtherServer(settings.api_url) if settings.api_url else TwilioHttpClient(timeout=TIMEOUT)
         self._settings = settings
         self._public_url = public_url
@@ -63,7 +72,9 @@ class TwilioSender:
         try:
             with telemetry.call("twilio messages.create"):
                 self._client.messages.create(to=number, body=text, **origin)
+            self._answered(CREATED)
         except (TwilioRestException, TwilioServiceException) as error:
+            self._answered(error.status)
             # Twilio's texts may hold the number, so only the code is read.
             code = error.code if isinstance(error.code, int) else None
             meant = refused_with(error.status, code)
@@ -71,6 +82,7 @@ class TwilioSender:
                 raise SmsRefusedError(meant.trouble, code) from None
             raise SmsUnsentError(f"Twilio answered {error.status} with code {error.code}.") from None
         except OSError as error:
+            self._answered(None)
             raise SmsUnsentError(f"Twilio cannot be reached ({type(error).__name__}).") from None
 
     def remedy(self, code: int | None, trouble: str) -> str:

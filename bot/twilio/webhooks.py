@@ -27,7 +27,7 @@ FAILED: Final = frozenset({"failed", "undelivered"})
 NOTHING_WAITS: Final = "Nothing is waiting for a code from this number."
 NOT_A_CODE: Final = "Please reply with the {digits} digits of the code, nothing else."
 NOT_YET: Final = "Your code has come in and will be checked shortly. The card will say how it went."
-TOO_LATE: Final = "That code has ended. Please press the button again for a new one."
+TOO_LATE: Final = "That code has expired. Please press the button again for a new one."
 RIGHT: Final = "Thanks, confirmed."
 WRONG: Final = "That code isn't right, {left} {tries} left."
 WRONG_LAST: Final = (
@@ -86,7 +86,7 @@ class TwilioWebhooks:
         url = self._public_url + request.raw_path
         signature = request.headers.get("X-Twilio-Signature", "")
         if not self._validator.validate(url, form, signature):
-            raise web.HTTPForbidden(text="The signature does not hold.")
+            raise web.HTTPForbidden(text="Invalid signature.")
         return form
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from durabletask.task import ActivityContext
@@ -26,13 +28,23 @@ from orchestration.challenge.models import (
 from orchestration.domain.emails import address_key, masked_address
 from orchestration.domain.errors import MailRefusedError, SmsRefusedError
 from orchestration.domain.inert import in_message
-from orchestration.ports import Alerts, MailSender, Phones, SmsSender
+from orchestration.ports import Alerts, CodeTally, MailSender, Phones, SmsSender
 
 log = logging.getLogger(__name__)
 
-MESSAGE: Final = "Countersign: reply {code} to {subject}. Ends in {minutes} min."
+MESSAGE: Final = "Countersign: reply {code} to {subject}. Expires in {minutes} min."
 NUMBER_CONTEXT: Final = "challenge"
 EMAIL_CONTEXT: Final = "challenge by e-mail"
+
+
+class _NoTally:
+    """Counts nothing."""
+
+    def code_sent(self, result: str, *, email: bool) -> None:
+        """See `CodeTally`."""
+
+    def code_checked(self, result: str, *, email: bool) -> None:
+        """See `CodeTally`."""
 
 
 class ChallengeActivities:
@@ -46,12 +58,14 @@ class ChallengeActivities:
         alerts: Alerts,
         since_boot: BootClock = since_boot,
         mail: MailSender | None = None,
+        tally: CodeTally | None = None,
     ) -> None:
         self._codes = codes
         self._phones = phones
         self._sender = sender
         self._alerts = alerts
         self._mail = mail
+        self._tally = tally or _NoTally()
         self._since_boot = since_boot
         self._wrong_answers = WrongAnswers()
         self._account_refused = False
@@ -81,7 +95,8 @@ class ChallengeActivities:
         code = self._codes.code(given.challenge_id, given.bound)
         text = MESSAGE.format(code=code, subject=in_message(given.subject), minutes=given.minutes)
         try:
-            self._sender.send(number, text, given.challenge_id)
+            with self._counted(email=False):
+                self._sender.send(number, text, given.challenge_id)
         except SmsRefusedError as error:
             trouble = Trouble(error.trouble)
             self._account_refused |= trouble in OF_THE_ACCOUNT
@@ -96,7 +111,8 @@ class ChallengeActivities:
         address = self._codes.decrypt(encrypted, EMAIL_CONTEXT)
         code = self._codes.code(given.challenge_id, given.bound)
         try:
-            self._mail.send(address, code, given.minutes, given.challenge_id)
+            with self._counted(email=True):
+                self._mail.send(address, code, given.minutes, given.challenge_id)
         except MailRefusedError as error:
             log.warning("%s: no code was sent: %s", given.challenge_id, error)
             return Sent(trouble=Trouble(error.trouble), code=error.code)
@@ -109,13 +125,27 @@ class ChallengeActivities:
         time is. It takes no more than three wrong answers in this process, whatever the hub has kept of them.
         """
         if given.began is not None and given.began.ended_by(self._since_boot(), given.lifetime):
+            self._tally.code_checked("over", email=given.email)
             return CheckedCode(right=False, over=True)
         if self._wrong_answers.used_up(given.challenge_id):
+            self._tally.code_checked("wrong", email=given.email)
             return CheckedCode(right=False)
         right = self._codes.fits(given.answer, given.challenge_id, given.bound)
         if not right:
             self._wrong_answers.add(given.challenge_id, given.answer)
+        self._tally.code_checked("right" if right else "wrong", email=given.email)
         return CheckedCode(right=right)
+
+    @contextmanager
+    def _counted(self, *, email: bool) -> Iterator[None]:
+        """Counts what comes of a try to send a code."""
+        try:
+            yield
+        except Exception as error:
+            refused = isinstance(error, SmsRefusedError | MailRefusedError)
+            self._tally.code_sent("refused" if refused else "failed", email=email)
+            raise
+        self._tally.code_sent("sent", email=email)
 
     def alert_quota(self, _: ActivityContext, given: QuotaAlert) -> None:
         """Tells the token's owner, and the log."""

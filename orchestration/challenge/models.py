@@ -193,6 +193,7 @@ class CheckCode(Recorded):
     answer: str
     began: BootMoment | None = None
     lifetime: timedelta = LIFETIME
+    email: bool = False
 
 
 class CheckedCode(Recorded):

@@ -254,6 +254,7 @@ class _Challenge:
             answer=response.answer,
             began=self._began,
             lifetime=self._given.lifetime,
+            email=self._given.target.email is not None,
         )
         checked: CheckedCode = yield self._ctx.call_activity(
             "check_code", input=given, return_type=CheckedCode

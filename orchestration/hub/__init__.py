@@ -9,6 +9,7 @@ from orchestration.hub.engine.work_limit import WORK_LIMIT, parse_work_limit
 from orchestration.hub.errors import HubError
 from orchestration.hub.protocol.wire import AGAIN, DISPATCH_TAG, FIRST
 from orchestration.hub.server import Hub
+from orchestration.hub.service.figures_service import FIGURES
 from orchestration.hub.service.health_service import HEALTH
 from orchestration.hub.storage.clock import Clock, SkippableClock, SystemClock
 from orchestration.hub.storage.machine import MachineTime, TimeSource, boot_id
@@ -19,6 +20,7 @@ from orchestration.hub.upkeep.housekeeping import RETENTION, parse_retention
 __all__ = [
     "AGAIN",
     "DISPATCH_TAG",
+    "FIGURES",
     "FIRST",
     "HEALTH",
     "RETENTION",

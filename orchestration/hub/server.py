@@ -26,7 +26,7 @@ from orchestration.hub.engine.workers import LOOKS
 from orchestration.hub.errors import FullError, HubError, LockedError
 from orchestration.hub.protocol import wire
 from orchestration.hub.service import calls as service
-from orchestration.hub.service import clock_service, health_service, routes
+from orchestration.hub.service import clock_service, figures_service, health_service, routes
 from orchestration.hub.storage import clock as clocks
 from orchestration.hub.storage import file
 from orchestration.hub.storage.group_commit import PATIENCE_S, GroupCommitStore
@@ -268,11 +268,11 @@ class Hub:
         recovery.queue_unfinished(Transaction(db, self.clock, AfterCommit()), dispatcher)
         calls = service.TaskHubService(store, dispatcher, waiters, reader)
         served = routes.routes(calls, store)
-        health = health_service.routes(self.problem, self.warnings)
-        local = self._local = LocalChannel(served | health)
-        server = GrpcServer(
-            served | clock_service.routes(self.clock, self._advance, self._next_timer) | health
-        )
+        parts = figures_service.HubParts(self._path, self.clock, dispatcher, store.times)
+        served |= health_service.routes(self.problem, self.warnings)
+        served |= figures_service.routes(parts, calls.read)
+        local = self._local = LocalChannel(served)
+        server = GrpcServer(served | clock_service.routes(self.clock, self._advance, self._next_timer))
         background = [
             asyncio.create_task(timer_loop.serve()),
             asyncio.create_task(housekeeper.serve()),

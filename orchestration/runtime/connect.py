@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from azure.core.credentials import TokenCredential
-from azure.core.credentials_async import AsyncTokenCredential
 from durabletask.azuremanaged.client import AsyncDurableTaskSchedulerClient
+from durabletask.azuremanaged.internal.durabletask_grpc_interceptor import (
+    DTSAsyncDefaultClientInterceptorImpl,
+)
 from durabletask.client import AsyncTaskHubGrpcClient
 from durabletask.grpc_options import GrpcChannelOptions
+from durabletask.internal.grpc_interceptor import DefaultAsyncClientInterceptorImpl
 from durabletask.internal.shared import AsyncClientInterceptor
+from durabletask.payload import PayloadStore
 from durabletask.worker import ConcurrencyOptions
 
 from orchestration import telemetry
@@ -24,10 +27,14 @@ from orchestration.runtime.direct import take_directly
 from orchestration.runtime.dispatches import Dispatches
 from orchestration.runtime.hub_address import HubSettingError, token_for, unix_address
 from orchestration.runtime.ours import OURS
+from orchestration.runtime.payload_store import open_payload_store
+from orchestration.runtime.payloads import HistoryPayloadInterceptor, PayloadInterceptor, store_payloads
 from orchestration.runtime.precedence import Precedence, give_way
 from orchestration.runtime.prompt_stop import stop_promptly
 from orchestration.runtime.reconnecting import RECONNECT, WORKER_RECONNECT, ReconnectingInterceptor
+from orchestration.runtime.scheduler import SETTING, Credential, Scheduler, parse_scheduler
 from orchestration.runtime.sdk_log import SDK_LOG
+from orchestration.runtime.streams import StreamMetadata
 from orchestration.runtime.turns import FIRST_LOOK_ALONE, SLOWEST_LOOK_ALONE, Turns
 from orchestration.sealing.client import HistoryInterceptor, SealingInterceptor
 from orchestration.sealing.keys import SealKeys
@@ -39,7 +46,6 @@ ACTIVITIES: Final = 16
 # Turns at once, where the hub is in this process. They share its interpreter, so more would not be done sooner. What
 # comes for an orchestration while its turn waits at the hub is dealt with in that one turn.
 TURNS_HERE: Final = 6
-AUTHENTICATIONS: Final = ("ManagedIdentity", "DefaultAzure", "None")
 HUB_FILE: Final = "hub.db"
 
 
@@ -50,38 +56,10 @@ _OPTIONS: Final[list[tuple[str, Any]]] = [("grpc.enable_http_proxy", 0), *RECONN
 HUB_ADDRESS_FILE: Final = "hub.address"
 
 
-@dataclass(frozen=True)
-class Scheduler:
-    """What a Durable Task Scheduler connection string says."""
-
-    host: str
-    secure: bool
-    task_hub: str
-    authentication: str
-    client_id: str | None
-
-
-def parse_scheduler(text: str) -> Scheduler:
-    """`Endpoint=https://…;Authentication=ManagedIdentity|DefaultAzure|None;TaskHub=…[;ClientID=…]`.
-
-    Raises `HubSettingError` naming the part that is missing or wrong.
-    """
-    parts = dict(part.split("=", 1) for part in text.split(";") if "=" in part)
-    known = {name.strip().lower(): value.strip() for name, value in parts.items()}
-    for name in ("Endpoint", "Authentication", "TaskHub"):
-        if not known.get(name.lower()):
-            raise HubSettingError(f"COUNTERSIGN_HUB: the connection string has no {name}=….")
-    endpoint = urlsplit(known["endpoint"])
-    if endpoint.scheme not in {"http", "https"} or not endpoint.netloc:
-        raise HubSettingError(
-            "COUNTERSIGN_HUB: Endpoint must be an https:// (or, for an emulator, http://) address."
-        )
-    authentication = next((a for a in AUTHENTICATIONS if a.lower() == known["authentication"].lower()), None)
-    if authentication is None:
-        raise HubSettingError(f"COUNTERSIGN_HUB: Authentication must be one of {', '.join(AUTHENTICATIONS)}.")
-    secure = endpoint.scheme == "https"
-    host = endpoint.netloc if endpoint.port else f"{endpoint.netloc}:{443 if secure else 80}"
-    return Scheduler(host, secure, known["taskhub"], authentication, known.get("clientid") or None)
+REFUSED: Final = (
+    "COUNTERSIGN_HUB_TOKEN: the task hub refuses our calls, because they do not send its token. The hub logs the file "
+    "of its token when it starts; name that file as COUNTERSIGN_HUB_TOKEN_FILE."
+)
 
 
 class Connection:
@@ -90,7 +68,8 @@ class Connection:
     `hub` is the embedded hub where this process serves it, None otherwise. `turns` tells of the turns that the worker
     takes, `dispatches` of the activities that it was given. `token` is sent with each call. Who holds the same `keys`
     is trusted with what is ours on that hub; the hub itself is not. While `held` says why, clients send nothing that
-    is ours. `precedence` is told of commands that are being recorded: the worker begins nothing meanwhile.
+    is ours. `precedence` is told of commands that are being recorded: the worker begins nothing meanwhile. What is too
+    large for the hub goes to `payloads`, where that is given.
     """
 
     def __init__(
@@ -101,6 +80,8 @@ class Connection:
         token: str | None = None,
         hub: Hub | None = None,
         scheduler: Scheduler | None = None,
+        credential: Credential | None = None,
+        payloads: PayloadStore | None = None,
     ) -> None:
         self._address = address
         self._metadata = None if token is None else [("authorization", f"Bearer {token}")]
@@ -111,7 +92,11 @@ class Connection:
         # No other process has a worker at an embedded hub.
         self.turns = Turns(FIRST_LOOK_ALONE, SLOWEST_LOOK_ALONE) if hub else Turns()
         self.precedence = Precedence()
+        # The time of this machine, aware UTC. The clock of another machine may be put in its place.
+        self.machine_time: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._scheduler = scheduler
+        self._credential = credential
+        self._payloads = payloads
 
     def client(self) -> AsyncTaskHubGrpcClient:
         """A client. Needs a running event loop; the caller closes it."""
@@ -127,6 +112,8 @@ class Connection:
 
     def _client(self, interceptors: list[AsyncClientInterceptor]) -> AsyncTaskHubGrpcClient:
         """Its calls wait for a hub that is away for a moment."""
+        if self._payloads:
+            interceptors += [PayloadInterceptor(self._payloads), HistoryPayloadInterceptor(self._payloads)]
         waiting = ReconnectingInterceptor(lambda: client._channel)  # noqa: SLF001 - the SDK makes a new one now and then
         client = self._plain_client([*interceptors, waiting])
         return client
@@ -147,16 +134,22 @@ class Connection:
                 data_converter=PydanticConverter(),
                 logger=SDK_LOG,
                 emit_trace_spans=telemetry.traced(),
-                interceptors=interceptors,
+                interceptors=[
+                    *interceptors,
+                    StreamMetadata(DefaultAsyncClientInterceptorImpl(self._metadata or [])),
+                ],
             )
+        credential = self._credential.for_event_loop() if self._credential else None
+        by_token = DTSAsyncDefaultClientInterceptorImpl(credential, self._scheduler.task_hub)
         return AsyncDurableTaskSchedulerClient(
             host_address=self._scheduler.host,
             taskhub=self._scheduler.task_hub,
-            token_credential=self._async_credential(self._scheduler),
+            token_credential=credential,
             secure_channel=self._scheduler.secure,
+            channel_options=GrpcChannelOptions(raw_options=RECONNECT),
             data_converter=PydanticConverter(),
             logger=SDK_LOG,
-            interceptors=interceptors,
+            interceptors=[*interceptors, StreamMetadata(by_token)],
         )
 
     def worker(self) -> SealingWorker:
@@ -186,10 +179,12 @@ class Connection:
             worker = SealingSchedulerWorker(
                 host_address=self._scheduler.host,
                 taskhub=self._scheduler.task_hub,
-                token_credential=self._credential(self._scheduler),
+                token_credential=self._credential,
                 secure_channel=self._scheduler.secure,
+                channel_options=GrpcChannelOptions(raw_options=RECONNECT),
                 data_converter=PydanticConverter(),
                 concurrency_options=concurrency,
+                resiliency_options=WORKER_RECONNECT,
                 logger=SDK_LOG,
             )
         worker.sealing(self.keys, OURS)
@@ -197,63 +192,54 @@ class Connection:
         worker.activity_given = self.dispatches.given
         stop_promptly(worker)
         give_way(worker, self.precedence)
+        if self._payloads:
+            store_payloads(worker, self._payloads)
         if self.hub:
             take_directly(worker, self.hub.channel)
         return worker
 
     def now(self) -> datetime:
         """The hub's time, aware UTC, where the hub is in this process; this machine's time otherwise."""
-        return self.hub.clock.now() if self.hub else datetime.now(UTC)
+        return self.hub.clock.now() if self.hub else self.machine_time()
+
+    @property
+    def refused(self) -> str:
+        """What to say where the hub refuses our calls: what is wrong, and what to do."""
+        return self._scheduler.refused if self._scheduler else REFUSED
+
+    @property
+    def no_token(self) -> str | None:
+        """Why there is no token for the hub at present, as a sentence; None where there is one."""
+        return self._credential.problem if self._credential else None
 
     def close(self) -> None:
         """Stops the embedded hub, where there is one. Everything it acknowledged is on disk already."""
         if self.hub:
             self.hub.stop()
-
-    # Imported late: only a scheduler in Azure needs the package, which takes a while to import.
-
-    @staticmethod
-    def _credential(scheduler: Scheduler) -> TokenCredential | None:
-        from azure import identity  # noqa: PLC0415
-
-        match scheduler.authentication:
-            case "ManagedIdentity":
-                return identity.ManagedIdentityCredential(client_id=scheduler.client_id)
-            case "DefaultAzure":
-                return identity.DefaultAzureCredential()
-            case _:
-                return None
-
-    @staticmethod
-    def _async_credential(scheduler: Scheduler) -> AsyncTokenCredential | None:
-        from azure.identity import aio  # noqa: PLC0415
-
-        match scheduler.authentication:
-            case "ManagedIdentity":
-                return aio.ManagedIdentityCredential(client_id=scheduler.client_id)
-            case "DefaultAzure":
-                return aio.DefaultAzureCredential()
-            case _:
-                return None
+        if self._credential:
+            self._credential.close()
 
 
-def connect(
+def connect(  # noqa: PLR0913  # settings, each with a default
     setting: str,
     data_dir: Path,
     keys: SealKeys,
     *,
     token: str | None = None,
+    payload_store: str | None = None,
+    setting_name: str = SETTING,
     skippable_clock: bool = False,
     retention: timedelta = RETENTION,
     work_limit: timedelta = WORK_LIMIT,
 ) -> Connection:
-    """Connects to the hub that COUNTERSIGN_HUB names. What is ours there is sealed with `keys`.
+    """Connects to the hub that `setting` (COUNTERSIGN_HUB) names. What is ours there is sealed with `keys`.
 
     `embedded` opens (or creates) the hub file under `data_dir` and serves it inside this process;
     `skippable_clock` lets the demo and the tests skip its time, and what ended longer than `retention` ago is
     forgotten. A worker may take `work_limit` for one work item. Another hub keeps its own time and limits.
     `token` (COUNTERSIGN_HUB_TOKEN; several, separated by spaces, the newest first) is for `grpc://`; without it,
-    the token file under `data_dir` is read where there is one. Raises `HubSettingError`.
+    the token file under `data_dir` is read where there is one. `payload_store` (COUNTERSIGN_PAYLOAD_STORE) is for a
+    scheduler. `setting_name` is what a fault of the setting is to be said of. Raises `HubSettingError`.
     """
     if setting == "embedded":
         clock = SkippableClock() if skippable_clock else None
@@ -283,6 +269,8 @@ def connect(
         sent = token_for(place.hostname, token, token_file(data_dir / HUB_FILE))
         return Connection(place.netloc, keys, token=sent)
     if "=" in setting:
-        scheduler = parse_scheduler(setting)
-        return Connection(scheduler.host, keys, scheduler=scheduler)
+        scheduler = parse_scheduler(setting, setting_name)
+        credential = scheduler.credential()
+        payloads = open_payload_store(payload_store, credential) if payload_store else None
+        return Connection(scheduler.host, keys, scheduler=scheduler, credential=credential, payloads=payloads)
     raise HubSettingError

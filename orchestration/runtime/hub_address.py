@@ -40,7 +40,7 @@ def unix_address(setting: str) -> str:
 
 def token_for(host: str, given: str | None, file: Path) -> str | None:
     """The token to send to a hub at `host`: the setting's newest, else the file's. Raises `HubSettingError`."""
-    local = host == "localhost" or _is_loopback(host)
+    local = is_local(host)
     if given is not None:
         if not local:
             raise HubSettingError(
@@ -60,7 +60,10 @@ def token_for(host: str, given: str | None, file: Path) -> str | None:
     return words[0] if words else None
 
 
-def _is_loopback(host: str) -> bool:
+def is_local(host: str) -> bool:
+    """Whether what is sent to `host` stays on this machine."""
+    if host == "localhost":
+        return True
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -27,7 +27,7 @@ RECONNECT: Final[list[tuple[str, Any]]] = [
 # The same for workers, whose pause is random, up to this cap. The SDK's own grows to 30 s. The most that both add up
 # to is how long a worker may stay away after its hub is back.
 WORKER_RECONNECT: Final = GrpcWorkerResiliencyOptions(
-    reconnect_backoff_base_seconds=0.25, reconnect_backoff_cap_seconds=1.0
+    reconnect_backoff_base_seconds=0.25, reconnect_backoff_cap_seconds=1.0, hello_timeout_seconds=5.0
 )
 
 # A call over a channel that is closed says so itself.

@@ -71,7 +71,7 @@ from orchestration.service.open_requests import OpenLimits, OpenRequests
 from orchestration.service.request_ids import RequestIds
 from orchestration.service.starting import RequestStarter
 from orchestration.service.tickets import Ticket, verdict_after_end, verdict_in
-from orchestration.service.verdicts import wait_for_verdict
+from orchestration.service.verdicts import VerdictTally, wait_for_verdict
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Stamped)
@@ -118,6 +118,7 @@ class ApprovalService:
         limits: OpenLimits = OpenLimits(),  # noqa: B008 - immutable
         turns: Turns | None = None,
         precedence: Precedence | None = None,
+        tally: VerdictTally | None = None,
     ) -> None:
         """`turns` are those of this process's worker, where it has one: they tell when to look for a verdict."""
         self._client = client
@@ -125,6 +126,7 @@ class ApprovalService:
         self._ids = ids
         self._turns = turns or Turns()
         self._precedence = precedence or Precedence()
+        self._tally = tally or VerdictTally()
         self.starter = RequestStarter(client, request_ids, OpenRequests(client, limits))
 
     # ---- asking ------------------------------------------------------------------------------------------
@@ -285,7 +287,11 @@ class ApprovalService:
         progress = progress_of(state)
         telemetry.describe(telemetry.POLICY, progress.policy)
         ticket = Ticket(
-            request_id, command.command_id, command.fingerprint(), retries=isinstance(command, Retry)
+            request_id,
+            command.command_id,
+            command.fingerprint(),
+            retries=isinstance(command, Retry),
+            via=command.via,
         )
         if state.runtime_status in OVER or (progress.status.ended and not isinstance(command, Retry)):
             return replace(ticket, known=verdict_after_end(progress, ticket))
@@ -330,7 +336,7 @@ class ApprovalService:
         The command is on disk, so a hub that goes away meanwhile is waited for and never said to have lost it.
         """
         if ticket.known:
-            return ticket.known
+            return self._tally.told(ticket, ticket.known)
 
         async def look() -> Verdict | None:
             state = await self._known(ticket.request_id)
@@ -344,7 +350,7 @@ class ApprovalService:
             except ValidationError:  # it is none of an approval; the look says so
                 return None
 
-        return await wait_for_verdict(
+        verdict = await wait_for_verdict(
             self._turns,
             ticket.request_id,
             ticket.command_id,
@@ -353,6 +359,7 @@ class ApprovalService:
             timeout=timeout,
             last_look=last_look,
         )
+        return self._tally.told(ticket, verdict)
 
     # ---- looking -----------------------------------------------------------------------------------------
 

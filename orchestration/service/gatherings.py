@@ -38,7 +38,7 @@ from orchestration.service.calls import SHORTEST_LOOK, state_of, translated, wit
 from orchestration.service.making import made
 from orchestration.service.starting import RequestStarter
 from orchestration.service.tickets import Ticket
-from orchestration.service.verdicts import wait_for_verdict
+from orchestration.service.verdicts import VerdictTally, wait_for_verdict
 
 
 class GatheringService:
@@ -55,6 +55,7 @@ class GatheringService:
         starter: RequestStarter,
         turns: Turns | None = None,
         precedence: Precedence | None = None,
+        tally: VerdictTally | None = None,
     ) -> None:
         """`starter` is that of the approvals, so that what is open of both counts against one limit."""
         self._client = client
@@ -62,6 +63,7 @@ class GatheringService:
         self._ids = ids
         self._turns = turns or Turns()
         self._precedence = precedence or Precedence()
+        self._tally = tally or VerdictTally()
         self._starter = starter
 
     # ---- asking ------------------------------------------------------------------------------------------
@@ -190,7 +192,7 @@ class GatheringService:
     async def _raise(self, state: OrchestrationState, command: GatheringCommand) -> Ticket:
         request_id, progress = state.instance_id, gathering_progress_of(state)
         telemetry.concerns(request_id)
-        ticket = Ticket(request_id, command.command_id, command.fingerprint())
+        ticket = Ticket(request_id, command.command_id, command.fingerprint(), via=command.way)
         if state.runtime_status in OVER or progress.status.ended:
             return replace(ticket, known=_find(progress, ticket) or _too_late(ticket))
         if (reason := self._refused(command, progress)) is not None:
@@ -222,16 +224,17 @@ class GatheringService:
     ) -> Verdict:
         """The verdict on the command; `NO_ANSWER_YET` after `timeout` seconds. See `wait_for_verdict`."""
         if ticket.known:
-            return ticket.known
+            return self._tally.told(ticket, ticket.known)
 
         async def look() -> Verdict | None:
             state = await self._known(ticket.request_id)
             found = _find(gathering_progress_of(state), ticket)
             return found or (_too_late(ticket) if state.runtime_status in OVER else None)
 
-        return await wait_for_verdict(
+        verdict = await wait_for_verdict(
             self._turns, ticket.request_id, ticket.command_id, look, timeout=timeout, last_look=last_look
         )
+        return self._tally.told(ticket, verdict)
 
     # ---- looking -----------------------------------------------------------------------------------------
 

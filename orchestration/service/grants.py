@@ -32,7 +32,7 @@ from orchestration.service.approvals import Actor
 from orchestration.service.calls import SHORTEST_LOOK, state_of, translated, within_budget
 from orchestration.service.messages import SENTENCES
 from orchestration.service.tickets import Ticket
-from orchestration.service.verdicts import wait_for_verdict
+from orchestration.service.verdicts import VerdictTally, wait_for_verdict
 
 UNKNOWN: Final = "There is no standing grant with that ID."
 _OF_GRANTS: Final = {
@@ -46,7 +46,7 @@ _OF_GRANTS: Final = {
     Reason.OUTDATED: "This is about another grant than the one you saw, so nothing changed.",
     Reason.UNKNOWN_REQUEST: "I don't know this grant. It may have been removed after its retention time.",
     Reason.NO_ANSWER_YET: "That is recorded and will be handled shortly; the card of the grant will say how.",
-    Reason.MALFORMED: "That could not be understood, so nothing changed.",
+    Reason.MALFORMED: "Something went wrong, so nothing changed. Please try again.",
 }
 
 
@@ -68,12 +68,14 @@ class GrantService:
         ids: IdReader,
         now: Callable[[], datetime],
         turns: Turns | None = None,
+        tally: VerdictTally | None = None,
     ) -> None:
         self._client = client
         self.book = book
         self._ids = ids
         self.now = now
         self._turns = turns or Turns()
+        self._tally = tally or VerdictTally()
 
     # ---- looking -----------------------------------------------------------------------------------------
 
@@ -150,7 +152,7 @@ class GrantService:
             raise InvalidRequestError("That is no ID of a person.", field="actor") from error
         telemetry.concerns(grant)
         progress = await self.read(grant)
-        ticket = Ticket(grant, command.command_id, command.fingerprint())
+        ticket = Ticket(grant, command.command_id, command.fingerprint(), via=actor.via)
         if progress.ended is not None:
             return replace(ticket, known=_found(progress, ticket) or _too_late(ticket))
         if actor.id in self.book().revoked() and not operator:
@@ -168,7 +170,7 @@ class GrantService:
     ) -> Verdict:
         """The verdict on the command; `NO_ANSWER_YET` after `timeout` seconds. See `wait_for_verdict`."""
         if ticket.known:
-            return ticket.known
+            return self._tally.told(ticket, ticket.known)
 
         async def look() -> Verdict | None:
             state = await state_of(self._client, ticket.request_id)
@@ -177,9 +179,10 @@ class GrantService:
             found = _found(grant_progress_of(state), ticket)
             return found or (_too_late(ticket) if state.runtime_status in OVER else None)
 
-        return await wait_for_verdict(
+        verdict = await wait_for_verdict(
             self._turns, ticket.request_id, ticket.command_id, look, timeout=timeout, last_look=last_look
         )
+        return self._tally.told(ticket, verdict)
 
     async def sweep(self) -> int:
         """Has each grant look at itself whose policy has changed, or whose giver was revoked; returns how many."""

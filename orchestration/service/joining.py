@@ -20,10 +20,7 @@ from orchestration.service.calls import translated, within_budget
 
 log = logging.getLogger(__name__)
 
-REFUSED: Final = (
-    "COUNTERSIGN_HUB_TOKEN: the task hub refuses our calls, because they do not send its token. The hub logs the file "
-    "of its token when it starts; name that file as COUNTERSIGN_HUB_TOKEN_FILE."
-)
+_REFUSED: Final = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 ENTITY: Final = EntityInstanceId(ROSTER, ONLY_KEY)
 
 
@@ -31,7 +28,8 @@ class Joining:
     """This process among those on the hub.
 
     `as_stored` is a client that opens no seal: what another process sealed with an unknown key is to be seen. `me` says
-    what this process is now. `alone`: no other process can be on this hub.
+    what this process is now. `alone`: no other process can be on this hub. `refused` is what to say where the hub
+    refuses our calls.
     """
 
     def __init__(
@@ -42,12 +40,14 @@ class Joining:
         me: Callable[[], Replica],
         *,
         alone: bool,
+        refused: str,
     ) -> None:
         self._client = client
         self._as_stored = as_stored
         self._keys = keys
         self._me = me
         self._alone = alone
+        self._refused = refused
         self._warned = False
 
     async def problem(self) -> str | None:
@@ -55,8 +55,8 @@ class Joining:
         try:
             found = await within_budget(self._as_stored.get_entity(ENTITY))
         except grpc.RpcError as error:
-            if error.code() is grpc.StatusCode.UNAUTHENTICATED:
-                return REFUSED
+            if error.code() in _REFUSED:
+                return self._refused
             raise HubUnavailableError from error
         text = found.get_state() if found else None
         if not text:

@@ -43,10 +43,8 @@ FULFILMENT_SENTENCES = {
 
 SENTENCES = {
     Reason.RECORDED: "Thanks, that is recorded.",
-    Reason.CODE_SENT: (
-        "I have sent a code to your phone. Reply to it there, or press Enter code here; then your decision counts."
-    ),
-    Reason.CODE_ON_ITS_WAY: "A code is on its way to your phone already. Reply to it there, or press Enter code here.",
+    Reason.CODE_SENT: "We texted you a code. Reply with it, or press Enter code.",
+    Reason.CODE_ON_ITS_WAY: "We have already texted you a code. Reply with it, or press Enter code.",
     Reason.NOT_ENROLLED: (
         "This needs a code sent to your phone, and no number was enrolled for you when it was asked. Somebody else has "
         "to decide it. Who runs Countersign can enrol you for what is asked later."
@@ -62,7 +60,7 @@ SENTENCES = {
         "Whoever runs Countersign has taken the right to decide from you, or from whom you decide for, so nothing "
         "changed."
     ),
-    Reason.HANDED_OVER: "Somebody else decides this level for you, so nothing changed.",
+    Reason.HANDED_OVER: "Your vote on this level is delegated, so nothing changed.",
     Reason.DELEGATE_UNFIT: (
         "That person cannot decide this for you: they asked for it, have decided, have handed over their own vote, are "
         "away, or are no active member of this workspace."
@@ -90,7 +88,7 @@ SENTENCES = {
         "This cannot be tried again any more: the time for that is over. Please do it by hand in the other system, or "
         "ask who runs Countersign."
     ),
-    Reason.ROUND_OVER: "This card belongs to a round that is over, so nothing changed.",
+    Reason.ROUND_OVER: "This step is finished, so nothing changed.",
     Reason.OUTDATED: "This request has changed or was replaced since you saw it; open it again.",
     Reason.ID_REUSED: "This ID was used for a different command, so nothing changed.",
     Reason.SUPERSEDED: "You have changed your decision since then, so the older one changed nothing.",
@@ -121,7 +119,7 @@ SENTENCES = {
         "Only those whom the level itself asks can approve calls in advance: nobody does it for somebody else, or "
         "after an escalation. Nothing changed; you can approve this call alone."
     ),
-    Reason.MALFORMED: "That could not be understood, so nothing changed. Please try again from the card.",
+    Reason.MALFORMED: "Something went wrong, so nothing changed. Please try again from the card.",
     Reason.DIRECTORY_UNAVAILABLE: (
         "I could not check just now who may decide this, so nothing changed. Please try again in a minute."
     ),

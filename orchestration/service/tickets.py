@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestration.domain.commands import Progress, Reason, Verdict
+from orchestration.domain.request import Via
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """A command that is on disk. Its verdict follows."""
+    """A command that is on disk. Its verdict follows. `via` is the way by which it came in."""
 
     request_id: str
     command_id: str
     fingerprint: str
     known: Verdict | None = None
     retries: bool = False
+    via: str = Via.CHAT
 
 
 def verdict_in(progress: Progress, ticket: Ticket) -> Verdict | None:

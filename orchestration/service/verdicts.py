@@ -4,11 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from orchestration.domain.commands import Reason, Verdict
 from orchestration.domain.errors import HubUnavailableError
 from orchestration.runtime.turns import Turns
+from orchestration.service.tickets import Ticket
+
+REMEMBERED: Final = 10_000  # commands whose verdict was told
+
+
+class VerdictTally:
+    """Reports the verdict of each command once, whoever asks for it how often, as far as this process knows."""
+
+    def __init__(self, report: Callable[[str, Reason], None] = lambda _via, _reason: None) -> None:
+        """`report` is given by which way the command came in, and what came of it."""
+        self._report = report
+        self._told: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def told(self, ticket: Ticket, verdict: Verdict) -> Verdict:
+        """The verdict, which somebody is about to be told."""
+        command = (ticket.request_id, ticket.command_id)
+        if verdict.reason is not Reason.NO_ANSWER_YET and command not in self._told:
+            self._told[command] = None
+            self._report(ticket.via, verdict.reason)
+            while len(self._told) > REMEMBERED:
+                self._told.popitem(last=False)
+        return verdict
 
 
 async def wait_for_verdict(

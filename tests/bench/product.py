@@ -49,7 +49,7 @@ class Product:
             **{
                 name: value
                 for name, value in os.environ.items()
-                if not name.startswith(("SLACK_", "COUNTERSIGN_", "TWILIO_"))
+                if not name.startswith(("SLACK_", "COUNTERSIGN_", "TWILIO_", "DURABLE_TASK_"))
             },
             "SLACK_BOT_TOKEN": slack_side.TOKEN,
             "SLACK_SIGNING_SECRET": slack_side.SECRET,

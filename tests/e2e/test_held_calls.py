@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from tests.support import PATIENCE_S
 from tests.support.hook import GATE, HookAnswer, an_input, hook_answer, start_hook
-from tests.support.killed_bot import PATIENCE_S, KilledBot
+from tests.support.killed_bot import KilledBot
 
 SEED = int(os.environ.get("COUNTERSIGN_SEED") or secrets.randbits(32))
 ROUNDS = 20 if os.environ.get("COUNTERSIGN_PROOF") else 1

@@ -182,7 +182,14 @@ async def test_a_bot_without_the_token_takes_no_work_and_says_why(tmp_path: Path
     async with serving(tmp_path / "hub.db") as served:
         connection = connect(f"grpc://{served.address}", tmp_path / "elsewhere", SEAL_KEYS)
         client = connection.client_as_stored()
-        joining = Joining(client, client, SEAL_KEYS, lambda: pytest.fail("it has not joined"), alone=False)
+        joining = Joining(
+            client,
+            client,
+            SEAL_KEYS,
+            lambda: pytest.fail("it has not joined"),
+            alone=False,
+            refused=connection.refused,
+        )
         assert "COUNTERSIGN_HUB_TOKEN_FILE" in (await joining.problem() or "")
         await client.close()
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from tests.support import ROOT
-from tests.support.killed_bot import PATIENCE_S, KilledBot
+from tests.support import PATIENCE_S, ROOT
+from tests.support.killed_bot import KilledBot
 from tests.support.mcp_gate import GATE, environment, gate_command, scripted, words
 
 SEED = int(os.environ.get("COUNTERSIGN_SEED") or secrets.randbits(32))

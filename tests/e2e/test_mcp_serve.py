@@ -16,6 +16,7 @@ from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
 from bot.simulator import Person, Simulator, Workspace
 from bot.simulator.workspace.messages import Message
+from tests.support import PATIENCE_S
 from tests.support.mcp import answered, mcp_over_http, mcp_over_stdio
 from tests.support.world import policies, request_of
 
@@ -46,7 +47,7 @@ async def test_a_wait_goes_on_after_the_bot_is_killed(tmp_path: Path) -> None:
         found: str = answered(await client.call_tool("request_approval", ASKED | {"idempotency_key": key}))[
             "id"
         ]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while not cards(workspace, found):
                 await asyncio.sleep(0.05)
         return found

@@ -15,7 +15,7 @@ import pytest
 from durabletask.client import OrchestrationStatus
 
 from orchestration.hub import Hub, SkippableClock
-from tests.support import ROOT
+from tests.support import PATIENCE_S, ROOT
 from tests.support.api_world import ApiWorld
 from tests.support.node import NODE
 from tests.support.recipes import recipe
@@ -69,7 +69,7 @@ async def program(place: Path, *command: str, **settings: str) -> AsyncIterator[
 
 async def ended(api: ApiWorld, instance_id: str) -> tuple[OrchestrationStatus, object]:
     """How that instance has ended. Where it waits for all that follows a decision, time is skipped up to that."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             state = await api.client.get_orchestration_state(instance_id)
             assert state is not None

@@ -28,7 +28,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--approvals", type=int, default=200)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--bots", type=int, choices=[1, 2], default=1, help="2: on a hub process of its own")
+    parser.add_argument(
+        "--bots", type=int, choices=[1, 2, 3], default=1, help="more than one: on a hub process of its own"
+    )
     given = parser.parse_args()
     play = _LEAST + _A_KILL * given.kills + _AN_APPROVAL * given.approvals
     settle = _LEAST + 2 * _AN_APPROVAL * given.approvals
@@ -63,12 +65,14 @@ async def _run(drive: Drive) -> Result:
 def show(result: Result) -> None:
     """Print what the run went through, and each line of the ledger."""
     ready = sorted(result.ready)
+    stops = sorted(result.stops) or [0.0]
     sys.stdout.write(
         f"{result.ended} requests ended in {result.seconds:.0f} s\n"
         f"calls that failed: {dict(result.struck)}\n"
         f"deliveries: {dict(result.delivered)}\n"
         f"processes: {dict(result.troubled)}\n"
         f"ready again after {ready[len(ready) // 2]:.1f} s (p50), {ready[-1]:.1f} s (at most)\n"
+        f"{len(result.stops)} stops by SIGTERM took {stops[len(stops) // 2]:.1f} s (p50), {stops[-1]:.1f} s (at most)\n"
         f"memory {result.memory / 2**20:.0f} MiB at most; "
         f"the hub's file {result.file_bytes / max(result.ended, 1) / 1024:.0f} KiB a request\n\n"
     )

@@ -37,6 +37,7 @@ from tests.support.world import TWILIO_ACCOUNT, TWILIO_NUMBER, TWILIO_TOKEN
 
 _DAYS: Final = 30  # that are skipped at most, until what nobody decides is over
 _LOOK: Final = 0.1  # seconds
+ACTS: Final = frozenset({"command", "block_actions", "view_submission"})
 _PATIENCE: Final = 20  # times as long as it has to be quiet
 _A_TROUBLE: Final = 2.5  # seconds that one takes, about, with the start after it
 Json = dict[str, Any]
@@ -86,10 +87,13 @@ class Drive:
                 stage.front_door.counted,
                 stage.trouble.counted,
                 made.ready,
+                [took for bot in made.bots for took in bot.stops],
                 time.monotonic() - began,
                 made.hub_file.stat().st_size,
                 max(one.memory for one in made.all),
                 sum(1 for one in facts.stands.values() if one["outcome"]),
+                [one.took for one in facts.deliveries if one.acked and one.kind in ACTS],
+                [f"{one.kind} {one.what} of {one.who}" for one in facts.deliveries if not one.acked],
             )
 
     async def _set(self, stack: AsyncExitStack, deadline: float) -> FaultStage:
@@ -105,7 +109,11 @@ class Drive:
         stack.push_async_callback(_finished, serving)
         stack.callback(orders.shutdown)
         door = FrontDoor(
-            made.urls, random.Random(f"{plan.seed} deliveries"), trouble.acked, plan.delivery_faults
+            made.urls,
+            random.Random(f"{plan.seed} deliveries"),
+            trouble.acked,
+            plan.delivery_faults,
+            balanced=plan.balanced,
         )
         await stack.enter_async_context(door)
         simulator = Simulator(
@@ -138,7 +146,7 @@ class Drive:
             person: made.tokens.create(person.lower(), person, ["request", "read"], 1_000_000)
             for person in self._scene.requesters
         }
-        admin = made.tokens.create("ledger", "U0RITA", ["read", "admin"], 1_000_000)
+        admin = world.admin = made.tokens.create("ledger", "U0RITA", ["read", "admin"], 1_000_000)
         made.prepare(door.url, self._settings(gateway.url))
         stack.push_async_callback(made.end)
         await made.start()
@@ -155,6 +163,7 @@ class Drive:
             "TWILIO_ACCOUNT_SID": TWILIO_ACCOUNT,
             "TWILIO_AUTH_TOKEN": TWILIO_TOKEN,
             "TWILIO_FROM": TWILIO_NUMBER,
+            **({"COUNTERSIGN_STOP_DELAY": "1s"} if self._plan.balanced else {}),
         }
 
     # ---- the faults ------------------------------------------------------------------------------------------

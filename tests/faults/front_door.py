@@ -21,9 +21,11 @@ from aiohttp import web
 
 from tests.faults.passing import answered, listen, passed_on
 from tests.faults.plan import DELIVERY_FAULTS
+from tests.faults.processes import is_ready
 
 PATIENCE: Final = {"/slack/events": 3.0, "/twilio/sms": 15.0, "/twilio/status": 15.0}  # the sender's, seconds
 SHARE: Final = 0.2  # of the deliveries
+LOOK: Final = 0.2  # seconds between two looks whether a bot is ready
 _HOLD: Final = (0.2, 1.5)  # seconds that an overtaken one is held
 _LATE: Final = (4.0, 7.0)  # seconds after which a late one arrives
 
@@ -34,6 +36,7 @@ class InboundDelivery:
 
     `key` is the same for all deliveries of it. `status` and `body` are the first answer of 200, or else the last; they
     are None and empty where none came within the sender's patience. `begun`: when the bots can have read it first.
+    `took`: seconds until the answer.
     """
 
     kind: str
@@ -47,6 +50,7 @@ class InboundDelivery:
     begun: float | None = None
     status: int | None = None
     body: str = ""
+    took: float = 0.0
 
     @property
     def acked(self) -> bool:
@@ -57,6 +61,8 @@ class InboundDelivery:
 class FrontDoor:
     """Delivers to the bots at `urls`; `share` of the deliveries go wrong. Use it as an async context manager.
 
+    `balanced`: to those alone that said last that they are ready, where any did.
+
     `acked` is called whenever a bot has acknowledged something.
     """
 
@@ -66,8 +72,12 @@ class FrontDoor:
         chance: random.Random,
         acked: Callable[[], None],
         faults: Sequence[str] = tuple(DELIVERY_FAULTS),
+        *,
+        balanced: bool = False,
     ) -> None:
         self._urls = urls
+        self._balanced = balanced
+        self._unready: set[str] = set()
         self._chance = chance
         self._acked = acked
         self._faults = faults
@@ -85,7 +95,16 @@ class FrontDoor:
             auto_decompress=False,
         )
         self._runner, self.url = await listen(self._receive)
+        for url in self._urls if self._balanced else []:
+            self._in_the_background(self._look(url))
         return self
+
+    async def _look(self, url: str) -> None:
+        """As a balancer looks at what it sends to."""
+        while True:
+            ready = await is_ready(self._http, url)
+            (self._unready.discard if ready else self._unready.add)(url)
+            await asyncio.sleep(LOOK)
 
     async def __aexit__(self, *_: object) -> None:
         for task in self._again:
@@ -117,7 +136,7 @@ class FrontDoor:
         response = await self._deliver(request, body)
         in_time = time.time() - came < PATIENCE.get(request.path, 3.0)
         if in_time and not delivery.acked:
-            delivery.status = response.status
+            delivery.status, delivery.took = response.status, time.time() - came
             # `_deliver` reads the bot's answer whole, so that its body is bytes and no payload to be streamed.
             body = response.body if isinstance(response.body, bytes) else b""
             delivery.body = body.decode(errors="replace")
@@ -131,7 +150,8 @@ class FrontDoor:
 
     async def _deliver(self, request: web.Request, body: bytes) -> web.Response:
         """To a bot that listens; 502 where none does."""
-        for url in self._chance.sample(self._urls, len(self._urls)):
+        urls = [url for url in self._urls if url not in self._unready] or self._urls
+        for url in self._chance.sample(urls, len(urls)):
             try:
                 async with self._http.post(
                     url + request.path_qs, data=body, headers=passed_on(request.headers)

@@ -58,6 +58,13 @@ def _ended_otherwise(facts: Facts) -> Iterator[str]:
             yield f"{one.title} ({one.id}): {outcome['status']}, {outcome.get('reason')!r}"
 
 
+def _lost_steps(facts: Facts) -> Iterator[str]:
+    """An approved order that did not enter each of its states once, in their order."""
+    for one in facts.asked:
+        if one.kind == "ordered" and one.decided and one.steps != list(scene.STEPS):
+            yield f"{one.title} ({one.id}): {one.steps}"
+
+
 def _wrongly_decided(facts: Facts) -> Iterator[str]:
     """A vote of somebody who may not, one too few, one without its code; an outcome that is told in two ways."""
     for one in facts.asked:
@@ -199,6 +206,7 @@ LINES: Final[dict[str, Callable[[Facts], Iterable[str]]]] = {
     "not ended": _not_ended,
     "acked and unanswered": unanswered,
     "ended otherwise than it was decided": _ended_otherwise,
+    "orders that lost a step": _lost_steps,
     "decided twice, or by somebody who may not": _wrongly_decided,
     "ended with live buttons": _live,
     "double cards": _double_cards,

@@ -8,8 +8,10 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -33,7 +35,8 @@ Json = dict[str, Any]
 class RequestAsked:
     """One request as the driver knows it. `id` is None where nobody said that it was taken.
 
-    `done`: everybody did what they meant to, so it has to end as its kind does.
+    `done`: everybody did what they meant to, so it has to end as its kind does. `decided`: so did those who decide.
+    `steps` are the states that an order was seen to have entered.
     """
 
     title: str
@@ -43,6 +46,8 @@ class RequestAsked:
     id: str | None = None
     by_program: bool = False
     done: bool = False
+    decided: bool = False
+    steps: list[str] = field(default_factory=list)
 
     @property
     def channel(self) -> str:
@@ -74,6 +79,7 @@ class FaultWorld:
         self.sent: set[str] = set()  # those that were sent back
         self.tokens: dict[str, str] = {}
         self.callback_url = ""
+        self.admin = ""  # a token
         self._simulator_url = simulator_url
         self._people: dict[str, Person] = {}
         self._forms: dict[str, asyncio.Lock] = {}
@@ -128,6 +134,9 @@ class RequestLife:
             for person in people:
                 await asyncio.sleep(self.chance.uniform(0, self.world.thinking))
                 done = await self._decide(person, round_) and done
+        self.one.decided = done
+        if done and self.one.kind == "ordered":
+            done = await self._go_on()
         self.one.done = done and time.monotonic() < self.world.deadline
 
     # ---- asking ----------------------------------------------------------------------------------------------
@@ -284,6 +293,35 @@ class RequestLife:
         ]
         self.world.codes.update(codes)
         return [code for code in codes[-1:] if code not in self.world.sent]
+
+    # ---- after the approval ----------------------------------------------------------------------------------
+
+    async def _go_on(self) -> bool:
+        """Has the events of an order come, each again until it is answered. False where the time is over."""
+        for state, event in scene.STEPS.items():
+            if not await self.world.until(partial(self._entered, state)):
+                return False
+            if event is not None and not await self.world.until(partial(self._send, event), pause=0.5):
+                return False
+        return True
+
+    async def _entered(self, state: str) -> bool:
+        """Whether it has entered that state, and the steps are on record."""
+        stands = await self._status()
+        steps = ((stands or {}).get("fulfilment") or {}).get("steps", [])
+        self.one.steps = [step["state"] for step in steps if step["on_record"]]
+        return state in self.one.steps
+
+    async def _send(self, event: str) -> bool:
+        admin = {"Authorization": f"Bearer {self.world.admin}"}
+        asked = {"instance_id": self.one.id, "event_name": event}
+        made = await self.world.call("POST", "/api/hooks", headers=admin, json=asked)
+        if made is None or made[0] != 201:
+            return False
+        delivery = {"webhook-id": f"{self.one.id}-{event}"}
+        path = urlsplit(made[1]["url"])
+        sent = await self.world.call("POST", f"{path.path}?{path.query}", headers=delivery, json={})
+        return sent is not None and sent[0] in {200, 202, 409}
 
     # ---- looking ---------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ TROUBLES: Final = {
     "full disk": 1,
     "skip": 1,  # the hub's clock moves on
     "wall clock": 1,  # of the hub: it is set, ahead or back
+    "roll": 1,  # each bot is stopped and started again, one after the other
 }
 # What can happen to a call, with its weight. `before`: nothing came of it; `after`: it had its effect, and the answer
 # is lost. A silent one takes longer than the bot waits.
@@ -31,7 +32,7 @@ CALL_FAULTS: Final = {
 }
 # What can happen to a delivery of Slack's or Twilio's, with its weight. A late one comes when the sender has given up.
 DELIVERY_FAULTS: Final = {"twice": 10, "overtaken": 10, "late": 2}
-KILLS: Final = frozenset({"kill", "kill after an ack", "term"})
+KILLS: Final = frozenset({"kill", "kill after an ack", "term", "roll"})
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,15 @@ class Plan:
 
     `share` of Slack's and Twilio's calls, and of the callbacks, fail (0 to 1). `play` and `settle` are the seconds that
     the faults, and the time after them, take at most. `quiet` is for how many seconds nothing has to have changed
-    before nothing more is expected.
+    before nothing more is expected. `balanced`: what is delivered goes to bots alone that say that they are ready, as
+    behind a balancer that looks; else to any that listens.
     """
 
     seed: int
     approvals: int
     kills: int
     bots: int = 1
+    balanced: bool = False
     share: float = 0.3
     play: float = 1500.0
     settle: float = 300.0
@@ -74,10 +77,17 @@ class Result:
     delivered: Counter[str]  # what Slack and Twilio delivered, by what happened to it
     troubled: Counter[str]  # what happened to processes
     ready: list[float] = field(default_factory=list)  # seconds from each start to ready
+    stops: list[float] = field(default_factory=list)  # seconds from each SIGTERM to a bot to its end
     seconds: float = 0.0
     file_bytes: int = 0
     memory: int = 0  # bytes; the most that a process has had in memory
     ended: int = 0
+    answers: list[float] = field(
+        default_factory=list
+    )  # seconds in which what people did in Slack was acknowledged
+    unacknowledged: list[str] = field(
+        default_factory=list
+    )  # what they did, and Slack told them that it had failed
 
     @property
     def shortfall(self) -> dict[str, list[str]]:

@@ -29,7 +29,7 @@ from bot.security.tokens import TokenFile
 from orchestration.hub.service.clock_client import ClockClient
 
 READY_LIMIT: Final = 90.0  # seconds until a process has to be ready
-STOP_LIMIT: Final = 30.0  # seconds that it may take to end by itself
+STOP_LIMIT: Final = 30.0  # seconds that it may take to end by itself; it promises less, of its own time
 SHARED: Final = (SECRET, KEYS, TOKENS)
 ROOT: Final = Path(__file__).parents[2]
 
@@ -42,6 +42,7 @@ class RunningProcess:
         self.log = log
         self.died_by_itself: list[int] = []
         self.memory = 0  # bytes; the most that it has had in memory
+        self.stops: list[float] = []  # seconds from SIGTERM to its end
         self._command = [sys.executable, "-m", "tests.faults.child", *arguments]
         self._environment = dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
@@ -101,9 +102,12 @@ class RunningProcess:
         if self._process is None:
             return
         self.send(signal.SIGCONT)
+        alive, began = self.alive, time.monotonic()
         self.send(number)
         try:
             await asyncio.to_thread(self._process.wait, STOP_LIMIT)
+            if alive and number is signal.SIGTERM:
+                self.stops.append(time.monotonic() - began)
         except subprocess.TimeoutExpired:
             self.died_by_itself.append(-number)  # it did not go when it was asked to
             self._process.kill()
@@ -117,7 +121,7 @@ class RunningProcess:
 
 
 class Deployment:
-    """`bots` bots on the hub that is in the first of them, or, where there are two, in a process of its own."""
+    """`bots` bots on the hub that is in the first of them, or, where there are several, in a process of its own."""
 
     def __init__(self, place: Path, policies: str, bots: int) -> None:
         self._place = place
@@ -143,7 +147,7 @@ class Deployment:
         clean = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("SLACK_", "COUNTERSIGN_", "TWILIO_"))
+            if not name.startswith(("SLACK_", "COUNTERSIGN_", "TWILIO_", "DURABLE_TASK_"))
         }
         hub = "embedded"
         if len(self.data) > 1:

@@ -21,7 +21,10 @@ KINDS: Final = {
     "refused": "rejected",
     "withdrawn": "cancelled",
     "auto": "auto_approved",
+    "ordered": "approved",  # and goes on by two events
 }
+# The states that an order enters, each once, and the event that has it enter the next one.
+STEPS: Final = {"Created": "PaymentReceived", "Paid": "Shipped", "Done": None}
 AMOUNTS: Final = {"coded": 500, "auto": 5}
 _A_CHANNEL: Final = 4  # requests
 _MOST: Final = 40  # places
@@ -136,6 +139,8 @@ def _policy(kind: str, place: int) -> str:
         "group": [[f"S0GRP{place}"]],
     }.get(kind, [[one]])
     lines = [f"[policies.{name}]", f'title = "{kind.title()}"', f'channel = "{where}"', 'currency = "USD"']
+    if kind == "ordered":
+        lines += [f'owner = "{one}"']
     if kind == "auto":
         lines += ["auto_approve_below = 1000"]
     if kind == "delegated":
@@ -149,4 +154,9 @@ def _policy(kind: str, place: int) -> str:
     if kind in {"silent", "escalated"}:
         lines += [f"[policies.{name}.escalation]", f'channel = "{where}"']
         lines += [f'approvers = ["{two}"]', 'timeout = "1d"']
+    if kind == "ordered":
+        lines += [f"[policies.{name}.fulfilment]"]
+        for (state, event), to in zip(STEPS.items(), [*list(STEPS)[1:], None], strict=True):
+            lines += [f"[[policies.{name}.fulfilment.states]]", f'name = "{state}"']
+            lines += [f'events = [{{ name = "{event}", to = "{to}" }}]' if event else 'final = "completed"']
     return "\n".join([*lines, ""])

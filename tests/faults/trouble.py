@@ -73,6 +73,10 @@ class ProcessTrouble:
                     await self._made.skip(timedelta(seconds=self._chance.uniform(1, 90)))
             case "wall clock":
                 self.set_clock(self._chance.choice([0.0, self._chance.uniform(-_WALL, _WALL)]))
+            case "roll":
+                for bot in self._made.bots:
+                    await bot.end(signal.SIGTERM)
+                    await self._made.start()
             case "kill after an ack":
                 self._ack.clear()
                 with suppress(TimeoutError):

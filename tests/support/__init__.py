@@ -5,3 +5,6 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 POLICIES: Final = Path(__file__).parent / "policies"
+# Seconds within which what should happen has happened, on a machine that is many times slower than this one and has
+# other things to do. Nothing waits that long unless it fails.
+PATIENCE_S: Final = 60.0

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from durabletask.client import OrchestrationState, OrchestrationStatus
@@ -30,10 +29,11 @@ from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.request import PERSON, ApprovalRequest, Choice, Identity, Outcome, RemarkKind, Via
 from orchestration.fulfilment.activities import FulfilmentActivities
 from orchestration.gathering.activities import GatheringActivities
+from orchestration.hub import Hub
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
 from orchestration.ports import Directory
-from orchestration.runtime.connect import Connection, connect
+from orchestration.runtime.connect import Connection
 from orchestration.runtime.worker import register
 from orchestration.sealing.keys import SealKeys
 from orchestration.service.answers import HubAnswers
@@ -44,10 +44,9 @@ from orchestration.service.digests import HubDigests
 from orchestration.service.fulfilment_starts import HubFulfilments
 from orchestration.service.intents import HubIntents
 from orchestration.service.request_ids import RequestIds
+from tests.support import PATIENCE_S, hub_forms
 from tests.support.board import AllNew, Board, BoardActions, BoardOutcomes, BoardPhones, NoFulfilments
 from tests.support.book import CORE as BOOK
-
-PATIENCE = 30  # seconds until what should happen must have: a busy machine is no fault of ours
 
 
 def by(person: str) -> Actor:
@@ -72,6 +71,10 @@ class CoreWorld:
         self.challenges = challenges
         self.phones = phones
         self._worker = worker
+
+    @property
+    def hub(self) -> Hub:
+        return hub_forms.hub_of(self.connection)
 
     async def stop_worker(self) -> None:
         """From now on no process of ours does any work."""
@@ -140,7 +143,7 @@ class CoreWorld:
             while (await self.runtime(request_id)).runtime_status is not OrchestrationStatus.COMPLETED:
                 await asyncio.sleep(0.02)
 
-        await asyncio.wait_for(look(), PATIENCE)
+        await asyncio.wait_for(look(), PATIENCE_S)
 
     async def waits_of(self, person: str) -> list[str]:
         """The requests that wait for this person, as their entity knows."""
@@ -156,32 +159,30 @@ class CoreWorld:
                 await asyncio.sleep(0.01)
             return progress
 
-        return await asyncio.wait_for(look(), PATIENCE)
+        return await asyncio.wait_for(look(), PATIENCE_S)
 
     async def eventually(self, true: Callable[..., bool]) -> None:
         async def look() -> None:
             while not true():
                 await asyncio.sleep(0.01)
 
-        await asyncio.wait_for(look(), PATIENCE)
+        await asyncio.wait_for(look(), PATIENCE_S)
 
     async def outcome(self, request_id: str) -> Outcome:
-        found = await self.service.wait(request_id, timeout=10)
+        found = await self.service.wait(request_id, timeout=PATIENCE_S)
         assert found is not None
         return found
 
     async def due_within(self, **time: float) -> None:
         """Returns once a timer is due within that time: something has been put off, and skipping will reach it."""
-        hub = self.connection.hub
-        assert hub is not None
+        hub = self.hub
         await self.eventually(
             lambda: (due := hub.next_timer()) is not None and due <= hub.clock.now() + timedelta(**time)
         )
 
     async def hasten(self, true: Callable[[], bool]) -> None:
         """Skips from retry to retry, which are at most five minutes apart, until it is true."""
-        hub = self.connection.hub
-        assert hub is not None
+        hub = self.hub
         near = timedelta(minutes=6)
 
         def due() -> bool:
@@ -194,14 +195,12 @@ class CoreWorld:
 
     async def fired(self) -> None:
         """Returns once what fell due has fired. A skip gives work under way some seconds to be done before that."""
-        hub = self.connection.hub
-        assert hub is not None
+        hub = self.hub
         await self.eventually(lambda: (due := hub.next_timer()) is None or due > hub.clock.now())
 
     async def skip(self, **time: float) -> None:
         """Skips durable time, without waiting for it."""
-        assert self.connection.hub is not None
-        await asyncio.to_thread(self.connection.hub.advance, timedelta(**time))
+        await asyncio.to_thread(self.hub.advance, timedelta(**time))
 
 
 SLACK: IdReader = SlackIds()
@@ -224,11 +223,6 @@ def unbound_gathering_activities() -> GatheringActivities:
 def outcome_activities(board: Board, book: PolicyBook = BOOK, ids: IdReader = SLACK) -> OutcomeActivities:
     outcomes = BoardOutcomes(board)
     return OutcomeActivities(outcomes, outcomes, lambda: book, ids)
-
-
-def connected(data: Path) -> Connection:
-    """A hub on a file in `data`, whose clock skips."""
-    return connect("embedded", data, SEAL_KEYS, skippable_clock=True)
 
 
 @asynccontextmanager

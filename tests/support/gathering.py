@@ -10,10 +10,11 @@ from typing import Any
 
 from bot.simulator.control.person import Person
 from orchestration.domain.gathering import GatheringProgress
+from tests.support import PATIENCE_S
 from tests.support.api_world import ApiAnswer, ApiWorld
 from tests.support.messages import Message, actions_of, has_button, text_of
 from tests.support.receiver import Receiver
-from tests.support.world import PATIENCE_S, policies
+from tests.support.world import policies
 
 DEPLOYS, GENERAL = "C0DEPLOYS", "C0GENERAL"
 ANSWER, WITHDRAW = "gathering_answer", "gathering_withdraw"

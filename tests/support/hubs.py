@@ -20,8 +20,8 @@ from durabletask.worker import ConcurrencyOptions, TaskHubGrpcWorker
 
 from orchestration.hub import Hub, token_file
 from orchestration.hub.upkeep.check import check
+from tests.support import PATIENCE_S
 
-WAIT_S = 10.0
 _STOPPING: list[threading.Thread] = []
 
 
@@ -61,14 +61,14 @@ def sound(path: Path) -> None:
 
 
 def eventually(check: Callable[..., Any], what: str = "it") -> Any:
-    """The first truthy result of `check`, polled; fails after WAIT_S."""
-    until = time.monotonic() + WAIT_S
+    """The first truthy result of `check`, polled; fails after PATIENCE_S."""
+    until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
         result = check()
         if result:
             return result
         time.sleep(0.01)
-    raise AssertionError(f"{what} did not happen within {WAIT_S} s")
+    raise AssertionError(f"{what} did not happen within {PATIENCE_S} s")
 
 
 def bearer(file: Path) -> list[tuple[str, str]]:
@@ -127,7 +127,7 @@ class HubUnderTest:
         request = pb.GetInstanceRequest(instanceId=instance_id, getInputsAndOutputs=True)
         return self.stub.GetInstance(request).orchestrationState
 
-    def done(self, instance_id: str, timeout: float = WAIT_S) -> OrchestrationState:
+    def done(self, instance_id: str, timeout: float = PATIENCE_S) -> OrchestrationState:
         """The state once the instance has ended."""
         state = self.client.wait_for_orchestration_completion(instance_id, timeout=timeout)
         assert state is not None
@@ -185,7 +185,7 @@ class RawWorker:
         except grpc.RpcError:
             return
 
-    def take(self, timeout: float = WAIT_S) -> pb.WorkItem:
+    def take(self, timeout: float = PATIENCE_S) -> pb.WorkItem:
         """The next item; raises queue.Empty where none comes."""
         return self._items.get(timeout=timeout)
 

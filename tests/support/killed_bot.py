@@ -8,6 +8,7 @@ import secrets
 import socket
 import sys
 from asyncio.subprocess import Process
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -17,21 +18,26 @@ from bot.demo.manifest import APP
 from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
 from bot.simulator import Simulator, Workspace
-from tests.support import ROOT
+from orchestration.hub import Hub
+from tests.support import PATIENCE_S, ROOT, hub_forms
+from tests.support.hub_forms import HubForm
 from tests.support.simulated import BOT_TOKEN, SIGNING_SECRET
 from tests.support.world import policies, read, request_of
-
-PATIENCE_S = 60.0
 
 
 class KilledBot:
     """A bot as a process of its own, in front of the simulator. It is killed and started again on the same data.
 
-    With `own_hub` so is its hub.
+    With `own_hub` so is its hub. In another form than the embedded one the hub is in this process, and goes on.
+    `command` is how each is started.
     """
 
-    def __init__(self, data: Path, *, own_hub: bool = False) -> None:
+    def __init__(
+        self, data: Path, *, own_hub: bool = False, command: Sequence[str] = (sys.executable, "-m", "bot")
+    ) -> None:
         self._data = data
+        self.command = command
+        self._outside: Hub | None = None
         self._hub_file = data.with_suffix(".db") if own_hub else None
         self._hub: Process | None = None
         data.mkdir(mode=0o700)
@@ -55,6 +61,8 @@ class KilledBot:
         self._process: Process | None = None
 
     async def __aenter__(self) -> Self:
+        if self._hub_file is None and hub_forms.current() is not HubForm.EMBEDDED:
+            self._outside = await asyncio.to_thread(hub_forms.outside, self._data)
         await self._simulator.start()
         self._http = aiohttp.ClientSession()
         await self.start_hub()
@@ -64,6 +72,8 @@ class KilledBot:
     async def __aexit__(self, *_: object) -> None:
         await self.kill()
         await self.kill_hub()
+        if self._outside:
+            await asyncio.to_thread(self._outside.stop)
         await self._http.close()
         await self._simulator.stop()
         self.workspace.close()
@@ -79,7 +89,9 @@ class KilledBot:
             "COUNTERSIGN_DATA_DIR": str(self._data),
             "COUNTERSIGN_POLICIES": str(self._data / "policies.toml"),
         }
-        if self._hub_file is not None:
+        if self._outside:
+            environment |= hub_forms.settings(self._outside) | hub_forms.identity()
+        elif self._hub_file is not None:
             environment["COUNTERSIGN_HUB"] = f"unix:{self._hub_file}.sock/hub"
         self._process = await self._started(environment, "run")
 
@@ -90,7 +102,7 @@ class KilledBot:
     async def _started(self, environment: dict[str, str], *command: str) -> Process:
         with (self._data / f"{command[0]}.log").open("ab") as log:
             return await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "bot", *command), cwd=ROOT, env=environment, stdout=log, stderr=log
+                *self.command, *command, cwd=ROOT, env=environment, stdout=log, stderr=log
             )
 
     async def kill(self) -> None:

@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from tests.support import ROOT
+from tests.support import PATIENCE_S, ROOT
 from tests.support.node import NODE
 
 MCP_PACKAGES = ROOT / "tests/mcp/node_modules"
 FILESYSTEM = MCP_PACKAGES / "@modelcontextprotocol/server-filesystem/dist/index.js"
-PATIENCE_S = 30.0
 
 GATE = """
 agent = "claude on rita's laptop"
@@ -81,7 +80,7 @@ class ScriptedClient:
     async def __aexit__(self, *_: object) -> None:
         self.close()
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 await self.process.wait()
         except TimeoutError:
             self.process.kill()

@@ -8,9 +8,10 @@ from typing import Any
 
 from durabletask.client import OrchestrationStatus
 
+from tests.support import PATIENCE_S
 from tests.support.api_world import ApiAnswer, ApiWorld
 from tests.support.receiver import Receiver
-from tests.support.world import PATIENCE_S, policies
+from tests.support.world import policies
 
 PAID = {"amount": "4200.00", "currency": "USD"}
 

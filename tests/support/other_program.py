@@ -12,7 +12,8 @@ from durabletask.worker import TaskHubGrpcWorker
 
 from orchestration.runtime.connect import Connection
 from orchestration.runtime.converter import PydanticConverter
-from tests.support.core_world import PATIENCE
+from tests.support import PATIENCE_S
+from tests.support.hub_forms import hub_of, reach
 
 # What they may ask, and nothing else.
 REQUEST: Final = {"policy": "deploy", "title": "x", "requester": "U0RITA"}
@@ -23,7 +24,7 @@ def strange_worker(
     connection: Connection, *entities: type[Any], **orchestrators: Callable[..., Any]
 ) -> Iterator[TaskHubGrpcWorker]:
     """A worker of another program, which takes the work of these orchestrations and entities, and of no other."""
-    worker = TaskHubGrpcWorker(host_address=connection._address, data_converter=PydanticConverter())
+    worker = TaskHubGrpcWorker(**reach(hub_of(connection)), data_converter=PydanticConverter())
     for name, orchestrator in orchestrators.items():
         worker._registry.add_named_orchestrator(name, orchestrator)
     for entity in entities:
@@ -36,6 +37,6 @@ def strange_worker(
 
 async def ended(client: TaskHubGrpcClient, instance_id: str) -> OrchestrationState:
     """The instance, once it has ended."""
-    found = await asyncio.to_thread(client.wait_for_orchestration_completion, instance_id, timeout=PATIENCE)
+    found = await asyncio.to_thread(client.wait_for_orchestration_completion, instance_id, timeout=PATIENCE_S)
     assert found is not None
     return found

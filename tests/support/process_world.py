@@ -19,12 +19,13 @@ from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
 from bot.simulator import Person, Simulator, SmsAccount, Workspace
 from tests.faults.passing import answered, listen, passed_on
+from tests.support import PATIENCE_S, hub_forms
 from tests.support.api_world import ApiAnswer
+from tests.support.hub_forms import HubForm
 from tests.support.mail_server import MailServer
 from tests.support.receiver import Receiver
 from tests.support.world import read
 
-PATIENCE_S: Final = 30.0
 TRIED_AGAIN: Final = timedelta(
     seconds=25
 )  # what is put off comes within so much of durable time, and no code ends
@@ -85,7 +86,8 @@ class Wire:
 class ProcessWorld:
     """The process, its workspace, and what else it talks to. Use it as an async context manager.
 
-    `system` is whatever outcomes are POSTed to, and `mail` its mail server.
+    `system` is whatever outcomes are POSTed to, and `mail` its mail server. Its hub is in the current form; one outside
+    the process goes on while that is killed.
     """
 
     def __init__(self, place: Path, policies: str, system: Receiver, mail: MailServer) -> None:
@@ -96,9 +98,10 @@ class ProcessWorld:
         self.data.mkdir(mode=0o700)
         (place / "policies.toml").write_text(policies)
         self.log = place / "log"
-        self.process = BotProcess(
-            self.data, place / "policies.toml", self.log, mail.settings | {"COUNTERSIGN_SMS_COUNTRIES": "US"}
-        )
+        self._outside = None if hub_forms.current() is HubForm.EMBEDDED else hub_forms.outside(self.data)
+        settings = hub_forms.settings(self._outside) if self._outside else {}
+        settings |= mail.settings | {"COUNTERSIGN_SMS_COUNTRIES": "US"}
+        self.process = BotProcess(self.data, place / "policies.toml", self.log, settings)
         self._tokens = TokenFile(self.data / TOKENS)
         self._numbers = itertools.count(1)
         self._ahead = timedelta(0)
@@ -136,6 +139,8 @@ class ProcessWorld:
 
     async def __aexit__(self, *_: object) -> None:
         await self.process.stop()
+        if self._outside:
+            await asyncio.to_thread(self._outside.stop)
         for person in self._people.values():
             await person.close()
         await self.http.close()
@@ -236,7 +241,10 @@ class ProcessWorld:
 
     async def skip(self, by: timedelta) -> None:
         """Skips durable time; the workspace's goes along."""
-        now = await self.process.advance(by)
+        if self._outside:
+            now = await asyncio.to_thread(self._outside.advance, by)
+        else:
+            now = await self.process.advance(by)
         self._ahead = now - datetime.now(UTC)
 
     async def eventually(self, true: Callable[[], bool]) -> None:
@@ -250,6 +258,9 @@ class ProcessWorld:
                     await self._hasten()
 
     async def _hasten(self) -> None:
-        due, now = await self.process.next_deadline(), await self.process.now()
+        if self._outside:
+            due, now = await asyncio.to_thread(self._outside.next_timer), self._outside.clock.now()
+        else:
+            due, now = await self.process.next_deadline(), await self.process.now()
         if due is not None and timedelta(0) < due - now <= TRIED_AGAIN:
             await self.skip(due - now)

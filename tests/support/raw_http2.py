@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from orchestration.hub.transport import frames
+from tests.support import PATIENCE_S
 
-WAIT_S = 20.0
 SERVICE = b"/TaskHubSidecarService/"
 ENDS, ALL = frames.END_STREAM, frames.END_STREAM | frames.END_HEADERS
 
@@ -61,7 +61,7 @@ class RawClient:
         else:
             host, _, port = address.rpartition(":")
             self.socket = socket.create_connection((host, int(port)))
-        self.socket.settimeout(WAIT_S)
+        self.socket.settimeout(PATIENCE_S)
         self._buffer = b""
         self.send(frames.PREFACE + settings() if greeting is None else greeting)
 

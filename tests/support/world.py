@@ -16,17 +16,18 @@ from bot.demo.manifest import APP
 from bot.simulator import Person, Simulator, SmsAccount, Workspace
 from bot.simulator.workspace.messages import Message
 from bot.slack.api.pace import Pace
+from bot.stopping import Stopping
 from orchestration.domain.commands import Progress
 from orchestration.hub import Hub
 from orchestration.service.approvals import ApprovalService
-from tests.support import POLICIES
+from tests.support import PATIENCE_S, POLICIES, hub_forms
+from tests.support.hub_forms import HubForm, scheduler
 from tests.support.messages import text_of
 from tests.support.simulated import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
 
 TWILIO_ACCOUNT = "AC" + "0" * 32
 TWILIO_TOKEN = "twilio-auth-token"
 TWILIO_NUMBER = "+12025550100"
-PATIENCE_S = 15.0
 
 
 def policies(name: str) -> str:
@@ -54,7 +55,8 @@ class World:
     ) -> None:
         """`data` is the bot's data directory; `policies` the text of its policy file, which `write` replaces.
 
-        `hub` is one outside the bot, which is then reached as a Durable Task Scheduler would be. `orchestrators` of
+        `hub` is one outside the bot, which is then reached as a Durable Task Scheduler would be. Without it the world
+        has its own, in the current form; one outside the bot goes on while the bot is stopped. `orchestrators` of
         somebody else run beside the bot's own. `settings` go over those that a world gives the bot by itself.
         """
         self.data = data
@@ -81,7 +83,9 @@ class World:
         self._socket_mode = socket_mode
         self._sms = sms
         self._hub = hub
+        self._outside: Hub | None = None
         self._orchestrators = orchestrators
+        self.stopping: Stopping | None = None  # how the next start ends; as a process does, where it is None
         self._more = dict(settings or {})
         self._people: list[Person] = []
         self._bot = AsyncExitStack()
@@ -96,6 +100,8 @@ class World:
         for person in self._people:
             await person.close()
         await self.stop()
+        if self._outside:
+            await asyncio.to_thread(self._outside.stop)
         await self.simulator.stop()
         self.workspace.close()
         self._reserved.close()
@@ -112,7 +118,7 @@ class World:
             "COUNTERSIGN_SLACK_API_URL": self.simulator.api_url,
             "COUNTERSIGN_LISTEN": self.url.removeprefix("http://"),
             "COUNTERSIGN_DATA_DIR": str(self.data),
-            "COUNTERSIGN_HUB": scheduler(self._hub) if self._hub else "embedded",
+            **self._hub_settings(),
             "COUNTERSIGN_HUB_CLOCK": "skippable",
             "COUNTERSIGN_POLICIES": str(self.policies),
             "COUNTERSIGN_CALLBACK_NETWORKS": "127.0.0.1/32",
@@ -131,19 +137,29 @@ class World:
             }
         return given | self._more
 
+    def _hub_settings(self) -> dict[str, str]:
+        if self._outside:
+            return hub_forms.settings(self._outside)
+        return {"COUNTERSIGN_HUB": scheduler(self._hub) if self._hub else "embedded"}
+
     async def start(self) -> None:
         """Starts the bot, on the hub file that is there, and waits until Slack is connected."""
+        if self._hub is None and self._outside is None and hub_forms.current() is not HubForm.EMBEDDED:
+            self._outside = await asyncio.to_thread(hub_forms.outside, self.data)
         self._app = await self._bot.enter_async_context(
             running(
                 config.read(self.settings()),
                 pace=Pace(0.01),
-                sweep_every=0.2,
+                sweep_every=0.5,
                 redraw_every=0.02,
                 records_every=0.1,
                 documents_every=0.05,
                 orchestrators=self._orchestrators,
+                stopping=self.stopping,
             )
         )
+        if self._outside:
+            self._app.connection.machine_time = self._outside.clock.now
         self.client = self._app.connection.client()
         self._bot.push_async_callback(self.client.close)
         self.workspace.now = lambda: self.now().timestamp()
@@ -180,7 +196,7 @@ class World:
 
     @property
     def hub(self) -> Hub:
-        found = self._hub or self.app.connection.hub
+        found = self._hub or self._outside or self.app.connection.hub
         assert found is not None
         return found
 
@@ -234,6 +250,10 @@ class World:
         """The cards of one request."""
         return [card for card in self.cards() if request_of(card) == request_id]
 
+    def permalink(self, message: Message) -> str:
+        """Where people find it, as Slack would say."""
+        return f"{self.simulator.url}/archives/{message.channel}/p{message.ts.replace('.', '')}"
+
     def shown(self, request_id: str) -> str:
         """All that the one card of a request says."""
         [card] = self.cards_of(request_id)
@@ -258,8 +278,3 @@ def request_of(card: Message) -> str:
 def read(message: Message) -> str:
     """All that a person can read of it."""
     return text_of({"text": message.text, "blocks": message.blocks})
-
-
-def scheduler(hub: Hub) -> str:
-    """How a Durable Task Scheduler at the hub's address would be named: its own client and worker are used."""
-    return f"Endpoint=http://{hub.address};Authentication=None;TaskHub=tests"

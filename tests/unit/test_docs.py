@@ -269,10 +269,10 @@ def test_the_timeline_page_has_every_kind() -> None:
 def test_the_api_page_has_every_address_with_its_scopes_and_no_other() -> None:
     nothing: Any = None  # listing endpoints needs nothing of what serves them
     rooms: list[Any] = [
-        CallRoutes(nothing, nothing),
+        CallRoutes(nothing, nothing, nothing),
         ChallengeRoutes(nothing),
         HookRoutes(nothing, nothing, nothing, nothing, nothing),
-        GatheringRoutes(nothing, nothing, nothing, nothing),
+        GatheringRoutes(nothing, nothing, nothing, nothing, nothing),
         ApprovalRoutes(nothing, nothing, nothing, nothing),
         PolicyRoutes(nothing),
         FulfilmentRoutes(nothing),
@@ -359,10 +359,12 @@ def test_every_recipe_is_run_by_a_test() -> None:
     named = {
         kind
         for page in PAGES
-        for kind in re.findall(r"^<!-- recipe: (\w+) -->$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        for kind in re.findall(r"^<!-- recipe: ([\w-]+) -->$", page.read_text(encoding="utf-8"), re.MULTILINE)
     }
-    sources = [Path(__file__), *(ROOT / "tests").rglob("test_recipes.py")]
-    run = {kind for file in sources for kind in re.findall(r'recipes?\("(\w+)"\)', file.read_text("utf-8"))}
+    sources = [Path(__file__), *(ROOT / "tests").rglob("test_*recipes.py")]
+    run = {
+        kind for file in sources for kind in re.findall(r'recipes?\("([\w-]+)"\)', file.read_text("utf-8"))
+    }
     assert named == run
 
 

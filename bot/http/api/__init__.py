@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from bot.http.api.approval_access import ApprovalAccess
+from bot.http.api.approval_models import CardUrl
 from bot.http.api.approvals import ApprovalRoutes
 from bot.http.api.authentication import Authenticator
 from bot.http.api.calls import CallRoutes
@@ -76,15 +77,18 @@ class Api:
         *,
         public_url: str | None,
         issuer: str,
+        card_url: CardUrl,
     ) -> None:
         self.inventory = services.inventory
         self.gatherings = services.gatherings
         rates = RateLimiter(time.monotonic)
         urls = Urls(public_url, secrets, tokens, rates)
-        self.access = ApprovalAccess(services.approvals, services.operations, services.fulfilments)
+        self.access = ApprovalAccess(services.approvals, services.operations, services.fulfilments, card_url)
         self.rates = rates
         addresses = AnswerAddresses(public_url, secrets)
-        self._gathering_routes = GatheringRoutes(services.gatherings, services.operations, urls, addresses)
+        self._gathering_routes = GatheringRoutes(
+            services.gatherings, services.operations, urls, addresses, card_url
+        )
         docs = DocsRoutes(public_url)
         groups = (
             ApprovalRoutes(services.approvals, services.operations, self.access, urls),
@@ -92,7 +96,7 @@ class Api:
             self._gathering_routes,
             HookRoutes(services.operations, services.fulfilments, urls, services.gatherings, addresses),
             FulfilmentRoutes(services.fulfilments),
-            CallRoutes(services.held_calls, urls),
+            CallRoutes(services.held_calls, urls, card_url),
             ManagementRoutes(services.operations, urls),
             InstancesRoutes(services.instances, urls),
             EntityRoutes(services.entities),

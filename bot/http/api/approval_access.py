@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from bot.http.api.approval_models import Approval
+from bot.http.api.approval_models import Approval, CardUrl
 from bot.http.api.commands import raise_refusal
 from bot.http.api.endpoint import actor_of, checked_id
 from bot.http.api.fulfilment_models import FulfilmentView
@@ -31,11 +31,16 @@ class ApprovalAccess:
     """
 
     def __init__(
-        self, service: ApprovalService, operations: Operations, fulfilments: FulfilmentService
+        self,
+        service: ApprovalService,
+        operations: Operations,
+        fulfilments: FulfilmentService,
+        card_url: CardUrl,
     ) -> None:
         self._service = service
         self._operations = operations
         self._fulfilments = fulfilments
+        self._card_url = card_url
         self.long_polling = LongPolling(self.look, is_final)
 
     async def ask(self, token: Token, ask: NewApproval, key: str | None) -> str:
@@ -71,12 +76,12 @@ class ApprovalAccess:
         return await self._operations.with_reconciled(await self._service.status(request_id))
 
     async def shown(self, progress: Progress) -> Approval:
-        """With where it stands after its approval. A fulfilment that was purged is not there any more."""
+        """With its card, and where it stands after its approval. A fulfilment that was purged is not there any more."""
         fulfilment = None
         if progress.fulfilment is not None:
             with suppress(UnknownRequestError):
                 fulfilment = FulfilmentView.of(await self._fulfilments.progress(progress.fulfilment))
-        return Approval.of(progress, fulfilment)
+        return Approval.of(progress, fulfilment, self._card_url(progress.cards))
 
     async def cancel(self, token: Token, given: str, reason: str, command_id: str | None) -> Verdict:
         """The verdict on a withdrawal: it took effect, or is on disk and not handled yet (`NO_ANSWER_YET`)."""

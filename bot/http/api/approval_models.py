@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from pydantic import BaseModel, Field
 
 from bot.http.api.fulfilment_models import FulfilmentView
 from orchestration.domain.commands import Progress
-from orchestration.domain.request import ActionState, LevelState, Outcome, RequestEdit, Status
+from orchestration.domain.request import ActionState, CardRef, LevelState, Outcome, RequestEdit, Status
+
+# Where people find the newest of a request's cards; None while there is none.
+CardUrl = Callable[[Sequence[CardRef]], str | None]
 
 
 class Approval(BaseModel):
@@ -29,6 +33,9 @@ class Approval(BaseModel):
     )
     round: int
     deadline: datetime | None
+    card_url: str | None = Field(
+        description="Where its newest card is in Slack; null until it is posted, and where there is none"
+    )
     levels: list[LevelState]
     actions: list[ActionState]
     outcome: Outcome | None
@@ -37,7 +44,9 @@ class Approval(BaseModel):
     )
 
     @classmethod
-    def of(cls, progress: Progress, fulfilment: FulfilmentView | None = None) -> Approval:
+    def of(
+        cls, progress: Progress, fulfilment: FulfilmentView | None = None, card_url: str | None = None
+    ) -> Approval:
         """From the core's progress, without what only Slack and the service need."""
         return cls(
             id=progress.request_id,
@@ -53,6 +62,7 @@ class Approval(BaseModel):
             editable=progress.editable,
             round=progress.round,
             deadline=progress.deadline,
+            card_url=card_url,
             levels=progress.levels,
             actions=progress.actions,
             outcome=progress.outcome,

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema, model_validator
 
+from bot.http.api.approval_models import CardUrl
 from bot.http.api.approvals import POLL_AFTER
 from bot.http.api.endpoint import ApiCall, Endpoint, ResponseSpec, json_response
 from bot.http.api.models import Line, Span
@@ -94,6 +95,7 @@ class WaitingCall(BaseModel):
     arguments_digest: str = Field(
         description="Of the arguments as asked, as the card and the receipt have it"
     )
+    card_url: str | None = Field(description="Where its newest card is in Slack; null until it is posted")
 
 
 class NewClaim(Model):
@@ -167,9 +169,10 @@ class CallOutcome(BaseModel):
 class CallRoutes:
     """Asks and claims, and keeps results. To look and wait is the same as for every other approval."""
 
-    def __init__(self, calls: HeldCalls, urls: Urls) -> None:
+    def __init__(self, calls: HeldCalls, urls: Urls, card_url: CardUrl) -> None:
         self._calls = calls
         self._urls = urls
+        self._card_url = card_url
 
     def endpoints(self) -> list[Endpoint]:
         """All of them."""
@@ -239,7 +242,12 @@ class CallRoutes:
             run=given.run,
         )
         progress, digest = await self._calls.ask(asked, call.actor, resume=given.resume)
-        shown = WaitingCall(id=progress.request_id, status=progress.status, arguments_digest=digest)
+        shown = WaitingCall(
+            id=progress.request_id,
+            status=progress.status,
+            arguments_digest=digest,
+            card_url=self._card_url(progress.cards),
+        )
         if progress.status.ended:
             return json_response(shown)
         headers = {"Location": self._urls.approval(progress.request_id), "Retry-After": POLL_AFTER}

@@ -117,6 +117,9 @@ class GatheringShown(BaseModel):
     requester: str
     asked_at: datetime
     deadline: datetime | None
+    card_url: str | None = Field(
+        description="Where its card is in Slack; null until it is posted, and where there is none"
+    )
     escalated_at: datetime | None = Field(
         description="When the channel of the policy's escalation was told that answers are missing"
     )
@@ -133,7 +136,7 @@ class GatheringShown(BaseModel):
     )
 
     @classmethod
-    def of_progress(cls, progress: GatheringProgress) -> GatheringShown:
+    def of_progress(cls, progress: GatheringProgress, card_url: str | None) -> GatheringShown:
         """From the core's progress."""
         result = progress.result
         sources = {
@@ -155,6 +158,7 @@ class GatheringShown(BaseModel):
             requester=progress.requester,
             asked_at=progress.asked_at,
             deadline=progress.deadline,
+            card_url=card_url,
             escalated_at=progress.escalated_at,
             nonce=progress.nonce,
             digest=progress.digest,

@@ -6,6 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
+from bot.http.api.approval_models import CardUrl
 from bot.http.api.commands import KEY_HEADER, command_id_of, idempotency_key, kind_of_refusal
 from bot.http.api.endpoint import DECIDE_ANY, ApiCall, Endpoint, ResponseSpec, json_response
 from bot.http.api.gathering_models import (
@@ -25,6 +26,7 @@ from bot.security.answer_addresses import AnswerAddresses
 from bot.security.tokens import ADMIN, READ, REQUEST
 from orchestration.domain.commands import Reason
 from orchestration.domain.gathering import AnswerWay, GatheringProgress, GatheringRequest
+from orchestration.gathering.record import CARD
 from orchestration.gathering.status import STOPPED_BECAUSE
 from orchestration.service.gatherings import GatheringService
 from orchestration.service.operations import Operations
@@ -46,12 +48,18 @@ class GatheringRoutes:
     """The endpoints, over the service."""
 
     def __init__(
-        self, service: GatheringService, operations: Operations, urls: Urls, addresses: AnswerAddresses
+        self,
+        service: GatheringService,
+        operations: Operations,
+        urls: Urls,
+        addresses: AnswerAddresses,
+        card_url: CardUrl,
     ) -> None:
         self._service = service
         self._operations = operations
         self._urls = urls
         self._addresses = addresses
+        self._card_url = card_url
         self.long_polling = LongPolling(self._look, is_final_gathering)
 
     def endpoints(self) -> list[Endpoint]:
@@ -148,7 +156,9 @@ class GatheringRoutes:
         wait = call.query(GatheringQuery).wait
         request_id = await self._visible(call)
         progress = await self.long_polling.wait_until_final(request_id, wait.total_seconds() if wait else 0)
-        shown = GatheringShown.of_progress(progress)
+        shown = GatheringShown.of_progress(
+            progress, self._card_url([post.ref for post in progress.posts if post.message_id == CARD])
+        )
         if is_final_gathering(progress):
             return json_response(shown)
         headers = {"Location": self._urls.gathering(request_id), "Retry-After": POLL_AFTER}

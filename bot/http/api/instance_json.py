@@ -55,7 +55,9 @@ def public_json(state: OrchestrationState) -> dict[str, Any]:
         raise UnknownRequestError
     shown = instance_json(state, with_input=False)
     try:
-        approval = Approval.of(progress_of(state)).model_dump(mode="json", by_alias=True)
+        approval = Approval.of(progress_of(state)).model_dump(
+            mode="json", by_alias=True, exclude={"card_url"}
+        )
     except UnknownRequestError:
         approval = None
     return {**shown, "customStatus": approval, "output": approval and approval["outcome"]}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final, cast
 
 from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response
@@ -14,6 +15,7 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot import request_body
+from bot.slack.api.card_links import CardLinks
 from bot.slack.api.codes import UNFIT_TOKEN
 from bot.slack.api.errors import asked_to_wait, code_of, described
 from bot.slack.api.health import SlackHealth
@@ -47,13 +49,16 @@ class SlackConnection:
         signing_secret: str | None = None,
         health: SlackHealth | None = None,
         *,
+        links: CardLinks | None = None,
         first_retry: float = FIRST_RETRY,
     ) -> None:
+        """`links` learns which workspace this is. `first_retry`: seconds."""
         self._first_retry = first_retry
         self._health = health or SlackHealth()
         self._app = app
         self._signature = SlackSignature(signing_secret) if signing_secret else None
         self._socket = SlackSocket(app, app_token) if app_token else None
+        self._links = links or CardLinks()
         self._greeted = False
 
     async def connect(self) -> None:
@@ -80,6 +85,7 @@ class SlackConnection:
     async def _greet(self) -> None:
         me = await self._app.client.auth_test()
         self._introduce(me)
+        self._links.learn(cast(Mapping[str, Any], me.data))
         self._greeted = True
         log.info("Slack knows us as %s in %s", me.get("user"), me.get("team"))
 
@@ -106,10 +112,6 @@ class SlackConnection:
         """Why Slack takes nothing from us, as a sentence that names the remedy; None where it does."""
         return self._health.problem
 
-    def metrics(self) -> str:
-        """How Slack takes our calls, in the text format of Prometheus."""
-        return self._health.metrics()
-
     async def close(self) -> None:
         """Hangs up the socket, if any."""
         if self._socket is not None:
@@ -123,7 +125,7 @@ class SlackConnection:
         """
         body = request_body.text_of(await request_body.read(request, BODY_LIMIT))
         if self._signature is None or not self._signature.holds(body, request.headers):
-            raise web.HTTPUnauthorized(text="The signature does not hold.")
+            raise web.HTTPUnauthorized(text="Invalid signature.")
         if not self._greeted:
             raise web.HTTPServiceUnavailable(text=NOT_YET)
         signed = AsyncBoltRequest(body=body, query=request.query_string, headers=dict(request.headers))

@@ -1,4 +1,4 @@
-"""How Slack takes our calls: counted by method and code, warned of seldom, and whether our token is dead."""
+"""How Slack takes our calls: told to whatever counts them, warned of seldom, and whether our token is dead."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
@@ -22,14 +23,17 @@ from orchestration import telemetry
 log = logging.getLogger(__name__)
 
 WARN_AGAIN: Final = 3600.0  # seconds until the same failure of the same method is warned of again
+OK: Final = "ok"
 NO_ANSWER: Final = "no_answer"
 
 
 class SlackHealth:
     """Fed by every call of the clients below, as is its `time`. Safe to share between threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, called: Callable[[str, str], None] = lambda _method, _code: None) -> None:
+        """`called` is told each call's method, and Slack's code: `OK`, `NO_ANSWER`, or a refusal, which may be any."""
         self.time = SlackTime()
+        self._called = called
         self._lock = threading.Lock()
         self._failures: Counter[tuple[str, str]] = Counter()
         self._warned: dict[tuple[str, str], float] = {}
@@ -42,8 +46,9 @@ class SlackHealth:
             code = self._dead
         return f"{REFUSALS[code].remedy} ({code})." if code else None
 
-    def worked(self) -> None:
+    def worked(self, method: str) -> None:
         """A call was taken, so the token is good."""
+        self._called(method, OK)
         with self._lock:
             self._dead = ""
 
@@ -52,6 +57,7 @@ class SlackHealth:
         code = code_of(error) or NO_ANSWER
         refusal = REFUSALS.get(code)
         what, now = (method, code), time.monotonic()
+        self._called(method, code)
         with self._lock:
             self._failures[what] += 1
             count = self._failures[what]
@@ -67,23 +73,6 @@ class SlackHealth:
         if warn:
             remedy = refusal.remedy if refusal else "Slack did not answer as it should"
             log.warning("%s: %s (%s), %d times so far", method, remedy, code, count)
-
-    def metrics(self) -> str:
-        """For `GET /metrics`, in the text format of Prometheus."""
-        with self._lock:
-            counted, dead = sorted(self._failures.items()), bool(self._dead)
-        lines = [
-            "# HELP countersign_slack_failures_total Calls to Slack that failed, by method and Slack's code.",
-            "# TYPE countersign_slack_failures_total counter",
-            *(
-                f'countersign_slack_failures_total{{method="{method}",code="{_label(code)}"}} {count}'
-                for (method, code), count in counted
-            ),
-            "# HELP countersign_slack_token_dead Whether Slack does not accept the bot's token.",
-            "# TYPE countersign_slack_token_dead gauge",
-            f"countersign_slack_token_dead {int(dead)}",
-        ]
-        return "\n".join(lines) + "\n"
 
 
 class WatchedWebClient(PooledWebClient):
@@ -102,7 +91,7 @@ class WatchedWebClient(PooledWebClient):
         except SLACK_FAILURES as error:
             self._health.failed(api_method, error)
             raise
-        self._health.worked()
+        self._health.worked(api_method)
         self._health.time.heard(answer.headers, called_at)
         return answer
 
@@ -123,7 +112,7 @@ class WatchedAsyncWebClient(AsyncWebClient):
         except (*SLACK_FAILURES, TimeoutError) as error:
             self._health.failed(api_method, error)
             raise
-        self._health.worked()
+        self._health.worked(api_method)
         self._health.time.heard(answer.headers, called_at)
         return answer
 

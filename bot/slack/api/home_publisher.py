@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 # Slack takes about a hundred Homes a minute; redrawing leaves openings their share of that.
 PAUSE: Final = 1.0  # seconds before what has changed is drawn, and between two
+FOLLOWED_EVERY: Final = 10  # pauses between two looks at a Home that another process may have changed
 HUB_BACK: Final = 10.0  # seconds until a hub that was not there is asked again
 SLACK_BACK: Final = 10  # pauses until a Slack that was not there is asked again
 WORD_PATIENCE: Final = 5.0  # seconds; it takes milliseconds where a worker is at hand
@@ -42,17 +43,23 @@ CHANGES: Final = 20  # requests that have changed while somebody looked
 
 @dataclass
 class _Looker:
-    """Who looks: since when (monotonic), in which of the groups that policies name they are, and what has changed."""
+    """Who looks: since when (monotonic), in which of the groups that policies name they are, and what has changed.
+
+    `shown` is what they see, and `drawn` when that was last looked at (monotonic).
+    """
 
     since: float = 0.0
     groups: frozenset[str] = frozenset()
     changed: deque[str] = field(default_factory=lambda: deque(maxlen=CHANGES))
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    shown: Json | None = None
+    drawn: float = 0.0
 
 
 class HomePublisher:
-    """Who looks at their Home, and what it shows. For one event loop, and for what this process is told of.
+    """Who looks at their Home, and what it shows. For one event loop.
 
+    This process is told of what its own worker shows. What another's did is seen by `follow`.
     `now` is the hub's time. Nothing here holds up a decision: cards tell it what they show, and it draws later.
     """
 
@@ -162,6 +169,29 @@ class HomePublisher:
                     self._mark(person)
                 await asyncio.sleep(max(wait, self._pause))
 
+    async def follow(self) -> None:
+        """Looks for what another process has changed, until cancelled: at one Home a pause, the one least seen.
+
+        So the hub is asked no more often, however many look. Slack is called only where something has changed.
+        """
+        while True:
+            await asyncio.sleep(self._pause)
+            now = time.monotonic()
+            people = [
+                (looker.drawn, person)
+                for person, looker in self._lookers.items()
+                if looker.since >= now - LOOKS_FOR and looker.drawn <= now - FOLLOWED_EVERY * self._pause
+            ]
+            if people:
+                await self._look_at(min(people)[1])
+
+    async def _look_at(self, person: str) -> None:
+        looker = self._lookers[person]
+        looker.drawn = time.monotonic()
+        with contextlib.suppress(CountersignError):  # the hub or Slack is away, and is asked again
+            if await self._draw(person, looker) != looker.shown:
+                self._mark(person)
+
     def _mark_concerned(self, concerned: set[str], request_id: str) -> None:
         oldest = time.monotonic() - LOOKS_FOR
         for person, looker in self._lookers.items():
@@ -186,6 +216,7 @@ class HomePublisher:
                 view = await self._draw(person, looker)
                 with as_delivery_errors():
                     await self._client.views_publish(user_id=person, view=view)
+                looker.shown, looker.drawn = view, time.monotonic()
             except ThrottledError as error:
                 return max(error.retry_after, self._pause)
             except HubUnavailableError as error:

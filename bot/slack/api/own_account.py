@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self, cast
 
 from slack_sdk import WebClient
 
@@ -20,6 +20,13 @@ class Account:
     user: str
     team: str
     url: str
+
+    @classmethod
+    def of(cls, me: Mapping[str, Any]) -> Self:
+        """From the answer of `auth.test`."""
+        return cls(
+            bot=str(me["bot_id"]), user=str(me["user_id"]), team=str(me["team_id"]), url=str(me["url"])
+        )
 
     def posted(self, message: Mapping[str, Any]) -> bool:
         """Whether this app posted it: metadata can be written by any app in the channel."""
@@ -42,11 +49,5 @@ class OwnAccount:
         """By `auth.test`, the first time."""
         with self._lock:
             if self._known is None:
-                me = self._client.auth_test()
-                self._known = Account(
-                    bot=str(me["bot_id"]),
-                    user=str(me["user_id"]),
-                    team=str(me["team_id"]),
-                    url=str(me["url"]),
-                )
+                self._known = Account.of(cast(Mapping[str, Any], self._client.auth_test().data))
             return self._known

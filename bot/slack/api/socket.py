@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import Final
 
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
+from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
+from slack_sdk.socket_mode.request import SocketModeRequest
 
 from bot.slack.api.errors import described
+from bot.slack.api.under_way import UnderWay
 
 log = logging.getLogger(__name__)
 
 # Seconds: to connect by a URL, which is good for little longer; and for the SDK to connect anew after a loss.
 PATIENCE: Final = 20.0
+HANDED_ON: Final = 0.05  # seconds; the SDK hands on what it has read in its loop's next turns
+ACKED_WITHIN: Final = 3.0  # seconds; Slack waits no longer
+
+
+class _Handler(AsyncSocketModeHandler):
+    """Bolt's, which tells what is under way from the moment at which it was read until it is acknowledged."""
+
+    def __init__(self, app: AsyncApp, app_token: str, under_way: UnderWay) -> None:
+        super().__init__(app, app_token)
+        self._under_way = under_way
+
+    async def handle(self, client: AsyncBaseSocketModeClient, req: SocketModeRequest) -> None:
+        await self._under_way.run(super().handle(client, req))  # type: ignore[arg-type]  # it is the client that Bolt made
 
 
 class SlackSocket:
@@ -24,7 +41,8 @@ class SlackSocket:
         self._app = app
         self._app_token = app_token
         self._patience = patience
-        self._handler: AsyncSocketModeHandler | None = None
+        self._under_way = UnderWay()
+        self._handler: _Handler | None = None
         self._keeping: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -37,16 +55,26 @@ class SlackSocket:
         return self._handler is not None and bool(await self._handler.client.is_connected())
 
     async def close(self) -> None:
-        """Hangs up."""
+        """Reads nothing more, acknowledges what was read, and hangs up. Slack says that what it sent besides failed."""
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
+        if self._handler is not None:
+            await self._acknowledged(self._handler)
         await self._hang_up()
+
+    async def _acknowledged(self, handler: _Handler) -> None:
+        if handler.client.message_receiver is not None:
+            handler.client.message_receiver.cancel()
+        await asyncio.sleep(HANDED_ON)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ACKED_WITHIN):
+                await self._under_way.finished()
 
     async def _connect(self) -> None:
         """The SDK would ask for a URL for ever, with a traceback a try, where Slack refuses the token."""
         opened = await self._app.client.apps_connections_open(app_token=self._app_token)
-        self._handler = self._handler or AsyncSocketModeHandler(self._app, self._app_token)
+        self._handler = self._handler or _Handler(self._app, self._app_token, self._under_way)
         self._handler.client.wss_uri = str(opened["url"])
         async with asyncio.timeout(self._patience):
             await self._handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt's

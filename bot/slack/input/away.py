@@ -25,7 +25,7 @@ STILL_ASKED: Final = (
     "Where a decision needs a code, you are still asked; only your operator can name a delegate there."
 )
 WITH_CODE: Final = "Where a decision needs a code, {delegate} is asked, as your operator entered it."
-BACK: Final = "You are there again: from now on you are asked yourself."
+BACK: Final = "Welcome back: from now on you are asked again."
 
 YOURSELF: Final = "You cannot be your own delegate. Please name somebody else."
 

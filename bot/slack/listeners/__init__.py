@@ -16,6 +16,7 @@ from bot.slack.api.home_publisher import HomePublisher
 from bot.slack.api.prechecks import Prechecks
 from bot.slack.api.pulse import Pulse
 from bot.slack.api.slack_time import SlackTime
+from bot.slack.api.under_way import UnderWay
 from bot.slack.listeners import actions, call_lists, codes, commands, home, views
 from bot.slack.listeners import gatherings as gathering_listeners
 from bot.slack.listeners import grants as grant_listeners
@@ -50,6 +51,7 @@ def register(
     pulse: Pulse,
     prechecks: Prechecks,
     home_publisher: HomePublisher,
+    under_way: UnderWay,
 ) -> None:
     """Registers every listener. None lets a failure escape, so no `app.error` is needed beside them."""
 
@@ -59,6 +61,7 @@ def register(
         context["client"] = app.client
         context["ack"] = PromptAck()
         context["owed"] = services.owed
+        context["under_way"] = under_way
         await next()
 
     approvals, gatherings = services.approvals, services.gatherings

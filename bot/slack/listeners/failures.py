@@ -11,6 +11,7 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.api.errors import sentence
+from bot.slack.api.under_way import UnderWay
 from bot.slack.listeners.interaction import Interaction, PromptAck
 from bot.slack.listeners.verdicts import answer_words
 from bot.slack.views.request_form import block_of
@@ -30,10 +31,9 @@ class LateAskError(CountersignError):
 def answered(listener: Callable[[Interaction], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
     """The listener as Bolt calls it, none of whose failures escapes. What it does not ack itself is acked at its end.
 
-    Bolt answers Slack once this returns, which is at the ack. What is left to do then goes on.
+    Bolt answers Slack once this returns, which is at the ack. What is left to do then goes on, and `under_way` has it.
     Bolt's own error handler comes too late: it takes back the ack of a listener that acks and then fails at once.
     """
-    going_on: set[asyncio.Task[None]] = set()  # the event loop alone would let go of them
 
     async def run(
         body: dict[str, Any],
@@ -44,9 +44,8 @@ def answered(listener: Callable[[Interaction], Awaitable[None]]) -> Callable[...
         request: AsyncBoltRequest,
     ) -> None:
         interaction = Interaction(body, ack, client, respond, context["owed"], _sent_at(request))
-        handling = asyncio.create_task(_handle(listener, interaction))
-        going_on.add(handling)
-        handling.add_done_callback(going_on.discard)
+        under_way: UnderWay = context["under_way"]
+        under_way.add(asyncio.create_task(_handle(listener, interaction)))
         await ack.given.wait()
 
     run.__name__ = listener.__name__  # what Bolt's log calls it

@@ -65,7 +65,7 @@ def render_calls(view: CallListView, notify: Sequence[str] | None = None) -> Ren
         found.append(blocks.section(within(lines, "\n", 1800)))
     found += _all(shown)
     if pings := within([mention(who) for who in notify or ()], " ", 600):
-        found.append(blocks.context(f"For {pings}"))
+        found.append(blocks.context(f"Asked: {pings}"))
     first = view.cards[0]
     asked = f"Asked by {mention(first.requester)}"
     found.append(blocks.context(DOT.join([asked, safe(first.policy_title, 60)])))

@@ -140,7 +140,7 @@ def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json
         *map(blocks.section, filter(None, lines)),
     ]
     if pings := within([mention(who) for who in notify or ()], " ", 600):
-        parts.append(blocks.context(f"For {pings}"))
+        parts.append(blocks.context(f"Asked: {pings}"))
     parts.append(
         blocks.actions(
             ACTIONS,
@@ -271,7 +271,7 @@ def _talk(card: Card) -> str:
 def _confirming(card: Card) -> str:
     """Whose code is awaited: nothing counts before it comes, and everybody else can decide meanwhile."""
     return (
-        f"Waiting for the code of {', '.join(mention(who) for who in card.confirming)}"
+        f"Waiting for {', '.join(mention(who) for who in card.confirming)} to confirm by SMS"
         if card.confirming
         else ""
     )
@@ -283,12 +283,14 @@ def _action(action: ActionState) -> str:
     match action.status:
         case "done":
             answer = said(action.answer, ANSWER, room=500)
-            return f"{YES} {answer}{DOT}{where}" if answer else f"{YES} Told {where}"
+            return f"{YES} {answer}{DOT}{where}" if answer else f"{YES} Notified {where}"
         case "failed":
             return f"{NO} Failed: {answer}{DOT}{where}"
         case _:
             return (
-                f"{OPEN} Moving the document" if action.label in MOVES.values() else f"{OPEN} Telling {where}"
+                f"{OPEN} Moving the document"
+                if action.label in MOVES.values()
+                else f"{OPEN} Notifying {where}"
             )
 
 

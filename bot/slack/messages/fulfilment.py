@@ -54,7 +54,7 @@ def step_line(step: Step) -> str:
         case StepKind.STATE_OVERDUE:
             return f"{state} takes longer than it may. Reminded {_people(step)}"
         case StepKind.STATE_ESCALATED:
-            return f"{ONWARD} {state} still takes too long. Told {_people(step)}"
+            return f"{ONWARD} {state} still takes too long. Notified {_people(step)}"
         case StepKind.STEP_UNRECORDED:
             return (
                 f"{NO} {state} could not be put on record, so nothing was set going: {safe(step.text, WORDS)}"

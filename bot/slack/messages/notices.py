@@ -44,7 +44,7 @@ EXPLAINED: Final = frozenset({Status.AUTO_APPROVED, Status.REJECTED, Status.TIME
 LINK: Final = "<{url}|See the card>"
 # For who is to decide: whatever has become of the card, they can.
 NO_LINK: Final = "You can decide it from my Home tab, or with `{command} {status} {request_id}`."
-ASKED: Final = "Asked: {what}, in {channel} as `{request_id}`."
+ASKED: Final = "Request sent to {channel} as `{request_id}`: {what}."
 ASKED_DIRECTLY: Final = "These people were asked by direct message instead: {people}."
 ASKED_NOBODY: Final = "Nobody could be asked instead."
 THERE_NOW: Final = "It is there now."
@@ -106,8 +106,8 @@ def _passed(tell: SendMessageInput, what: str) -> str:
     """A level has approved, and the next one is asked."""
     level = safe(tell.step.text, 40) if tell.step else ""
     by = mention(tell.step.actor) if tell.step and tell.step.actor else "The policy"
-    following = f" Now it waits for {bold(safe(tell.card.levels[-1].name, 40))}." if tell.card.levels else ""
-    return f"✓ {by} approved {what} for {bold(level)}.{following}"
+    following = f" Next: {bold(safe(tell.card.levels[-1].name, 40))}." if tell.card.levels else ""
+    return f"✓ {by} approved {what} ({bold(level)}).{following}"
 
 
 def _outcome(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:

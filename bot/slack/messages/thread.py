@@ -49,12 +49,12 @@ def _escalated(step: Step) -> str:
 
 
 def _level_passed(step: Step) -> str:
-    return f"{YES} {bold(safe(step.text, 40)) or 'This level'} is passed"
+    return f"{YES} {bold(safe(step.text, 40)) or 'This'} level approved"
 
 
 def _action_done(step: Step) -> str:
     answer = said(step.text, SHORT, room=900)
-    return f"{YES} {answer}{DOT}{_where(step)}" if answer else f"{YES} Told {_where(step)}"
+    return f"{YES} {answer}{DOT}{_where(step)}" if answer else f"{YES} Notified {_where(step)}"
 
 
 def _action_failed(step: Step) -> str:

@@ -46,7 +46,7 @@ TALKING: Final = Form(
     "Ask or comment",
     "Send",
     "text",
-    "Your words",
+    "Message",
     "It is shown in the card's thread, and on the card",
 )
 ANSWERING: Final = Form("answer_question", "Answer the question", "Answer", "text", "Your answer", SEEN)

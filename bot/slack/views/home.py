@@ -44,25 +44,21 @@ MOST_GRANTS: Final = 5  # the API lists all
 ROOM: Final = 230_000  # bytes
 
 WAITING_TITLE: Final = "Waiting for you"
-NOTHING_WAITS: Final = (
-    "Nothing waits for you. What you are asked to decide or to answer is listed here until you have."
-)
+NOTHING_WAITS: Final = "Nothing to decide. What you are asked to decide or to answer is listed here."
 GROUPS_UNKNOWN: Final = (
     "Slack did not say just now which user groups you are in, so what waits for those may be missing here."
 )
 GRANTS_TITLE: Final = "Calls that are approved in advance"
 ASKED_TITLE: Final = "What you asked for"
 NOTHING_ASKED: Final = (
-    "Nothing of yours is under way. Press *Ask for approval*, or write `/request-approval` in any channel."
+    "No open requests. Press *Ask for approval*, or write `/request-approval` in any channel."
 )
-DECIDED_TITLE: Final = "Ended lately"
+DECIDED_TITLE: Final = "Recent decisions"
 NOTHING_DECIDED: Final = (
     "Nothing yet. What you asked for, decided or answered is listed here once it has ended."
 )
 AWAY_TITLE: Final = "When you are away"
-THERE: Final = (
-    f"You are asked yourself. When you are away, somebody else can be asked in your place {away.WHERE}."
-)
+THERE: Final = f"You are available. When you are away, somebody else can be asked in your place {away.WHERE}."
 LISTED: Final = "Whoever runs Countersign has entered this for you."
 
 
@@ -231,7 +227,7 @@ def _away(
     if own is None:
         yield blocks.context(LISTED)
     begun = entry.away is not None and entry.away.since <= today
-    back = "I am back" if begun else "Take this back"
+    back = "I am back" if begun else "Cancel absence"
     yield blocks.actions(
         AWAY_BUTTONS,
         blocks.button(AWAY, "Change…", "set", spoken="Change when you are away"),

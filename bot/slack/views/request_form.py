@@ -21,7 +21,7 @@ FIELD: Final = "field."
 
 ASK_TITLE: Final = "Ask for approval"
 AMOUNT_HINT: Final = "Such as 4200, 4,200.00 or 4200.50 {currency}"
-TITLE_HINT: Final = "One line that says it all; it is what approvers see first"
+TITLE_HINT: Final = "In one line; it is what approvers see first"
 
 
 class Origin(BaseModel):

@@ -1,6 +1,6 @@
 """The connected workers: which one gets the next work item, and who else may know what one of them does not."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from orchestration.hub.engine.known_work import MOST_NAMES, KnownWork
@@ -109,8 +109,19 @@ class ConnectedWorkers:
         """The worker that should get this work, or None where no one has room and takes it."""
         return self.least_busy(self.with_room(ready.kind), work_name(ready))
 
-    def least_busy(self, candidates: list[ConnectedWorker], work: WorkName) -> ConnectedWorker | None:
+    def others_accept(self, work: WorkName, left: Collection[ConnectedWorker]) -> bool:
+        """Whether a worker that is none of these may take this."""
+        return any(worker not in left and self._takes(worker, work) for worker in self._workers)
+
+    def least_busy(
+        self,
+        candidates: list[ConnectedWorker],
+        work: WorkName,
+        left: Collection[ConnectedWorker] = frozenset(),
+    ) -> ConnectedWorker | None:
         """The candidate that should get this work, or None where no one takes it.
+
+        Those that have `left` this item, as one of a version that they do not serve, come after all who have not.
 
         Where one announced that it knows this, one that never showed that it does comes after all who did. A stalled
         worker holds nothing any more and so looks idle: it comes after all others. If it does not even read what it
@@ -123,7 +134,9 @@ class ConnectedWorkers:
         ]
         if any(worker.announced(work) and not worker.stalled for worker in fitting):
             fitting = [worker for worker in fitting if worker.knows(work)]
-        return max(fitting, key=lambda one: (not one.stalled, one.free(work.kind)), default=None)
+        return max(
+            fitting, key=lambda one: (not one.stalled, one not in left, one.free(work.kind)), default=None
+        )
 
     def _takes(self, worker: ConnectedWorker, work: WorkName) -> bool:
         if not worker.accepts_work(work):

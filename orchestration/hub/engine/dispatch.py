@@ -93,6 +93,15 @@ class Dispatcher:
         """Whether any work is queued or held."""
         return bool(self._queue or self._leases)
 
+    def figures(self) -> dict[str, object]:
+        """How much work is `queued` and `held` by kind, and how many `workers` are connected."""
+        held = self._leases.held()
+        return {
+            "queued": {kind.name.lower(): self._queue.size(kind) for kind in WorkItemKind},
+            "held": {kind.name.lower(): held[kind] for kind in WorkItemKind},
+            "workers": sum(1 for _ in self._workers),
+        }
+
     # Workers.
 
     def connect(self, request: pb.GetWorkItemsRequest, stream: rpc.ResponseStream) -> ConnectedWorker:
@@ -166,7 +175,14 @@ class Dispatcher:
 
         Returns after how many seconds it should be offered again with `offer`. Raises StaleError.
         """
-        return self._leases.abandon(token, kind)
+        ready = self._leases.find(token, kind).ready
+
+        def others() -> bool:
+            return self._workers.others_accept(
+                work_name(ready), self._leases.left_by((ready.kind, ready.key))
+            )
+
+        return self._leases.abandon(token, kind, others)
 
     def hand_on(self, token: str, kind: WorkItemKind) -> bool:
         """Queue an item whose worker said that it has not registered this, where another worker may have.
@@ -287,7 +303,8 @@ class Dispatcher:
         if not candidates:
             return None
         for ready in self._queue.heads(kind):
-            worker = self._workers.least_busy(candidates, work_name(ready))
+            left = self._leases.left_by((ready.kind, ready.key))
+            worker = self._workers.least_busy(candidates, work_name(ready), left)
             if worker is not None:
                 self._queue.take(ready)
                 return worker, ready

@@ -6,7 +6,8 @@ what it finished after its stream has ended.
 """
 
 import secrets
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,8 +18,9 @@ from orchestration.hub.engine.workers import ConnectedWorker
 from orchestration.hub.errors import StaleError
 from orchestration.hub.storage.transaction import ReadyWork, WorkItemKind
 
-# An item that was abandoned (the SDK's worker abandons versions it does not serve) is offered again after a
-# pause that doubles. Otherwise it would go back and forth between the hub and a worker that never takes it.
+# An item that was abandoned (the SDK's worker abandons versions it does not serve) is offered to the other workers, and
+# again to those that have left it after a pause that doubles. Otherwise it would go back and forth between the hub and
+# a worker that never takes it.
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 30.0
 
@@ -52,9 +54,14 @@ class Leases:
         self._leases: dict[str, Lease] = {}
         self._token_of: dict[WorkKey, str] = {}
         self._paused: dict[WorkKey, float] = {}
+        self._left_by: dict[WorkKey, frozenset[ConnectedWorker]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._leases)
+
+    def held(self) -> Counter[WorkItemKind]:
+        """How many items of each kind a worker has."""
+        return Counter(lease.ready.kind for lease in self._leases.values() if lease.worker is not None)
 
     def new_token(self) -> str:
         """A token that no lease has had."""
@@ -111,6 +118,7 @@ class Leases:
         if self._token_of.get(item) == token:
             del self._token_of[item]
         self._paused.pop(item, None)
+        self._left_by.pop(item, None)
         if lease.worker is not None:
             lease.worker.tokens[lease.ready.kind].discard(token)
             lease.worker.stalled = False
@@ -130,13 +138,23 @@ class Leases:
         self._paused[item] = pause
         return pause
 
-    def abandon(self, token: str, kind: WorkItemKind) -> float:
-        """End a lease whose work is to be dispatched again; returns after how many seconds. Raises StaleError."""
-        item = (kind, self.find(token, kind).ready.key)
-        pause = self.pause(item)
+    def left_by(self, item: WorkKey) -> frozenset[ConnectedWorker]:
+        """The workers that have abandoned this item since it was completed last."""
+        return self._left_by.get(item, frozenset())
+
+    def abandon(self, token: str, kind: WorkItemKind, others: Callable[[], bool]) -> float:
+        """End a lease whose work is to be dispatched again; returns after how many seconds. Raises StaleError.
+
+        `others`, asked once the lease has ended, says whether a worker may take it that has not left it: at once, then.
+        """
+        lease = self.find(token, kind)
+        item = (kind, lease.ready.key)
+        before, paused = self.left_by(item), self._paused.get(item)
         self.end(token)
-        self._paused[item] = pause
-        return pause
+        self._left_by[item] = before | ({lease.worker} if lease.worker is not None else set())
+        if paused is not None:
+            self._paused[item] = paused
+        return 0.0 if lease.worker not in before and others() else self.pause(item)
 
     def late(self, now: float) -> Iterable[tuple[str, Lease]]:
         """The leases that have run out by `now` and whose items a worker still has."""

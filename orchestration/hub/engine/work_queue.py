@@ -29,6 +29,10 @@ class WorkQueue:
         """Whether anything of this kind is queued."""
         return bool(self._queues[kind])
 
+    def size(self, kind: WorkItemKind) -> int:
+        """How many items of this kind are queued."""
+        return sum(map(len, self._queues[kind].values()))
+
     def add(self, ready: ReadyWork) -> None:
         """Queue an item that is not queued."""
         self._queued.add((ready.kind, ready.key))

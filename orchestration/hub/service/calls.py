@@ -78,7 +78,8 @@ class TaskHubService:
         """End the thread that reads lists."""
         self._reading.shutdown()
 
-    async def _read(self, listing_function: Callable[..., _T], *arguments: Any) -> _T:
+    async def read(self, listing_function: Callable[..., _T], *arguments: Any) -> _T:
+        """What a function reads, on the connection and the thread for that. Raises HubError, or sqlite3.Error."""
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._reading, listing_function, self._reader, *arguments)
@@ -132,20 +133,20 @@ class TaskHubService:
         return lambda tx: instances.resume(tx, request)
 
     async def QueryInstances(self, request: pb.QueryInstancesRequest) -> pb.QueryInstancesResponse:
-        return await self._read(listing.query, request)
+        return await self.read(listing.query, request)
 
     async def ListInstanceIds(self, request: pb.ListInstanceIdsRequest) -> pb.ListInstanceIdsResponse:
-        return await self._read(listing.ended_ids, request)
+        return await self.read(listing.ended_ids, request)
 
     async def StreamInstanceHistory(
         self, request: pb.StreamInstanceHistoryRequest, stream: rpc.ResponseStream
     ) -> None:
-        for chunk in await self._read(listing.history, request):
+        for chunk in await self.read(listing.history, request):
             stream.send(chunk.SerializeToString())
             await stream.drain()
 
     async def PurgeInstances(self, request: pb.PurgeInstancesRequest) -> pb.PurgeInstancesResponse:
-        return await purge.Purge(self._store, self._read).run(request)
+        return await purge.Purge(self._store, self.read).run(request)
 
     def RestartInstance(self, request: pb.RestartInstanceRequest) -> Change:
         return lambda tx: pb.RestartInstanceResponse(instanceId=restart.restart(tx, request))
@@ -169,7 +170,7 @@ class TaskHubService:
         return self._store.read(lambda tx: entities.get(tx, request))
 
     async def QueryEntities(self, request: pb.QueryEntitiesRequest) -> pb.QueryEntitiesResponse:
-        return await self._read(listing.entities, request)
+        return await self.read(listing.entities, request)
 
     def CleanEntityStorage(self, request: pb.CleanEntityStorageRequest) -> Change:
         return lambda tx: clean_entities.clean(tx, request)

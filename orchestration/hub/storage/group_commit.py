@@ -11,6 +11,7 @@ threads that compete for the interpreter at every SQL statement cost more still.
 import asyncio
 import logging
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -18,6 +19,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from orchestration.hub.errors import DamagedError, FullError, HubError, LockedError, RefusedError
 from orchestration.hub.storage import clock as clocks
+from orchestration.hub.storage.commit_times import CommitTimes
 from orchestration.hub.storage.file import is_locked
 from orchestration.hub.storage.transaction import AfterCommit, Transaction
 
@@ -47,11 +49,11 @@ class _Pending(NamedTuple):
 class GroupCommitStore:
     """Runs operations in the order in which they came, and commits them in batches; lives on one event loop.
 
-    Five functions may be set. `on_change` is called with a transaction that has changed something, and may change more.
-    `before_commit` is called with the transaction before each COMMIT, and returns the function that undoes what it did
-    if the COMMIT fails. `on_commit` is called after each COMMIT. `after_batch` is called after each batch and after
-    `wake`, unless another program has the file locked; it returns whether it wants to be called again at once.
-    `on_full` is called each time the disk has no room for an operation.
+    `times` has how long its commits took. Five functions may be set. `on_change` is called with a transaction that has
+    changed something, and may change more. `before_commit` is called with the transaction before each COMMIT, and
+    returns the function that undoes what it did if the COMMIT fails. `on_commit` is called after each COMMIT.
+    `after_batch` is called after each batch and after `wake`, unless another program has the file locked; it returns
+    whether it wants to be called again at once. `on_full` is called each time the disk has no room for an operation.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class GroupCommitStore:
         self.on_commit: Callable[[AfterCommit], None] = lambda _after_commit: None
         self.after_batch: Callable[[], bool] = lambda: False
         self.on_full: Callable[[], None] = _nothing
+        self.times = CommitTimes()
         # What waits for room on the disk.
         self._kept: list[_Pending] = []
 
@@ -252,7 +255,9 @@ class GroupCommitStore:
             if changed != before:
                 self.on_change(transaction)
             take_back = self.before_commit(transaction)
+            began = time.perf_counter()
             db.execute("COMMIT")
+            self.times.add(time.perf_counter() - began)
         except BaseException:
             take_back()
             self._sizes.clear()

@@ -324,3 +324,24 @@ ORDER BY completed_at, id LIMIT ?;
 -- How many pieces the history of an instance has that has ended; 0 where it has not, or is gone.
 SELECT count(*) FROM history AS h JOIN instance AS i ON i.key = h.instance
 WHERE i.key = ? AND i.completed_at IS NOT NULL;
+
+-- name: unfinished
+-- What has not ended, in groups: the oldest by what their custom status says, all others by their ID. Names and texts
+-- are cut: they come from whoever starts instances.
+WITH oldest AS MATERIALIZED (
+    SELECT key, name, created_at, iif(json_valid(custom_status), custom_status, NULL) AS status
+    FROM instance INDEXED BY instance_live WHERE completed_at IS NULL ORDER BY created_at, key LIMIT :most
+), found AS (
+    SELECT name, created_at, json_extract(status, :said0) AS said0, json_extract(status, :said1) AS said1,
+           json_extract(status, :said2) AS said2, json_extract(status, :time0) AS time0,
+           json_extract(status, :time1) AS time1, json_extract(status, :time2) AS time2
+    FROM oldest
+    UNION ALL
+    SELECT name, created_at, substr(id, 1, max(length(id) - :suffix, 0)), NULL, NULL, NULL, NULL, NULL
+    FROM (SELECT name, id, created_at FROM instance INDEXED BY instance_live
+          WHERE completed_at IS NULL ORDER BY created_at, key LIMIT -1 OFFSET :most)
+)
+SELECT substr(name, 1, 100) AS name, substr(said0, 1, 100) AS said0, substr(said1, 1, 100) AS said1,
+       substr(said2, 1, 100) AS said2, count(*) AS number, min(created_at) AS created_at,
+       substr(min(time0), 1, 40) AS time0, substr(min(time1), 1, 40) AS time1, substr(min(time2), 1, 40) AS time2
+FROM found GROUP BY 1, 2, 3, 4 ORDER BY number DESC LIMIT :groups;

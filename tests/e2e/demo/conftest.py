@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Error, Page, expect
 
+from tests.support import PATIENCE_S
 from tests.support.chromium import Windows, launched
 
 expect.set_options(timeout=20_000)  # a busy machine is no fault of the page
@@ -42,7 +43,7 @@ class Demo:
     async def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(how)
-            await asyncio.wait_for(self._process.wait(), 30)
+            await asyncio.wait_for(self._process.wait(), PATIENCE_S)
 
 
 @asynccontextmanager

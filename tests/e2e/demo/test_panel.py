@@ -135,7 +135,7 @@ async def test_slack_that_refuses_is_waited_out(shared: Demo, page: Page) -> Non
     await limited.click()
     await expect(limited).to_have_attribute("aria-pressed", "true")
     await card(page, "Staples").get_by_role("button", name="Approve").click()
-    await expect(step(page, "Put off: editing the card")).to_contain_text("#purchases")
+    await expect(step(page, "Delayed: editing the card")).to_contain_text("#purchases")
     await expect(limited).to_contain_text(re.compile(r"hit \d+"))
     await expect(page.get_by_test_id("story-standing")).to_have_text("Approved")
     await expect(card(page, "Staples").get_by_role("button", name="Approve")).to_be_visible()

@@ -6,6 +6,7 @@ import asyncio
 import os
 from typing import Any
 
+from tests.support import PATIENCE_S
 from tests.support.people import NUMBERS
 from tests.support.process_world import ProcessWorld
 from tests.support.recipes import recipe
@@ -95,7 +96,7 @@ class TextedCodes:
         for user in ("U0ADA", "U0FIN"):
             beginning = asyncio.to_thread(self._site["begin"], NUMBERS[user])
             self._beginning.append(asyncio.ensure_future(beginning))
-        await asyncio.wait_for(self._bot.sms.held.wait(), 30)
+        await asyncio.wait_for(self._bot.sms.held.wait(), PATIENCE_S)
 
     async def prepare(self) -> None:
         while not (len(await self.codes("U0ADA")) == 2 and await self.codes("U0FIN")):

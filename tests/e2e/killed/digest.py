@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+from tests.support import PATIENCE_S
 from tests.support.api_world import ApiAnswer
 from tests.support.process_world import ProcessWorld
 
@@ -42,7 +43,7 @@ class HourlyDigest:
             await self._bot.eventually(lambda: True)
         self._bot.slack.hold("/api/chat.postMessage", HEADING)
         await self._bot.skip(timedelta(hours=1))
-        await asyncio.wait_for(self._bot.slack.held.wait(), 30)
+        await asyncio.wait_for(self._bot.slack.held.wait(), PATIENCE_S)
 
     async def held(self) -> int:
         """How many the next message counts so far."""

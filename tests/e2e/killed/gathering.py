@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable
 
 from bot.simulator import ActionRefusedError, Person
+from tests.support import PATIENCE_S
 from tests.support.gathering import ANSWER, DEPLOYS, answer, asked, open_card
 from tests.support.messages import actions_of
 from tests.support.process_world import ProcessWorld
@@ -53,7 +54,7 @@ class AnsweredGathering:
         home = f"D{person.user_id[1:]}"
         while True:
             try:
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(PATIENCE_S):
                     await try_it()
             except (ActionRefusedError, TimeoutError):
                 for view in await person.views():

@@ -29,6 +29,7 @@ from tests.e2e.killed.expense import PaidExpense
 from tests.e2e.killed.gathering import SCANNER, TITLE, AnsweredGathering
 from tests.e2e.killed.order import EVENTS, FulfilledOrder
 from tests.integration.bot.documents.conftest import names, policy
+from tests.support import PATIENCE_S
 from tests.support.gathering import DEPLOYS
 from tests.support.mail_server import MailServer
 from tests.support.process_world import ProcessWorld
@@ -161,7 +162,7 @@ async def test_an_order_loses_and_skips_no_state(run: Run) -> None:
     bot, order = run.bot, run.order
     for answer in [*order.answers, *await order.last_answers()]:
         assert answer.status == 202 or answer.body["reason"] in {"moved", "waits", "duplicate"}
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while not all(step["on_record"] for step in (await order.found())["steps"]) or (
             (await order.found())["state"] != "Completed"
         ):

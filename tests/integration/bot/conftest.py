@@ -8,22 +8,19 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from orchestration.hub import Hub, SkippableClock
 from tests.support.api_world import ApiWorld
 from tests.support.foreign import FOREIGN
+from tests.support.hub_forms import HubForm, running_on
 from tests.support.world import World, policies
 
 
 @pytest.fixture(params=["http", "socket mode", "scheduler"])
-async def any_world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
+async def any_world(
+    request: pytest.FixtureRequest, hub_form: HubForm, tmp_path: Path
+) -> AsyncIterator[World]:
     """Once as Slack calls us, once as we call Slack, and once through the scheduler's client and worker over TCP."""
-    if request.param != "scheduler":
+    with running_on(HubForm.SCHEDULER if request.param == "scheduler" else hub_form):
         async with World(tmp_path, policies("bot"), socket_mode=request.param == "socket mode") as found:
-            yield found
-        return
-    place, clock = tmp_path / "elsewhere.db", SkippableClock()
-    with Hub(place, listen="127.0.0.1:0", authenticate=False, clock=clock) as hub:
-        async with World(tmp_path, policies("bot"), hub=hub) as found:
             yield found
 
 

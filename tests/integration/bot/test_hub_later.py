@@ -12,6 +12,7 @@ from orchestration.replicas.roster import Replica
 from orchestration.runtime.connect import connect
 from orchestration.runtime.reconnecting import RECONNECT
 from orchestration.service.joining import Joining
+from tests.support import PATIENCE_S
 from tests.support.core_world import SEAL_KEYS
 from tests.support.tcp_relay import TcpRelay
 
@@ -31,13 +32,13 @@ async def test_a_bot_that_is_started_before_its_hub_works_once_it_is_there(tmp_p
             await relay.cut()
             connection = connect(f"grpc://127.0.0.1:{relay.port}", tmp_path, SEAL_KEYS)
             client, as_stored = connection.client(), connection.client_as_stored()
-            joining = Joining(client, as_stored, SEAL_KEYS, me, alone=False)
+            joining = Joining(client, as_stored, SEAL_KEYS, me, alone=False, refused=connection.refused)
             membership = HubMembership(joining, connection, lambda: began.append(True))
             keeping = asyncio.create_task(membership.keep())
             await asyncio.sleep(0.2)
             assert (membership.problem, connection.held, began) == (NOT_YET, NOT_YET, [])
             await relay.mend()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 while not began:
                     await asyncio.sleep(0.02)
             assert (membership.problem, connection.held) == (None, None)
@@ -52,7 +53,7 @@ async def test_of_two_who_join_at_once_one_begins_the_work(tmp_path: Path) -> No
     with Hub(tmp_path / "hub.db", listen="127.0.0.1:0", authenticate=False) as hub:
         connection = connect(f"grpc://{hub.address}", tmp_path, SEAL_KEYS)
         client, as_stored = connection.client(), connection.client_as_stored()
-        joining = Joining(client, as_stored, SEAL_KEYS, me, alone=False)
+        joining = Joining(client, as_stored, SEAL_KEYS, me, alone=False, refused=connection.refused)
         membership = HubMembership(joining, connection, lambda: began.append(True))
         assert all(await asyncio.gather(membership.join(), membership.join()))
         assert began == [True]

@@ -19,7 +19,7 @@ from bot.records.chain import ENTRIES
 from bot.security.signatures import PublishedKeys
 from orchestration.approval.subworkflow import request_approval
 from orchestration.domain.request import ApprovalRequest
-from tests.support import ROOT
+from tests.support import PATIENCE_S, ROOT
 from tests.support.api_world import ApiWorld
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -51,7 +51,7 @@ async def decided(world: ApiWorld, request_id: str, choice: str = "approve") -> 
     ada = world.token("ada", "U0ADA", "decide:deploy")
     assert (await world.decide(ada, request_id, choice, comment="So.")).status == 200
     answer = await world.call("GET", f"/api/approvals/{request_id}?wait=20s", world.token("ci"))
-    await world.client.wait_for_orchestration_completion(request_id, timeout=20)
+    await world.client.wait_for_orchestration_completion(request_id, timeout=PATIENCE_S)
     found: dict[str, Any] = answer.body
     return found
 
@@ -85,7 +85,7 @@ async def test_a_purge_leaves_a_tombstone_for_every_approval_that_goes_with_it(w
     parent = await world.client.schedule_new_orchestration("release", input=given)
     child = await world.asked("Release?")
     await decided(world, child)
-    await world.client.wait_for_orchestration_completion(parent, timeout=20)
+    await world.client.wait_for_orchestration_completion(parent, timeout=PATIENCE_S)
     running = await world.ask(root)
     for instance, status in ((mine, 200), (parent, 200), (running, 404), ("nobody", 404)):
         assert (await world.call("DELETE", f"{RUNTIME}/{instance}", root)).status == status

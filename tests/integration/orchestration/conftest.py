@@ -11,7 +11,8 @@ from orchestration.domain.policy_book import PolicyBook
 from orchestration.runtime.connect import Connection
 from tests.support.board import Board
 from tests.support.book import CORE
-from tests.support.core_world import CoreWorld, connected, opened
+from tests.support.core_world import SEAL_KEYS, CoreWorld, opened
+from tests.support.hub_forms import connected, disconnect
 
 
 @pytest.fixture
@@ -21,9 +22,9 @@ def board() -> Board:
 
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[Connection]:
-    found = connected(tmp_path)
+    found = connected(tmp_path, SEAL_KEYS)
     yield found
-    found.close()
+    disconnect(found)
 
 
 @pytest.fixture

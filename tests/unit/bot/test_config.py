@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 from bot import config
-from bot.config import SettingError
+from bot.config import SCHEDULER, SettingError
+from bot.security.data_dir import DataDirError
+from bot.security.tokens import TokenFile
+
+A_SCHEDULER = "Endpoint=https://s.durabletask.io;Authentication=ManagedIdentity;TaskHub=default"
 
 
 @pytest.fixture
@@ -30,6 +34,15 @@ def test_the_defaults(environment: dict[str, str]) -> None:
     assert settings.work_limit == timedelta(hours=24)
 
 
+def test_a_scheduler_is_also_named_as_other_programs_name_it(environment: dict[str, str]) -> None:
+    settings = config.read(
+        environment | {SCHEDULER: A_SCHEDULER, "COUNTERSIGN_PAYLOAD_STORE": "AccountKey=abc"}
+    )
+    assert (settings.hub_setting, settings.hub) == (SCHEDULER, A_SCHEDULER)
+    assert settings.payload_store == "AccountKey=abc"
+    assert "abc" not in repr(settings)
+
+
 def test_the_embedded_hub_is_given_its_limits(environment: dict[str, str]) -> None:
     assert config.read(environment | {"COUNTERSIGN_RETENTION": "30d"}).retention == timedelta(days=30)
     assert config.read(environment | {"COUNTERSIGN_WORK_LIMIT": "90m"}).work_limit == timedelta(minutes=90)
@@ -43,6 +56,12 @@ def test_the_data_directory_is_its_owner_s_alone(environment: dict[str, str]) ->
     ("change", "words"),
     [
         ({"SLACK_BOT_TOKEN": ""}, "SLACK_BOT_TOKEN: is not set; copy"),
+        ({"COUNTERSIGN_METRICS_TOKEN": "short"}, "COUNTERSIGN_METRICS_TOKEN: must be at least 20 characters"),
+        (
+            {"COUNTERSIGN_METRICS_TOKEN": "two words " * 4},
+            "COUNTERSIGN_METRICS_TOKEN: must be at least 20 char",
+        ),
+        ({"COUNTERSIGN_METRICS_TOKEN": "csn_" + "x" * 43}, "COUNTERSIGN_METRICS_TOKEN: is an API token"),
         ({"COUNTERSIGN_HUB_TOKEN": "t" * 43}, "COUNTERSIGN_HUB_TOKEN: goes with a COUNTERSIGN_HUB that"),
         ({"SLACK_BOT_TOKEN": "xoxp-1"}, "SLACK_BOT_TOKEN: is not a bot token"),
         ({"SLACK_SIGNING_SECRET": ""}, "SLACK_SIGNING_SECRET: is not set"),
@@ -55,6 +74,12 @@ def test_the_data_directory_is_its_owner_s_alone(environment: dict[str, str]) ->
         ({"COUNTERSIGN_HUB_CLOCK": "fast"}, "COUNTERSIGN_HUB_CLOCK: must be"),
         ({"COUNTERSIGN_LOG_FORMAT": "xml"}, "COUNTERSIGN_LOG_FORMAT: must be json or text; set one of them"),
         ({"COUNTERSIGN_ACCESS_LOG": "yes"}, "COUNTERSIGN_ACCESS_LOG: must be on or off; set one of them"),
+        ({SCHEDULER: "embedded"}, f"{SCHEDULER}: is not a connection string"),
+        (
+            {SCHEDULER: A_SCHEDULER, "COUNTERSIGN_HUB": "embedded"},
+            f"{SCHEDULER}: is set, and so is COUNTERSIGN_HUB",
+        ),
+        ({"COUNTERSIGN_PAYLOAD_STORE": "x"}, "COUNTERSIGN_PAYLOAD_STORE: goes with a Durable Task Scheduler"),
         ({"COUNTERSIGN_RETENTION": "a year"}, "COUNTERSIGN_RETENTION: 'a year' is not a number of days"),
         ({"COUNTERSIGN_RETENTION": "0d"}, "COUNTERSIGN_RETENTION: '0d' is not a number of days from 1d"),
         ({"COUNTERSIGN_WORK_LIMIT": "0m"}, "COUNTERSIGN_WORK_LIMIT: '0m' is not a time from 1m to 365d"),
@@ -76,6 +101,30 @@ def test_a_wrong_setting_is_one_line_that_names_it(
         config.read(environment | change)
     assert str(caught.value).startswith(words)
     assert "\n" not in str(caught.value)
+
+
+def test_servers_may_share_a_file_of_tokens_that_nobody_else_can_change(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    assert config.read(environment).tokens == tmp_path / "data" / "tokens.toml"
+    shared = tmp_path / "mounted" / "tokens.toml"
+    given = environment | {"COUNTERSIGN_TOKENS": str(shared)}
+    with pytest.raises(
+        DataDirError, match=r"COUNTERSIGN_TOKENS: .* cannot be read \(No such file or directory\)"
+    ):
+        config.read(given)
+    assert config.tokens(given) == shared  # it is made by `token create`
+    secret = TokenFile(config.tokens(given)).create("ci", "U02ALICE", ["read"])
+    # A mount has a link there, to a file that its group may read.
+    link = tmp_path / "tokens.toml"
+    link.symlink_to(shared)
+    shared.chmod(0o440)
+    settings = config.read(environment | {"COUNTERSIGN_TOKENS": str(link)})
+    assert TokenFile(settings.tokens).find(secret)
+    for mode in (0o460, 0o402):
+        shared.chmod(mode)
+        with pytest.raises(DataDirError, match=r"COUNTERSIGN_TOKENS: .* can be changed by other users"):
+            config.read(environment | {"COUNTERSIGN_TOKENS": str(link)})
 
 
 def test_socket_mode_needs_no_signing_secret(environment: dict[str, str]) -> None:

@@ -254,6 +254,24 @@ PLANTED: dict[str, dict[str, Plant]] = {
     "ended otherwise than it was decided": {
         "timed out": lambda facts: outcome(facts, "coded-1", status="timed_out", processed_by=None)
     },
+    "orders that lost a step": {
+        "one that nobody delivered": lambda facts: facts.asked.append(
+            RequestAsked(
+                "Order aaaa", "ordered", 0, "U0REQ0", "plain-1", decided=True, steps=["Created", "Paid"]
+            )
+        ),
+        "one that was paid twice": lambda facts: facts.asked.append(
+            RequestAsked(
+                "Order aaaa",
+                "ordered",
+                0,
+                "U0REQ0",
+                "plain-1",
+                decided=True,
+                steps=["Created", "Paid", "Paid", "Done"],
+            )
+        ),
+    },
     "decided twice, or by somebody who may not": {
         "an outsider": lambda facts: votes(facts, "coded-1", vote("U0TEL0", factor="sms"), vote("U0OUT0", 1)),
         "in the wrong round": lambda facts: votes(

@@ -16,8 +16,9 @@ from aiohttp import ClientError
 
 from bot.cli.main import main
 from bot.security.tokens import TokenFile
-from tests.support import ROOT
+from tests.support import PATIENCE_S, ROOT
 from tests.support.api_world import ApiWorld
+from tests.support.hub_forms import identity
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -30,7 +31,7 @@ async def start(url: str, token: str, *arguments: str, **more: str) -> Process:
 
 
 async def ended(process: Process) -> tuple[int | None, str, str]:
-    out, err = await asyncio.wait_for(process.communicate(), 30)
+    out, err = await asyncio.wait_for(process.communicate(), PATIENCE_S)
     return process.returncode, out.decode(), err.decode()
 
 
@@ -99,7 +100,7 @@ async def test_an_interrupt_cancels_only_when_asked_to(
     ask = await start(api.url, ci, "ask", title, "--policy", "deploy", *flags)
     request_id = await api.asked(title)
     assert ask.stderr is not None
-    await asyncio.wait_for(ask.stderr.readline(), 10)  # it is waiting
+    await asyncio.wait_for(ask.stderr.readline(), PATIENCE_S)  # it is waiting
     ask.send_signal(signal.SIGINT)
     assert (await ended(ask))[0] == code
     assert (await api.service.status(request_id)).status == status
@@ -185,11 +186,11 @@ async def test_tokens_are_made_listed_and_revoked_on_the_data_directory(
 
 async def served(api: ApiWorld) -> Process:
     """The bot of that world as a process of its own, once it answers."""
-    environment = {"PATH": os.environ["PATH"], **api.settings()}
+    environment = {"PATH": os.environ["PATH"], **api.settings(), **identity()}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bot", "run", cwd=ROOT, env=environment, stdout=DEVNULL, stderr=DEVNULL
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             with suppress(ClientError):
                 if (await api.call("GET", "/healthz")).status == 200:
@@ -206,14 +207,17 @@ async def test_ask_goes_on_over_a_killed_and_restarted_server(own_api: ApiWorld)
     ask = await start(api.url, ci, "ask", "Deploy through a crash?", "--policy", "deploy")
     try:
         assert ask.stderr is not None
-        request_id = (await asyncio.wait_for(ask.stderr.readline(), 20)).split()[0].decode()
+        request_id = (await asyncio.wait_for(ask.stderr.readline(), PATIENCE_S)).split()[0].decode()
         server.kill()
         await server.wait()
-        while b"cannot be reached" not in await asyncio.wait_for(ask.stderr.readline(), 10):
+        while b"cannot be reached" not in await asyncio.wait_for(ask.stderr.readline(), PATIENCE_S):
             assert ask.returncode is None
         server = await served(api)
         answer = await api.decide(ada, request_id)
-        while answer.status == 409:  # until the round is open again to this process
+        while answer.status in {
+            409,
+            503,
+        }:  # until it is on its hub, and the round is open again to this process
             answer = await api.decide(ada, request_id)
         assert answer.status == 200
         code, out, _ = await ended(ask)

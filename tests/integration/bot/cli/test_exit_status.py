@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT
+from tests.support import PATIENCE_S, ROOT
 from tests.support.api_world import ApiWorld
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -37,7 +37,7 @@ async def run(environment: dict[str, str], words: tuple[str, ...], output: objec
     )
     os.close(write)
     os.close(full)
-    _, err = await asyncio.wait_for(process.communicate(), 30)
+    _, err = await asyncio.wait_for(process.communicate(), PATIENCE_S)
     assert b"Traceback" not in err
     assert b"Exception ignored" not in err
     return process.returncode, err.decode()

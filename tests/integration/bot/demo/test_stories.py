@@ -60,10 +60,10 @@ def test_what_is_done_several_times_in_one_go_is_told_once() -> None:
     )
     assert [(step.words, step.times, step.who) for step in told.steps] == [
         ("Started", 1, ("U0RITA",)),
-        ("Told", 2, ("U0FIN", "U0FAY")),
-        ("Noted in the thread", 1, ()),
+        ("Notified", 2, ("U0FIN", "U0FAY")),
+        ("Thread updated", 1, ()),
         ("Event received", 1, ("U0ADA",)),
-        ("Told", 1, ("U0RITA",)),
+        ("Notified", 1, ("U0RITA",)),
     ]
     assert told.steps[3].detail == "ApprovalDecision: approve"
     assert (told.waiting and told.waiting.words, told.tone) == ("Waiting for Finance", "open")
@@ -111,7 +111,7 @@ def test_trouble_is_told_with_its_reason_and_the_unknown_in_its_own_words() -> N
         ],
     )
     assert [(step.look, step.words, step.detail) for step in told.steps] == [
-        ("wait", "Put off: editing the card", "Asked to wait 2\N{NO-BREAK SPACE}s"),
+        ("wait", "Delayed: editing the card", "Asked to wait 2\N{NO-BREAK SPACE}s"),
         ("trouble", "Failed: a message", "no such person"),
         ("quiet", "Something new happened", ""),
     ]

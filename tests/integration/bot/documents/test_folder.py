@@ -14,6 +14,7 @@ from tests.integration.bot.documents.conftest import CHANNEL, FIRST, SECOND, She
 from tests.support.world import read
 
 
+@pytest.mark.every_hub
 async def test_a_document_is_shown_approved_and_published(shelf: Shelf) -> None:
     shelf.put("contract.pdf")
     card = await shelf.card("Review contract.pdf")

@@ -8,6 +8,7 @@ from pathlib import Path
 from durabletask.history import TaskScheduledEvent
 
 from bot.records.entries import Kind
+from tests.support import PATIENCE_S
 from tests.support.order_world import PAID, OrderWorld
 from tests.support.receiver import Receiver
 from tests.support.simulated import fault
@@ -27,7 +28,7 @@ async def test_what_the_approval_still_has_to_say_stands_beside_the_progress(
     """Its own action fails for an hour while the order goes on, is tried again, and the approval is stopped."""
     async with OrderWorld(tmp_path, erp, FAILING, SOON) as orders:
         request_id = await orders.ordered()
-        await orders.card_says(request_id, "○ Telling 127.0.0.1")
+        await orders.card_says(request_id, "○ Notifying 127.0.0.1")
         await orders.send(request_id, "PaymentReceived", PAID)
         await orders.card_says(request_id, "Created → *Paid*")
         for _ in range(30):
@@ -42,13 +43,13 @@ async def test_what_the_approval_still_has_to_say_stands_beside_the_progress(
             one for one in orders.workspace.messages.in_channel("D0FIN") if "could not be told" in one.text
         )
         await orders.person("U0FIN").click("D0FIN", asked.ts, "retry")
-        await orders.card_says(request_id, "○ Telling 127.0.0.1")
+        await orders.card_says(request_id, "○ Notifying 127.0.0.1")
         assert "Created → *Paid*" in orders.shown(request_id)
         await orders.client.terminate_orchestration(request_id)
         progress = await orders.service.status(request_id)
         reconcile = f"reconcile-{request_id}-{progress.nonce[:8]}"
         await orders.eventually(lambda: len(orders.thread(card)) > 0)
-        await orders.client.wait_for_orchestration_start(reconcile, timeout=20)
+        await orders.client.wait_for_orchestration_start(reconcile, timeout=PATIENCE_S)
         await orders.send(request_id, "Shipped", {})
         await orders.card_says(request_id, "Created → Paid → *Shipped*")
         assert "*Approved*" in orders.shown(request_id)
@@ -106,7 +107,7 @@ async def test_an_action_that_failed_is_tried_again_when_its_owner_says_so(
         assert first[1] == second[1]
         assert first[0]["Idempotency-Key"] == second[0]["Idempotency-Key"]
         target = (await orders.state(request_id, "Cancelled"))["id"]
-        await orders.client.wait_for_orchestration_completion(target, timeout=20)
+        await orders.client.wait_for_orchestration_completion(target, timeout=PATIENCE_S)
         assert (await orders.call("POST", again, orders.owner)).status == 410
 
 
@@ -132,12 +133,12 @@ async def test_a_purge_takes_what_followed_along(orders: OrderWorld) -> None:
     request_id = await orders.ordered()
     target = (await orders.state(request_id, "Created"))["id"]
     path = f"/runtime/webhooks/durabletask/instances/{request_id}"
-    await orders.client.wait_for_orchestration_completion(request_id, timeout=20)
+    await orders.client.wait_for_orchestration_completion(request_id, timeout=PATIENCE_S)
     purged = await orders.call("DELETE", path, orders.admin)
     assert purged.body["instancesDeleted"] == 1
     moved = await orders.call("POST", await orders.hook(target, "PaymentFailed"), json={})
     assert moved.body["state"] == "Cancelled", "what is under way goes on"
-    await orders.client.wait_for_orchestration_completion(target, timeout=20)
+    await orders.client.wait_for_orchestration_completion(target, timeout=PATIENCE_S)
     purged = await orders.call("DELETE", f"/runtime/webhooks/durabletask/instances/{target}", orders.admin)
     assert purged.body["instancesDeleted"] == 1
     assert orders.app.records.chain.find(target, "", Kind.PURGED) == [], "it is no request of its own"

@@ -9,7 +9,7 @@ from asyncio.subprocess import PIPE
 
 from bot.cli.main import main
 from bot.records.chain import ENTRIES
-from tests.support import POLICIES, ROOT
+from tests.support import PATIENCE_S, POLICIES, ROOT
 from tests.support.order_world import PAID, OrderWorld
 
 
@@ -18,7 +18,7 @@ async def run(orders: OrderWorld, token: str, *arguments: str) -> tuple[int | No
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bot", *arguments, cwd=ROOT, env=environment, stdout=PIPE, stderr=PIPE
     )
-    out, err = await asyncio.wait_for(process.communicate(), 30)
+    out, err = await asyncio.wait_for(process.communicate(), PATIENCE_S)
     return process.returncode, out.decode(), err.decode()
 
 

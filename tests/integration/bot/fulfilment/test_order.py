@@ -7,10 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from durabletask.client import OrchestrationStatus
 
 from bot.records.entries import Kind, unchecked_claims
 from orchestration.domain.names import fulfilment_id
+from tests.support import PATIENCE_S
 from tests.support.order_world import PAID, OrderWorld
 from tests.support.receiver import Receiver
 
@@ -86,6 +88,7 @@ async def test_an_order_is_paid_shipped_and_delivered(orders: OrderWorld) -> Non
     assert "PaymentReceived received" in texts
 
 
+@pytest.mark.every_hub
 async def test_a_payment_that_failed_calls_the_order_off(orders: OrderWorld) -> None:
     request_id = await orders.ordered()
     failed = await orders.send(request_id, "PaymentFailed", {"why": "card expired"})
@@ -237,7 +240,7 @@ async def test_nobody_begins_one_but_an_approval(orders: OrderWorld) -> None:
     await stranger.schedule_new_orchestration(
         "fulfilment", input=json.loads(known.serialized_input or ""), instance_id=target
     )
-    found = await stranger.wait_for_orchestration_completion(target, timeout=20)
+    found = await stranger.wait_for_orchestration_completion(target, timeout=PATIENCE_S)
     await stranger.close()
     assert found is not None
     assert found.runtime_status is OrchestrationStatus.FAILED
@@ -309,13 +312,14 @@ async def test_one_that_is_stopped_at_its_end_does_what_its_end_set_going(
         assert len([said for said in orders.direct_messages("U0RITA") if told in said]) == 1
 
 
+@pytest.mark.every_hub
 async def test_after_a_purge_its_address_says_that_it_is_over(orders: OrderWorld) -> None:
     request_id = await orders.ordered()
     hook = await orders.hook(request_id, "PaymentFailed")
     target = (await orders.state(request_id, "Created"))["id"]
     await orders.call("POST", hook, json={})
     for instance in (request_id, target):
-        await orders.client.wait_for_orchestration_completion(instance, timeout=20)
+        await orders.client.wait_for_orchestration_completion(instance, timeout=PATIENCE_S)
     await orders.call("DELETE", f"/runtime/webhooks/durabletask/instances/{target}", orders.admin)
     sent = await orders.call("POST", hook, json={})
     assert (sent.status, "was purged" in sent.body["detail"]) == (410, True)

@@ -77,6 +77,8 @@ async def test_all_answer_and_the_card_fills_in(world: GatheringWorld) -> None:
             await person.wait_for_message(home, says("has ended: complete"))
             assert not any(actions_of(one) for one in await person.messages(home))
         [posted] = [one for one in world.workspace.messages.in_channel(DEPLOYS) if one.ts == card["ts"]]
+        gathering = await world.call("GET", f"/api/gatherings/{task['data']['request_id']}", world.token("r"))
+        assert gathering.body["card_url"] == world.permalink(posted)
         await world.eventually(lambda: "All have answered" in "\n".join(world.thread(posted)))
         corrected = "*Legal*: the answer of <@U0ADA> was corrected:\n> Ready? no"
         assert corrected in "\n".join(world.thread(posted))
@@ -173,6 +175,7 @@ async def test_whoever_asks_hands_a_system_its_address_where_nobody_else_asks_it
     assert ended.sources[0].answer.values == {"findings": "1234567.000009"}
 
 
+@pytest.mark.every_hub
 async def test_silence_is_reminded_then_ends_with_what_is_there(world: GatheringWorld) -> None:
     """Half of it comes; the rest is missing by name, is told so when it comes late, and the callback is sent once."""
     async with receiver() as callback, world.person("U0ADA") as ada, world.person("U0FAY") as fay:

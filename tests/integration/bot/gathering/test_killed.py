@@ -16,6 +16,7 @@ from bot.security.tokens import TokenFile
 from bot.simulator import Person, Simulator, Workspace
 from bot.simulator.workspace.messages import Message
 from bot.slack.views.home import NOTHING_WAITS
+from tests.support import PATIENCE_S
 from tests.support.gathering import DEPLOYS, answer, asked
 from tests.support.messages import says
 from tests.support.receiver import Receiver, receiver
@@ -69,7 +70,7 @@ class Killable:
 
 async def asked_system(scanner: Receiver) -> str:
     """The address that the scanner was told to answer at."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while not scanner.got:
             await asyncio.sleep(0.05)
     return str(json.loads(scanner.got[0][1])["answer_uri"])
@@ -113,7 +114,7 @@ away = { from = 2020-01-01, until = 2099-01-01 }
         await answer(fay, await asked(fay, "Is 4.2 ready?"), ready="yes", notes="At last.")
         place.free.clear()
         await post(await asked_system(scanner), {"findings": 3})
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while not place.got:
                 await asyncio.sleep(0.05)
         await world.killed()

@@ -14,11 +14,11 @@ from orchestration.gathering.state import GatheringInput
 from orchestration.gathering.status import gathering_progress_of
 from orchestration.reconcile.gathering import EDITION, ReconcileGatheringInput
 from tests.integration.bot.gathering.test_trust import LONG
+from tests.support import PATIENCE_S
 from tests.support.gathering import GENERAL, GatheringWorld, asked
 from tests.support.messages import actions_of, says
 from tests.support.receiver import Receiver
 from tests.support.simulated import calls, fault
-from tests.support.world import PATIENCE_S
 
 
 async def stopped(world: GatheringWorld, request_id: str, **seen: Any) -> ReconcileGatheringInput:
@@ -96,7 +96,7 @@ async def test_a_long_one_is_corrected_in_several_generations(tmp_path: Path, sc
         await world.client.schedule_new_orchestration(
             RECONCILE_GATHERING, input=given, instance_id="rc-long", version=VERSION
         )
-        state = await world.client.wait_for_orchestration_completion("rc-long", timeout=30)
+        state = await world.client.wait_for_orchestration_completion("rc-long", timeout=PATIENCE_S)
         assert state is not None
         assert state.runtime_status is OrchestrationStatus.COMPLETED, state.failure_details
         later = state.get_input(ReconcileGatheringInput)

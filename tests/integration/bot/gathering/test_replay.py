@@ -18,6 +18,7 @@ from orchestration.domain.gathering import AnswerWay, Gathered, GatheringStatus
 from orchestration.domain.request import Via
 from orchestration.service.approvals import Actor
 from tests.integration.bot.gathering.test_delegates import away
+from tests.support import PATIENCE_S
 from tests.support.gathering import GatheringWorld
 from tests.support.replaying import history, keep, replay
 
@@ -93,7 +94,7 @@ PATHS: list[tuple[Path_, GatheringStatus]] = [
 @pytest.mark.parametrize(("path", "status"), PATHS, ids=[path.__name__ for path, _ in PATHS])
 async def test_a_path_replays(world: GatheringWorld, path: Path_, status: GatheringStatus) -> None:
     request_id = await path(world)
-    await world.client.wait_for_orchestration_completion(request_id, timeout=20)
+    await world.client.wait_for_orchestration_completion(request_id, timeout=PATIENCE_S)
     events = await history(world.app.connection, request_id)
     assert Gathered.model_validate_json(replay(events)).status is status
     if RECORDING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tests.support import PATIENCE_S
 from tests.support.foreign import listener
 from tests.support.gathering import GatheringWorld
 from tests.support.messages import says
@@ -23,7 +24,7 @@ async def test_an_instance_gets_what_came_in_whatever_the_end_is(tmp_path: Path,
             return waiting, (await world.gather(token, respond=respond))["id"]
 
         async def told(waiting: str) -> Any:
-            state = await world.client.wait_for_orchestration_completion(waiting, timeout=20)
+            state = await world.client.wait_for_orchestration_completion(waiting, timeout=PATIENCE_S)
             assert state is not None
             return state.get_output(dict)
 
@@ -76,6 +77,6 @@ async def test_what_may_be_named_and_by_whom(tmp_path: Path, scanner: Receiver) 
             "gathering",
             input={"request": {"policy": "poll", "title": "x", "requester": "U0RITA", "respond": place}},
         )
-        state = await world.client.wait_for_orchestration_completion(asking, timeout=20)
+        state = await world.client.wait_for_orchestration_completion(asking, timeout=PATIENCE_S)
         assert state is not None
         assert "is for programs that ask by the HTTP API" in str(state.serialized_output)

@@ -14,7 +14,9 @@ from orchestration.domain.names import EventName
 from orchestration.domain.request import Via
 from orchestration.service.answers import HubAnswers
 from orchestration.service.approvals import Actor
+from tests.support import PATIENCE_S
 from tests.support.gathering import GatheringWorld
+from tests.support.hub_forms import reach
 from tests.support.receiver import Receiver
 
 ADA, FAY = Actor("U0ADA", Via.CHAT), Actor("U0FAY", Via.CHAT)
@@ -34,7 +36,7 @@ async def test_an_answer_without_a_seal_does_not_count(world: GatheringWorld) ->
         "values": {"answer": "forged"},
     }
     withdrawn = {"command_id": "w", "nonce": nonce, "actor": "U0RITA", "way": "api"}
-    with TaskHubGrpcClient(host_address=world.app.connection._address) as stranger:
+    with TaskHubGrpcClient(**reach(world.hub)) as stranger:
         stranger.raise_orchestration_event(request_id, EventName.GATHERING_ANSWERED, data=forged)
         stranger.raise_orchestration_event(request_id, EventName.GATHERING_WITHDRAWN, data=withdrawn)
     ticket = await service.answer(request_id, ADA, "ada", {"answer": "mine"}, way=AnswerWay.CHAT, nonce=nonce)
@@ -132,7 +134,7 @@ async def test_answers_as_long_as_they_may_be_are_a_result(tmp_path: Path, scann
                 request_id, ADA, name, values, way=AnswerWay.CHAT, nonce=before.nonce
             )
             assert (await service.verdict(ticket)).reason is Reason.RECORDED
-        state = await world.client.wait_for_orchestration_completion(request_id, timeout=30)
+        state = await world.client.wait_for_orchestration_completion(request_id, timeout=PATIENCE_S)
         assert state is not None
         assert state.runtime_status is OrchestrationStatus.COMPLETED, state.failure_details
         progress = await service.status(request_id)

@@ -17,7 +17,7 @@ from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.grants import GrantEnd
 from orchestration.domain.names import grant_id
 from orchestration.domain.request import Status
-from tests.support import ROOT
+from tests.support import PATIENCE_S, ROOT
 from tests.support.granting import CHANNEL, GrantWorld, an_edit, at
 from tests.support.messages import private
 from tests.support.simulated import fault
@@ -135,6 +135,7 @@ async def test_it_is_on_home_of_who_may_revoke_it_and_gone_with_its_end(own_gran
     assert (await grants.app.grants.read(grant.id)).ended is GrantEnd.REVOKED
 
 
+@pytest.mark.every_hub
 async def test_it_is_over_with_its_time(own_grants: GrantWorld) -> None:
     grants, call = own_grants, an_edit()
     dirk = grants.person("U0DIRK")
@@ -216,7 +217,7 @@ async def test_it_is_listed_and_revoked_on_the_command_line(grants: GrantWorld) 
         environment = {"PATH": os.environ["PATH"], "COUNTERSIGN_URL": grants.url, "COUNTERSIGN_TOKEN": ada}
         command = (sys.executable, "-m", "bot", "grants", *arguments)
         process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment, stdout=PIPE)
-        out, _ = await asyncio.wait_for(process.communicate(), 30)
+        out, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
         return process.returncode, out.decode()
 
     code, out = await run("list")
@@ -238,7 +239,7 @@ async def test_one_whose_card_cannot_be_posted_counts_for_nothing(own_grants: Gr
     grant = grant_id(request_id, progress.nonce)
 
     async def failed() -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 with contextlib.suppress(UnknownRequestError):
                     if (await grants.app.grants.read(grant)).ended is GrantEnd.FAILED:

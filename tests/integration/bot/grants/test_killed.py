@@ -23,6 +23,7 @@ from bot.slack.api.pace import Pace
 from bot.slack.views import grant_form
 from orchestration.domain.request import Status
 from orchestration.hub import Hub, SkippableClock
+from tests.support import PATIENCE_S
 from tests.support.granting import CHANNEL, GrantWorld, an_edit, at, is_grantable
 from tests.support.world import policies, read
 
@@ -146,7 +147,7 @@ async def test_a_bot_that_is_killed_between_a_use_and_its_answer_uses_it_once(tm
             thread = "\n".join(map(read, world.workspace.messages.in_thread(CHANNEL, grant.ts)[1:]))
             return [thread.count(f"`{one}`") for one in ids]
 
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while 0 in told():
                 await asyncio.sleep(0.05)
         assert told() == [1] * ROUNDS

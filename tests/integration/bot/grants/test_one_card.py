@@ -315,4 +315,4 @@ async def test_one_call_alone_has_the_card_that_it_would_have_without_a_run(gran
     assert card["metadata"]["event_payload"]["instance_id"] == asked[0]
     assert rows(card) == ["decision"]
     await dirk.click(channel, ts, "approve")
-    await dirk.wait_for_message(channel, shows(ts, "✓ *Approved* by <@U0DIRK>", "Told <#C0PURCHASES>"))
+    await dirk.wait_for_message(channel, shows(ts, "✓ *Approved* by <@U0DIRK>", "Notified <#C0PURCHASES>"))

@@ -13,6 +13,7 @@ import pytest
 from bot.simulator import Person
 from orchestration.hub import Hub, SystemClock
 from orchestration.hub.storage.file import log_of
+from tests.support import PATIENCE_S
 from tests.support.machine import FakeMachine
 from tests.support.room import room_for
 from tests.support.simulated import fault
@@ -54,12 +55,12 @@ async def test_a_dead_token_is_told_where_operators_look_with_its_remedy(tmp_pat
                 status, body = await ready()
                 return status == 503 and "token_revoked" in str(body.get("problem"))
 
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 while not await told():
                     await asyncio.sleep(0.02)
             assert (await ready())[1]["slack"] == "down"
             async with http.get(world.url + "/metrics") as answer:
-                assert 'method="chat.postMessage",code="token_revoked"' in await answer.text()
+                assert answer.status == 404  # no token is set that opens it
 
 
 @pytest.mark.parametrize("embedded", [True, False], ids=["embedded", "over TCP"])
@@ -87,7 +88,7 @@ async def test_a_full_disk_is_503_with_the_reason_until_there_is_room(
                     await rita.command(PURCHASES, "/request-approval purchase 4300 More laptops")
                     await ephemeral(rita, PURCHASES, "disk is full")
                     assert "disk is full" in (await problem() or "")
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(PATIENCE_S):
                     while await problem() is not None:
                         await asyncio.sleep(0.05)
                 await ada.click(PURCHASES, card["ts"], "approve")

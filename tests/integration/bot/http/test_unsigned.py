@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from tests.support import PATIENCE_S
 from tests.support.world import World, policies
 
 FORM = "application/x-www-form-urlencoded"
@@ -121,9 +122,9 @@ async def test_a_compressed_body_is_refused_before_any_of_it_is_read(open_world:
             f"POST {route} HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 1000000\r\n\r\n"
         )
         writer.write(head.encode())
-        line = await asyncio.wait_for(reader.readline(), 10)
+        line = await asyncio.wait_for(reader.readline(), PATIENCE_S)
         assert line.split()[1] == b"415", route
-        assert await asyncio.wait_for(reader.read(), 10)  # and the connection ends with it
+        assert await asyncio.wait_for(reader.read(), PATIENCE_S)  # and the connection ends with it
         writer.close()
 
     await asyncio.gather(*(refused(route) for route in ROUTES))

@@ -11,8 +11,9 @@ import pytest
 from aiohttp import web
 
 from bot.simulator.control.person import Person
+from tests.support import PATIENCE_S
 from tests.support.messages import Message, menu_entry, text_of
-from tests.support.world import PATIENCE_S, World, policies
+from tests.support.world import World, policies
 
 PURCHASES, DEPLOYS, ACCESS = "C0PURCHASES", "C0DEPLOYS", "C0ACCESS"
 ESCALATIONS, GENERAL = "C0ESCALATIONS", "C0GENERAL"

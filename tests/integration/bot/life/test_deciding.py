@@ -70,19 +70,19 @@ async def test_two_levels_a_quorum_and_an_order_with_the_thread_as_the_record(pe
     await sees(
         people.sam, GENERAL, "✓ <@U0DIRK> approved *“Laptops”* (4,200.00 USD).", "Asked for by <@U0RITA>"
     )
-    await sees(people.rita, PURCHASES, "✓ Told <#C0GENERAL>")
+    await sees(people.rita, PURCHASES, "✓ Notified <#C0GENERAL>")
 
     said = "\n".join(text_of(line) for line in await people.rita.thread(PURCHASES, card["ts"]))
     for line in (
         "✓ <@U0ADA> approved:\n> Long overdue.",
-        "✓ *Manager* is passed",
+        "✓ *Manager* level approved",
         "✓ <@U0FIN> approved",
         "✓ *Approved* by <@U0DIRK>",
     ):
         assert said.count(line) >= 1, said
     await sees(people.rita, PURCHASES, "✓ “Order PO-1 placed” · 127.0.0.1", thread=card["ts"])
     await sees(
-        people.rita, "D0RITA", "✓ <@U0ADA> approved *“Laptops”* (4,200.00 USD) for *Manager*.", "*Finance*"
+        people.rita, "D0RITA", "✓ <@U0ADA> approved *“Laptops”* (4,200.00 USD) (*Manager*).", "*Finance*"
     )
     await sees(people.rita, "D0RITA", "✓ <@U0DIRK> approved *“Laptops”*")
 
@@ -150,7 +150,7 @@ async def test_a_vote_is_handed_over_once_and_not_to_whom_it_may_not_go(people: 
     assert "until <!date" in text_of(told)
     await sees(people.fay, PURCHASES, "→ <@U0ADA> handed their vote to <@U0SAM>", thread=card["ts"])
     await approve(people.ada, card)
-    await sees(people.ada, PURCHASES, "Somebody else decides this level for you")
+    await sees(people.ada, PURCHASES, "Your vote on this level is delegated")
     await choose(people.sam, card, "delegate")
     with pytest.raises(ActionRefusedError) as refused:
         await people.sam.submit(await people.sam.wait_for_view("delegate_to"), {"person": "U0FIN"})
@@ -179,12 +179,12 @@ async def test_away_people_are_stood_in_for_until_they_are_back(people: Cast) ->
     await sees(people.sam, "D0SAM", "<@U0FAY> is away, so you decide *“Wiki”* instead.", "|See the card>")
     await sees(people.rita, ACCESS, "→ <@U0SAM> decides for <@U0FAY>, who is away", thread=card["ts"])
     await approve(people.fay, card)
-    await sees(people.fay, ACCESS, "Somebody else decides this level for you")
+    await sees(people.fay, ACCESS, "Your vote on this level is delegated")
     await approve(people.sam, card)
     await sees(people.rita, ACCESS, "✓ *Approved* by <@U0SAM>")
 
     await people.fay.command(GENERAL, "/request-approval back")
-    await sees(people.fay, GENERAL, "You are there again")
+    await sees(people.fay, GENERAL, "Welcome back")
     again = await ask(people.rita, "named CRM", ACCESS)
     await approve(people.fay, again)
     await sees(people.rita, ACCESS, "✓ *Approved* by <@U0FAY>")

@@ -26,8 +26,9 @@ from bot.slack.api.pace import Pace
 from orchestration.domain.request import Status
 from orchestration.hub import Hub, SkippableClock
 from tests.integration.bot.life.conftest import PURCHASES, approve, ask, request_id, sees
+from tests.support import PATIENCE_S
 from tests.support.messages import Message
-from tests.support.world import PATIENCE_S, World, policies
+from tests.support.world import World, policies
 
 OLD, NEW = "an-old-secret-of-at-least-32-bytes", "a-new-secret-of-at-least-32-bytes"
 

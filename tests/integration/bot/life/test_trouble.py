@@ -124,7 +124,7 @@ async def test_a_request_that_an_operator_stops_has_its_cards_say_so(world: Worl
         return state is not None and state.runtime_status is OrchestrationStatus.COMPLETED
 
     await until(settled)
-    await asyncio.sleep(0.45)  # two more sweeps
+    await asyncio.sleep(1.1)  # two more sweeps
     assert len(await direct(people.rita, "was stopped by an operator")) == 1
     await client.close()
 

@@ -13,6 +13,7 @@ import pytest
 from bot.mail.sender import SmtpSender
 from bot.mail.settings import read_mail
 from orchestration.domain.errors import MailRefusedError
+from tests.support import PATIENCE_S
 from tests.support.api_world import NEW_SECRET, OLD_SECRET, ApiWorld
 from tests.support.mail_server import SENDER, MailServer
 
@@ -55,7 +56,7 @@ async def answer(api: ApiWorld, token: str, challenge: str, code: str) -> Any:
 
 async def ended(api: ApiWorld, token: str, challenge: str) -> dict[str, Any]:
     """Skips to what is tried again, until it has ended."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             found: dict[str, Any] = (await api.call("GET", f"/api/challenges/{challenge}", token)).body
             if found["status"] != "waiting":
@@ -180,7 +181,7 @@ async def test_a_refusal_for_now_is_tried_again_and_the_same_code_comes(
     token = api.token("site", "U0RITA", "challenge")
     mail.refusals = ["451 4.7.1 Greylisted, come again"] * 4
     challenge = await begin(api, token)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while not mail.messages:
             if api.is_due_within(minutes=3):
                 await api.skip(seconds=60)

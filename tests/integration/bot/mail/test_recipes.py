@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import PATIENCE_S
 from tests.support.api_world import ApiWorld
 from tests.support.mail_server import MailServer
 from tests.support.people import NUMBERS
@@ -76,7 +77,7 @@ async def test_a_phone_is_verified_by_typing_and_by_replying(
         ada = api.person("U0ADA")
         for number, replies in ((1, False), (2, True)):
             challenge = await in_thread(site["begin"], NUMBERS["U0ADA"])
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 while len(texts := [one for one in await ada.texts() if one["direction"] == "in"]) < number:
                     await asyncio.sleep(0.02)
             code = texts[-1]["body"].split()[2]

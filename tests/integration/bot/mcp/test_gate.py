@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import PATIENCE_S
 from tests.support.api_world import ApiWorld
 from tests.support.mcp_gate import GATE, ScriptedClient, environment, gate_command, scripted, words
 from tests.support.world import request_of
@@ -399,7 +400,7 @@ async def test_what_the_server_asks_is_answered_once_whichever_way(
             return (await client.request("tasks/get", taskId=task_id, _meta=TASKS))["result"]
 
         async def until(task_id: str, status: str) -> Any:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 while (found := await shown(task_id))["status"] != status:
                     await asyncio.sleep(0.02)
             return found
@@ -447,7 +448,7 @@ async def test_a_client_that_knows_tasks_polls(api: ApiWorld, gate: Path, log: P
         assert (await task(client, "countersign:deploy-00000000"))["code"] == -32602
         assert (await task(client, "of-the-server"))["method"] == "tasks/get"
         await decide(api, request_id)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while (shown := await task(client, task_id))["status"] == "working":
                 await asyncio.sleep(0.02)
         assert shown["status"] == "input_required"
@@ -455,7 +456,7 @@ async def test_a_client_that_knows_tasks_polls(api: ApiWorld, gate: Path, log: P
         assert (await task(client, task_id, "tasks/update", inputResponses={"name": {}})) == {
             "resultType": "complete"
         }
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while (shown := await task(client, task_id))["status"] != "completed":
                 await asyncio.sleep(0.02)
         assert (shown["resultType"], words(shown["result"])) == ("complete", "input done")
@@ -472,7 +473,7 @@ async def test_a_client_that_knows_tasks_polls(api: ApiWorld, gate: Path, log: P
         assert (await task(client, waiting["taskId"]))["status"] == "working"
         [third] = await asked(api, f"{path}3")
         await decide(api, third)
-        async with asyncio.timeout(10):  # it has ended once its receipt is signed
+        async with asyncio.timeout(PATIENCE_S):  # it has ended once its receipt is signed
             while (shown := await task(client, waiting["taskId"]))["status"] == "working":
                 await asyncio.sleep(0.02)
         assert "Make the very same call again" in words(shown["result"])

@@ -18,7 +18,7 @@ import mcp_types as types
 import pytest
 from mcp import Client, StdioServerParameters
 
-from tests.support import ROOT
+from tests.support import PATIENCE_S, ROOT
 from tests.support.api_world import ApiWorld
 from tests.support.mcp_gate import (
     FILESYSTEM,
@@ -62,7 +62,7 @@ def a_client(api: ApiWorld, agent: str, gate: Path, upstream: Sequence[str], **m
 
 async def decided(api: ApiWorld, text: str, choice: str = "approve") -> str:
     """The open request whose card shows the text, decided."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             for request_id in api.titled(text):
                 if not (await api.service.status(request_id)).status.ended:

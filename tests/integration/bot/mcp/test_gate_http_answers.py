@@ -16,6 +16,7 @@ from bot.mcp.gate.held_run import Answer, HeldRun, NotSentError, UpstreamLostErr
 from bot.mcp.gate.http_upstream import HttpUpstream
 from bot.mcp.gate.messages import Json
 from bot.mcp.gate.server_calls import ServerCalls
+from tests.support import PATIENCE_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -35,14 +36,14 @@ class BehindTheGate:
         """What comes of an approved call."""
         run = object.__new__(HeldRun)  # no more than its identity is needed
         meta = {"io.modelcontextprotocol/protocolVersion": NEWEST}
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             return await self._calls.make(run, {"name": "append", "arguments": arguments, "_meta": meta})
 
     async def ask(self, request_id: int, method: str, version: str = NEWEST) -> Json:
         """A request of the client's that passes."""
         meta = {"io.modelcontextprotocol/protocolVersion": version}
         await self.upstream.send(messages.request(request_id, method, {"_meta": meta}))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while not (found := [body for body in self.passed if body.get("id") == request_id]):
                 await asyncio.sleep(0.01)
         return found[0]

@@ -20,6 +20,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.cli.main import main
 from bot.simulator import ActionRefusedError, Person
+from tests.support import PATIENCE_S
 
 Serve = Callable[[web.Application], AbstractAsyncContextManager[str]]
 BUTTON = {
@@ -37,7 +38,7 @@ async def simulating(*options: str) -> AsyncIterator[str]:
     process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=DEVNULL)
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while not (found := re.search(rb"open (http://\S+)", await process.stdout.readline())):
                 assert process.returncode is None
         yield found[1].decode()

@@ -22,6 +22,7 @@ from orchestration.domain.request import Status
 from orchestration.runtime.precedence import CROWD
 from orchestration.service.answers import OwedAnswers
 from orchestration.service.tickets import Ticket
+from tests.support import PATIENCE_S
 from tests.support.messages import Message, says
 from tests.support.simulated import fault, no_faults
 from tests.support.slack import PURCHASES, ask, deliver, pressed
@@ -111,7 +112,7 @@ async def test_a_press_in_a_crowd_is_acknowledged_by_a_debt_and_answered_once(wo
         ]
         assert len(debts) == 1
     await world.eventually(lambda: told(world, "U0SAM") == [REFUSED])
-    settled = await client.wait_for_orchestration_completion(debts[0].instance_id, timeout=20)
+    settled = await client.wait_for_orchestration_completion(debts[0].instance_id, timeout=PATIENCE_S)
     assert settled is not None, "it is settled at once, and not only when its turn to tell comes"
     await client.close()
     await world.skip(seconds=15)
@@ -145,7 +146,7 @@ async def test_the_answer_to_a_form_is_owed_too(world: World) -> None:
     assert told(world, "U0RITA") == []
     await no_faults(world.simulator)
     await world.skip(seconds=15)
-    await world.eventually(lambda: any("Asked:" in words for words in told(world, "U0RITA")))
+    await world.eventually(lambda: any("Request sent" in words for words in told(world, "U0RITA")))
 
 
 # ---- who tells it in the end -----------------------------------------------------------------------------

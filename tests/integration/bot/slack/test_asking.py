@@ -19,11 +19,11 @@ async def test_a_command_asks_at_once(world: World) -> None:
     rita = world.person("U0RITA")
     card = await ask(rita, "purchase 4,200.00 R&D <b>laptops</b>")
     assert card["text"] == "<@U0RITA> asks for 4,200.00 USD: “R&amp;D &lt;b&gt;laptops&lt;/b&gt;”"
-    assert "For <!subteam^S0MANAGERS>" in whole_text(card)
+    assert "Asked: <!subteam^S0MANAGERS>" in whole_text(card)
     assert card["metadata"]["event_type"] == "approval_requested"
     request_id = card["metadata"]["event_payload"]["instance_id"]
-    asked = await rita.wait_for_message(PURCHASES, private("Asked:"))
-    assert asked["text"].endswith(f"(4,200.00 USD), in <#C0PURCHASES> as `{request_id}`.")
+    asked = await rita.wait_for_message(PURCHASES, private("Request sent"))
+    assert asked["text"].startswith(f"Request sent to <#C0PURCHASES> as `{request_id}`: ")
     assert (await world.service.status(request_id)).requester == "U0RITA"
 
 
@@ -47,7 +47,8 @@ async def test_the_form_asks(world: World) -> None:
     )
     card = await rita.wait_for_message(PURCHASES, has_button("approve"))
     assert "asks for *4,200.50 USD* · Vendor: Acme\n> Ours are from 2019.\n> Help!" in whole_text(card)
-    await rita.wait_for_message(PURCHASES, private("Asked: *“New laptops”* (4,200.50 USD)"))
+    said = await rita.wait_for_message(PURCHASES, private("Request sent"))
+    assert said["text"].endswith(": *“New laptops”* (4,200.50 USD).")
     assert await rita.views() == []
 
 
@@ -75,7 +76,7 @@ async def test_the_form_is_filled_in_where_a_field_is_still_missing(world: World
     await rita.submit(form, {"field.system": "crm.example"})
     card = await rita.wait_for_message("C0ACCESS", has_button("approve"))
     assert "asks for approval · System: crm.example" in whole_text(card)
-    await rita.wait_for_message("C0GENERAL", private("in <#C0ACCESS>"))
+    await rita.wait_for_message("C0GENERAL", private("to <#C0ACCESS>"))
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ async def test_a_command_delivered_twice_asks_once(world: World) -> None:
     }
     first, second = await deliver(world, **form), await deliver(world, **form)
     assert first == second
-    assert "Asked:" in first[1]
+    assert "Request sent" in first[1]
     third = await deliver(world, **{**form, "trigger_id": "4.5.6"})
     assert third != first
 

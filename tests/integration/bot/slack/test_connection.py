@@ -15,6 +15,7 @@ from bot.simulator.control.person import ActionRefusedError
 from bot.slack.api.connection import SlackConnection, SlackRefusedError
 from bot.slack.api.health import SlackHealth, WatchedAsyncWebClient
 from bot.slack.api.socket import SlackSocket
+from tests.support import PATIENCE_S
 from tests.support.messages import says
 from tests.support.simulated import (
     APP_TOKEN,
@@ -183,7 +184,7 @@ async def test_a_socket_that_the_sdk_does_not_get_back_is_opened_anew(
             simulator.sockets, "issue_url", lambda origin: spent.pop() if spent else issue(origin)
         )
         await simulator.sockets.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while spent or not simulator.sockets.connected or not await socket.is_open():
                 await asyncio.sleep(0.02)
         await socket.close()

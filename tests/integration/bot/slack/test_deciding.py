@@ -173,7 +173,7 @@ async def test_a_command_on_disk_is_not_said_to_be_lost_when_the_hub_goes_then(w
     await world.rest()
     rita = world.person("U0RITA")
     await rita.command(PURCHASES, "/request-approval purchase New laptops")
-    asked = await rita.wait_for_message(PURCHASES, private("Asked:"))
+    asked = await rita.wait_for_message(PURCHASES, private("Request sent"))
     request_id = asked["text"].split("`")[1]
     shown = await world.service.identity(request_id)
     ada = Actor("U0ADA", Via.CHAT)
@@ -187,7 +187,7 @@ async def test_a_press_that_slack_took_is_on_disk(world: World) -> None:
     await world.rest()
     rita = world.person("U0RITA")
     await rita.command(PURCHASES, "/request-approval purchase New laptops")
-    asked = await rita.wait_for_message(PURCHASES, private("Asked:"))
+    asked = await rita.wait_for_message(PURCHASES, private("Request sent"))
     request_id = asked["text"].split("`")[1]
     target = Target.of(request_id, 1, await world.service.identity(request_id))
     card = {
@@ -220,7 +220,7 @@ async def test_a_card_of_a_round_that_is_over_says_so(world: World) -> None:
     assert second["metadata"]["event_payload"]["round"] == 2
     for action in ("approve", "reject"):
         assert await deliver(world, **pressed("U0FAY", first, action)) == (200, "")
-    await fay.wait_for(lambda person: two_private(person, "This card belongs to a round that is over"))
+    await fay.wait_for(lambda person: two_private(person, "This step is finished"))
     assert await fay.views() == []
     settled = await rita.wait_for_message(PURCHASES, lambda message: message["ts"] == first["ts"])
     assert (actions_of(settled), "✓ *Manager* · <@U0ADA>" in whole_text(settled)) == ([], True)

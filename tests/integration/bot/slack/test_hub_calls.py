@@ -16,11 +16,12 @@ from bot.slack.messages import cards
 from bot.slack.views import details
 from orchestration.hub import Hub, SkippableClock
 from orchestration.service.worklists import Worklists
+from tests.support import PATIENCE_S
 from tests.support.counting import CountingClient
 from tests.support.hub_proxy import HubProxy
 from tests.support.messages import actions_of, menu_entry, text_of
 from tests.support.slack import PURCHASES, ask, decided, ephemeral
-from tests.support.world import PATIENCE_S, World, policies
+from tests.support.world import World, policies
 
 LOOK, RAISE, START = "GetInstance", "RaiseEvent", "StartInstance"
 
@@ -175,7 +176,7 @@ def is_code(text: dict[str, Any]) -> bool:
 async def opened(person: Person, card: str, counted: Counted) -> dict[str, Any]:
     """The form behind "Enter code", once the press before it has been told its verdict."""
     await person.wait_for_message(
-        PURCHASES, lambda message: message["ephemeral"] and "sent a code" in text_of(message)
+        PURCHASES, lambda message: message["ephemeral"] and "texted you a code" in text_of(message)
     )
     counted.anew()
     await person.click(PURCHASES, card, "enter_code")

@@ -14,6 +14,7 @@ from bot.simulator.control.person import ActionRefusedError
 from orchestration.domain.request import ApprovalRequest, Status, Via
 from orchestration.service.approvals import Actor
 from orchestration.service.operations import Operations
+from tests.support import PATIENCE_S
 from tests.support.board import Board, BoardOutcomes
 from tests.support.messages import Message, actions_of, menu_entry, private, says
 from tests.support.slack import PURCHASES, deliver, has_card, pressed, undecided
@@ -38,7 +39,7 @@ async def purged(world: World, card: Message) -> None:
     request_id = card["metadata"]["event_payload"]["instance_id"]
     await world.service.cancel(request_id, Actor("U0RITA", Via.CHAT))
     operations = Operations(world.client, BoardOutcomes(Board()))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while (await operations.instance(request_id)).runtime_status.name != "COMPLETED":
             await asyncio.sleep(0.01)
     assert await operations.purge(request_id, "U0OPS") >= 1

@@ -56,20 +56,20 @@ async def test_a_command_that_slack_has_given_up_on_is_answered_and_not_started(
     assert await deliver(world, **COMMAND) == (200, "")
     assert told(world) == [LATE, LATE]
     assert await started(world) == 0
-    assert "Asked:" in (await deliver(world, **COMMAND | {"trigger_id": "4.5.6"}))[1]
+    assert "Request sent" in (await deliver(world, **COMMAND | {"trigger_id": "4.5.6"}))[1]
     assert await started(world) == 1
 
 
 @pytest.mark.parametrize("age", [0, 2])
 async def test_one_that_slack_waits_for_is_started(world: World, age: int) -> None:
     status, said = await deliver_late(world, age, **COMMAND)
-    assert (status, "Asked:" in said) == (200, True)
+    assert (status, "Request sent" in said) == (200, True)
 
 
 async def test_one_that_was_started_in_time_is_found_when_it_comes_again_late(world: World) -> None:
     first = await deliver(world, **COMMAND)
     assert await deliver_late(world, 60, **COMMAND) == first
-    assert "Asked:" in first[1]
+    assert "Request sent" in first[1]
     assert await started(world) == 1
 
 

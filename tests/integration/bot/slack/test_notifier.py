@@ -85,7 +85,7 @@ async def test_a_card_is_posted_found_and_edited_in_place(
     async with Person(simulator.url, "U0ADA") as ada:
         [posted] = await ada.messages(PURCHASES)
         assert actions_of(posted) == ["approve", "reject", "more"]
-        assert "For <!subteam^S0MANAGERS>" in whole_text(posted)
+        assert "Asked: <!subteam^S0MANAGERS>" in whole_text(posted)
         await asyncio.to_thread(notifier.edit_card, ref, ended(card))
         [edited] = await ada.messages(PURCHASES)
     assert (edited["ts"], actions_of(edited)) == (ref.ts, [])

@@ -71,9 +71,9 @@ async def test_a_reply_with_the_code_approves_and_the_card_says_so(world: World)
     async with world.person("U0RITA") as rita, world.person("U0ADA") as ada:
         card = await ask(rita, LARGE)
         code = await press(ada, card)
-        await ephemeral(ada, PURCHASES, "sent a code to your phone")
+        await ephemeral(ada, PURCHASES, "texted you a code")
         waiting = await rita.wait_for_message(
-            PURCHASES, lambda m: is_card(m) and "Waiting for the code" in text_of(m)
+            PURCHASES, lambda m: is_card(m) and "to confirm by SMS" in text_of(m)
         )
         assert "enter_code" in actions_of(waiting)
         assert await answer_to(ada, "maybe?") == "Please reply with the 6 digits of the code, nothing else."
@@ -131,7 +131,7 @@ async def test_a_code_decides_where_the_card_is_deleted(world: World) -> None:
         await ada.click_in_view(view, "approve")
         code = code_of(await ada.wait_for_text(is_code))
         waiting = await ada.wait_for(offers_code)
-        assert "I have sent a code to your phone." in text_of({"text": "", **waiting})
+        assert "We texted you a code." in text_of({"text": "", **waiting})
         await ada.click_in_view(waiting, "enter_code")
         form = await ada.wait_for_view("enter_code_form")
         await ada.submit(form, {"code": code})

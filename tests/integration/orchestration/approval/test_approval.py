@@ -23,6 +23,7 @@ from tests.support.core_world import CoreWorld
 RITA = Actor(id="U0RITA", via=Via.CHAT)
 
 
+@pytest.mark.every_hub
 async def test_an_approval_ends_the_request_on_the_card_and_for_the_requester(world: CoreWorld) -> None:
     request_id = await world.ask()
     shown = world.board.card("C0PURCHASES")
@@ -95,6 +96,7 @@ async def test_two_opposite_clicks_at_once_give_one_outcome_and_two_true_answers
     assert (loser.reason, loser.ended_as) == (Reason.ALREADY_ENDED, outcome.status)
 
 
+@pytest.mark.every_hub
 async def test_silence_escalates_and_then_times_out_on_every_card(world: CoreWorld) -> None:
     request_id = await world.ask()
     await world.skip(days=2)
@@ -156,6 +158,7 @@ async def test_a_request_may_shorten_its_time_but_not_lengthen_it(world: CoreWor
     assert (await world.outcome(long)).status is Status.TIMED_OUT
 
 
+@pytest.mark.every_hub
 async def test_the_requester_alone_can_cancel(world: CoreWorld) -> None:
     request_id = await world.ask()
     sam = await world.service.cancel(request_id, Actor(id="U0SAM", via=Via.CHAT))
@@ -231,6 +234,7 @@ async def test_a_throttled_post_waits_durably_and_is_posted_once(world: CoreWorl
     assert world.board.posts == 1
 
 
+@pytest.mark.every_hub
 async def test_a_post_whose_answer_was_lost_is_found_instead_of_repeated(world: CoreWorld) -> None:
     world.board.problems["after post_card"] = [ConnectionResetError("the answer was lost")]
     request_id = await world.service.start(ApprovalRequest(policy="deploy", title="x", requester="U0RITA"))

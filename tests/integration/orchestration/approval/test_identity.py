@@ -31,9 +31,10 @@ from orchestration.domain.request import (
 )
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.operations import Operations
+from tests.support import PATIENCE_S
 from tests.support.board import BoardOutcomes
 from tests.support.book import CORE as BOOK
-from tests.support.core_world import PATIENCE, CoreWorld, by, request_ids
+from tests.support.core_world import CoreWorld, by, request_ids
 from tests.support.identity import OTHER_NONCE
 from tests.support.people import NUMBERS
 
@@ -216,7 +217,7 @@ async def test_an_outcome_of_a_stopped_request_is_of_this_start(world: CoreWorld
     async def stopped() -> str:
         request_id = await world.ask("deploy", idempotency_key="run-7")
         await operations.terminate(request_id, None)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(PATIENCE_S):
             while not (
                 (progress := await operations.with_reconciled(await world.service.status(request_id))).outcome
                 and progress.outcome.receipt

@@ -48,7 +48,7 @@ from tests.support.possible import Terms, possible
 PROOF: Final = bool(os.environ.get("COUNTERSIGN_PROOF"))
 # Each batch of runs has a seed of its own. COUNTERSIGN_SEED plays one again.
 SEED: Final = int(os.environ.get("COUNTERSIGN_SEED", "0"))
-RUNS, STEPS = (250, 50) if PROOF else (60, 40)
+RUNS, STEPS = (250, 50) if PROOF else (30, 40)
 BATCHES, MINUTES = (40, 15) if PROOF else (1, 1)
 
 choices = st.sampled_from([*[Choice.APPROVE] * 5, Choice.REJECT])

@@ -308,8 +308,7 @@ async def test_how_it_ended_does_not_wait_for_the_turn_of_an_edit_that_says_less
 async def test_edits_that_wait_for_their_turn_become_one(world: CoreWorld) -> None:
     request_id = await world.ask("deploy")
     world.board.problems["edit_card"] = [ThrottledError(20)]
-    hub = world.connection.hub
-    assert hub is not None
+    hub = world.hub
     await world.say(request_id, "U0ADA", RemarkKind.COMMENT, "0")
     # What changes while the first try is under way is tried at once; the others are to find it waiting.
     soon = hub.clock.now() + timedelta(seconds=30)

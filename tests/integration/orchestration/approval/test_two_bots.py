@@ -23,11 +23,10 @@ from orchestration.hub import Hub, SkippableClock
 from orchestration.replicas.post_intent import PostIntent
 from orchestration.runtime.connect import connect
 from orchestration.service.intents import HubIntents
+from tests.support import PATIENCE_S
 from tests.support.board import Begin, Board, at_once
 from tests.support.core_world import SEAL_KEYS, CoreWorld, opened
 from tests.support.hub_proxy import HubProxy
-
-PATIENCE = 20.0  # seconds
 
 
 class HaltingBoard(Board):
@@ -58,7 +57,7 @@ class HaltingBoard(Board):
 
     def _halt(self) -> None:
         self.halted.set()
-        self.freed.wait(PATIENCE)
+        self.freed.wait(PATIENCE_S)
 
 
 @pytest.fixture
@@ -158,7 +157,7 @@ async def test_of_many_who_begin_the_same_at_once_one_is_the_first(hub: Hub, tmp
             running = [threads.submit(intents.begun_before, "deploy-1", 1, "card") for _ in range(8)]
             said = await asyncio.gather(*map(asyncio.wrap_future, running))
         record = PostIntent(instance="deploy-1", task=1, what="card").id()
-        ended = await client.wait_for_orchestration_completion(record, timeout=10)
+        ended = await client.wait_for_orchestration_completion(record, timeout=PATIENCE_S)
         later = await asyncio.to_thread(intents.begun_before, "deploy-1", 1, "card")
         await client.close()
     assert sorted(said) == [False] + [True] * 7

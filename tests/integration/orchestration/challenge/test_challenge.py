@@ -25,6 +25,7 @@ from orchestration.domain.request import Choice, Factor, Status, Via
 from orchestration.service.approvals import Actor
 from orchestration.service.challenges import ApiLimits, ChallengeService, Heard
 from orchestration.service.sweep import ReconcileSweep
+from tests.support import PATIENCE_S
 from tests.support.board import refusal
 from tests.support.challenges import SOMEBODY, asked, begun, code_in, other
 from tests.support.core_world import CoreWorld
@@ -40,7 +41,7 @@ async def ended(world: CoreWorld, challenge: str) -> ChallengeProgress:
             await asyncio.sleep(0.01)
         return progress
 
-    return await asyncio.wait_for(look(), 10)
+    return await asyncio.wait_for(look(), PATIENCE_S)
 
 
 async def refused(world: CoreWorld, service: ChallengeService, number: str = SOMEBODY) -> Trouble | None:
@@ -134,6 +135,7 @@ async def test_a_wrong_code_costs_every_open_challenge_an_attempt(world: CoreWor
         assert (await world.challenges.status(challenge)).attempts_left == 2
 
 
+@pytest.mark.every_hub
 async def test_the_sixth_to_a_number_in_an_hour_is_refused_for_an_hour_and_said_once(
     world: CoreWorld,
 ) -> None:
@@ -219,7 +221,7 @@ async def reported(world: CoreWorld, challenge: str, trouble: Trouble) -> Challe
             await asyncio.sleep(0.01)
         return progress
 
-    return await asyncio.wait_for(look(), 10)
+    return await asyncio.wait_for(look(), PATIENCE_S)
 
 
 async def test_a_report_of_a_failed_delivery_is_said_at_once_and_ends_nothing(world: CoreWorld) -> None:
@@ -311,16 +313,17 @@ async def test_a_text_shows_that_it_has_only_the_beginning_of_a_title(world: Cor
     request_id = await world.ask("wire", amount=Decimal(12400), title=title)
     await pressed(world, request_id)
     assert (
-        '12,400.00 USD: "Steel for hall 3, and then twelve more deliveries that fi...". Ends'
+        '12,400.00 USD: "Steel for hall 3, and then twelve more deliveries that fi...". Ex'
         in (world.phones.texts[-1][1])
     )
 
 
+@pytest.mark.every_hub
 async def test_an_approval_above_the_amount_counts_when_the_code_comes(world: CoreWorld) -> None:
     request_id = await wire(world)
     await pressed(world, request_id)
     assert world.phones.texts[-1][1].endswith(
-        f'to approve {request_id}, 12,400.00 USD: "Steel for hall 3". Ends in 2 min.'
+        f'to approve {request_id}, 12,400.00 USD: "Steel for hall 3". Expires in 2 min.'
     )
     await world.eventually(lambda: world.board.card("C0WIRES").confirming == ["U0ADA"])
     assert (await world.service.status(request_id)).outcome is None

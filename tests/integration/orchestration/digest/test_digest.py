@@ -25,9 +25,11 @@ from orchestration.domain.request import ApprovalRequest, Identity, Status
 from orchestration.reconcile.workflow import ReconcileInput
 from orchestration.runtime.connect import Connection
 from orchestration.service.digests import DigestService, HubDigests, digest_id
+from tests.support import PATIENCE_S
 from tests.support.board import Begin, Board, at_once
 from tests.support.book import parsed
-from tests.support.core_world import CoreWorld, connected, opened
+from tests.support.core_world import SEAL_KEYS, CoreWorld, opened
+from tests.support.hub_forms import connected, disconnect, reach
 
 CHANNEL = "C0SPEND"
 LISTENER = digest_id(CHANNEL)
@@ -97,7 +99,7 @@ async def until(world: CoreWorld, count: int, *, sent: int = 0) -> DigestProgres
             await asyncio.sleep(0.01)
 
     try:
-        return await asyncio.wait_for(look(), 20)
+        return await asyncio.wait_for(look(), PATIENCE_S)
     finally:
         await client.close()
 
@@ -116,6 +118,7 @@ async def ended(world: CoreWorld) -> None:
 # ---- from the request to the message -------------------------------------------------------------------------
 
 
+@pytest.mark.every_hub
 async def test_what_a_rule_approves_is_posted_together_after_an_hour_and_has_no_card(
     world: CoreWorld,
 ) -> None:
@@ -175,6 +178,7 @@ async def test_an_instance_that_was_stopped_after_it_was_approved_is_in_the_dige
 # ---- none lost, none twice -----------------------------------------------------------------------------------
 
 
+@pytest.mark.every_hub
 async def test_a_line_that_comes_again_counts_once_and_two_starters_begin_one(world: CoreWorld) -> None:
     await asyncio.gather(*(add(world, number) for number in (1, 2, 3, 1, 2, 3)))
     await add(world, 1, 2, 3)
@@ -365,7 +369,7 @@ async def test_a_line_without_our_seal_is_not_in_the_digest(world: CoreWorld) ->
     await add(world, 1)
     await until(world, 1)
     forged = line(2).model_dump(mode="json")
-    with TaskHubGrpcClient(host_address=world.connection._address) as stranger:
+    with TaskHubGrpcClient(**reach(world.hub)) as stranger:
         for name in (EventName.DIGEST_LINE, EventName.DIGEST_LINE.upper()):
             stranger.raise_orchestration_event(LISTENER, name, data=forged)
         stranger.raise_orchestration_event(LISTENER, EventName.DIGEST_STOP, data={"stop": True})
@@ -392,7 +396,7 @@ async def test_a_line_without_our_seal_is_not_in_the_digest(world: CoreWorld) ->
 async def test_a_request_of_another_program_is_no_request_of_the_person_it_names(world: CoreWorld) -> None:
     """Another program may ask for an approval, in anybody's name, and a rule may approve it."""
     request = {"policy": "spend", "title": "Cables", "amount": "20", "requester": "U0RITA"}
-    with TaskHubGrpcClient(host_address=world.connection._address) as stranger:
+    with TaskHubGrpcClient(**reach(world.hub)) as stranger:
         stranger.schedule_new_orchestration(
             OrchestrationName.APPROVAL, input={"request": request}, instance_id="spend-forged"
         )
@@ -423,12 +427,12 @@ class BoardThatDies(Board):
 @asynccontextmanager
 async def killed(data: Path, board: BoardThatDies) -> AsyncIterator[CoreWorld]:
     """A core whose hub ends before its worker, as when the process is killed."""
-    connection = connected(data)
+    connection = connected(data, SEAL_KEYS)
     async with opened(connection, board, board, book=BOOK) as world:
         try:
             yield world
         finally:
-            await asyncio.to_thread(connection.close)
+            await asyncio.to_thread(disconnect, connection)
             board.buried.set()
             await world.stop_worker()
 

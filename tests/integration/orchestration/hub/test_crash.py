@@ -25,7 +25,7 @@ from durabletask.grpc_options import GrpcWorkerResiliencyOptions
 from durabletask.worker import TaskHubGrpcWorker
 
 from orchestration.hub.upkeep.check import check as check_file
-from tests.support.hubs import WAIT_S
+from tests.support import PATIENCE_S
 
 KILLS = 100 if os.environ.get("COUNTERSIGN_PROOF") else 10
 SEED = int(os.environ.get("COUNTERSIGN_SEED") or random.SystemRandom().randrange(1 << 32))
@@ -69,7 +69,7 @@ class HubProcess:
     def end(self, how: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(how)
-        self._process.wait(WAIT_S)
+        self._process.wait(PATIENCE_S)
         assert self._process.stdout is not None
         self._process.stdout.close()
 
@@ -146,7 +146,7 @@ class EventDriver(threading.Thread):
 
 def check(client: TaskHubGrpcClient, instance: str, sent: dict[str, int]) -> None:
     """What was acknowledged was taken in order, and not more often than it was sent; nothing was scheduled twice."""
-    state = client.wait_for_orchestration_completion(instance, timeout=30)
+    state = client.wait_for_orchestration_completion(instance, timeout=PATIENCE_S)
     assert state is not None, f"{instance} was acknowledged and is gone"
     assert state.runtime_status.name == "COMPLETED", f"{instance}: {state.failure_details}"
     taken = json.loads(state.serialized_output or "")

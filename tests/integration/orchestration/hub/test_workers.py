@@ -19,8 +19,8 @@ from durabletask.client import TaskHubGrpcClient
 
 from orchestration.hub import Hub
 from orchestration.hub.upkeep.check import check
-from tests.support import worker_process
-from tests.support.hubs import WAIT_S, HubUnderTest, eventually
+from tests.support import PATIENCE_S, worker_process
+from tests.support.hubs import HubUnderTest, eventually
 
 KILLS = 100 if os.environ.get("COUNTERSIGN_PROOF") else 4
 SEED = int(os.environ.get("COUNTERSIGN_SEED") or random.SystemRandom().randrange(1 << 32))
@@ -48,7 +48,7 @@ class WorkerProcess:
 
     def kill(self) -> None:
         self._process.kill()
-        self._process.wait(WAIT_S)
+        self._process.wait(PATIENCE_S)
         assert self._process.stdout is not None
         self._process.stdout.close()
 

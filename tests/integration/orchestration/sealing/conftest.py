@@ -8,9 +8,10 @@ import pytest
 from durabletask.client import TaskHubGrpcClient
 
 from orchestration.runtime.connect import Connection
+from tests.support.hub_forms import hub_of, reach
 
 
 @pytest.fixture
 def stranger(connection: Connection) -> Iterator[TaskHubGrpcClient]:
-    with TaskHubGrpcClient(host_address=connection._address) as client:
+    with TaskHubGrpcClient(**reach(hub_of(connection))) as client:
         yield client

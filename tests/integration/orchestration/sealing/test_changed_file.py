@@ -61,8 +61,7 @@ class File:
 
 
 @pytest.fixture
-def file(tmp_path: Path, connection: Connection) -> Iterator[File]:
-    assert connection.hub is not None
+def file(tmp_path: Path, connection: Connection) -> Iterator[File]:  # noqa: ARG001 - the hub has made it
     opened = File(tmp_path / "hub.db")
     yield opened
     opened.close()

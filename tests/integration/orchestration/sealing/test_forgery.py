@@ -30,7 +30,9 @@ from orchestration.runtime.connect import Connection
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.runtime.ours import OURS
 from orchestration.sealing.client import SealingInterceptor
-from tests.support.core_world import PATIENCE, SEAL_KEYS, CoreWorld
+from tests.support import PATIENCE_S
+from tests.support.core_world import SEAL_KEYS, CoreWorld
+from tests.support.hub_forms import hub_of, reach
 from tests.support.other_program import REQUEST, strange_worker
 from tests.support.people import NUMBERS
 
@@ -76,6 +78,7 @@ async def test_an_event_without_a_seal_decides_nothing(
     assert await votes(world, request_id) == []
 
 
+@pytest.mark.every_hub
 async def test_a_seal_counts_for_its_instance_its_event_and_its_text(
     world: CoreWorld, stranger: TaskHubGrpcClient
 ) -> None:
@@ -136,7 +139,7 @@ async def test_a_start_without_a_seal_gives_no_more_than_a_request(
     world: CoreWorld, stranger: TaskHubGrpcClient, orchestration: str, given: Any
 ) -> None:
     started = stranger.schedule_new_orchestration(orchestration, input=given, instance_id="forged")
-    done = await asyncio.to_thread(stranger.wait_for_orchestration_completion, started, timeout=PATIENCE)
+    done = await asyncio.to_thread(stranger.wait_for_orchestration_completion, started, timeout=PATIENCE_S)
     assert done is not None
     assert done.runtime_status is OrchestrationStatus.FAILED
     assert done.failure_details is not None
@@ -156,7 +159,7 @@ async def test_a_sealed_start_is_good_under_its_own_id_alone(
     stranger._stub.StartInstance(
         pb.CreateInstanceRequest(instanceId="copied", name="approval", input=StringValue(value=given))
     )
-    done = await asyncio.to_thread(stranger.wait_for_orchestration_completion, "copied", timeout=PATIENCE)
+    done = await asyncio.to_thread(stranger.wait_for_orchestration_completion, "copied", timeout=PATIENCE_S)
     assert done is not None
     assert done.runtime_status is OrchestrationStatus.FAILED
 
@@ -250,7 +253,9 @@ async def test_an_activity_works_for_our_orchestrations_alone(
     """A receipt, a signed callback, an order: for each a stranger only needs our worker to take their word."""
     with strange_worker(connection, robber=robbing(activity, {"outcome": {}})):
         started = stranger.schedule_new_orchestration("robber")
-        done = await asyncio.to_thread(stranger.wait_for_orchestration_completion, started, timeout=PATIENCE)
+        done = await asyncio.to_thread(
+            stranger.wait_for_orchestration_completion, started, timeout=PATIENCE_S
+        )
     assert done is not None
     assert done.runtime_status is OrchestrationStatus.FAILED
     assert done.failure_details is not None
@@ -274,7 +279,7 @@ class Liar:
 def lying(connection: Connection, name: str, answer: Any) -> Iterator[Liar]:
     """A stranger's worker, which gets some of the work of that activity."""
     liar = Liar(answer)
-    worker = TaskHubGrpcWorker(host_address=connection._address, data_converter=PydanticConverter())
+    worker = TaskHubGrpcWorker(**reach(hub_of(connection)), data_converter=PydanticConverter())
     worker._registry.add_named_activity(name, liar)
     worker.use_work_item_filters()
     worker.start()

@@ -13,13 +13,13 @@ from orchestration.domain.people import PersonEntry
 from orchestration.domain.request import ApprovalRequest, Choice, RemarkKind
 from orchestration.hub.storage.file import log_of
 from orchestration.runtime.connect import HUB_FILE
-from tests.support.core_world import PATIENCE, CoreWorld, by
+from tests.support import PATIENCE_S
+from tests.support.core_world import CoreWorld, by
 from tests.support.room import room_for
 
 
 async def test_every_command_is_refused_in_words_and_none_counts(world: CoreWorld, tmp_path: Path) -> None:
-    service, hub = world.service, world.connection.hub
-    assert hub is not None
+    service, hub = world.service, world.hub
     request_id = await world.ask()
     shown = await service.identity(request_id)
     rita, ada = by("U0RITA"), by("U0ADA")
@@ -37,7 +37,7 @@ async def test_every_command_is_refused_in_words_and_none_counts(world: CoreWorl
             with pytest.raises(HubUnavailableError, match=r"disk is full, so nothing was recorded"):
                 await command
         assert (await service.status(request_id)).answered == 0
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(PATIENCE_S):
         while hub.problem() is not None:
             await asyncio.sleep(0.05)
     assert not (await service.status(request_id)).verdicts

@@ -18,6 +18,7 @@ from orchestration.hub import Hub
 from orchestration.runtime.connect import connect
 from orchestration.runtime.reconnecting import PATIENCE, RECONNECT, WORKER_RECONNECT
 from orchestration.service.calls import COMMIT_BUDGET, answers
+from tests.support import PATIENCE_S
 from tests.support.board import Board
 from tests.support.core_world import SEAL_KEYS, by, opened
 from tests.support.tcp_relay import TcpRelay
@@ -105,7 +106,7 @@ async def test_a_start_whose_answer_is_lost_is_not_sent_again_and_not_said_to_be
 async def cut(client: AsyncTaskHubGrpcClient, relay: TcpRelay) -> None:
     """Returns once the client knows: else a call may be sent into the connection that is being cut."""
     await relay.cut()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         assert client._channel is not None
         while client._channel.get_state() is grpc.ChannelConnectivity.READY:
             await asyncio.sleep(0.01)

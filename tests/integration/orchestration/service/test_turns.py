@@ -11,8 +11,9 @@ from orchestration.domain.commands import Reason
 from orchestration.domain.request import Choice, Status, Via
 from orchestration.runtime.turns import Turns
 from orchestration.service.approvals import Actor, ApprovalService
+from tests.support import PATIENCE_S
 from tests.support.book import CORE as BOOK
-from tests.support.core_world import PATIENCE, SLACK, CoreWorld, request_ids
+from tests.support.core_world import SLACK, CoreWorld, request_ids
 from tests.support.counting import CountingClient
 
 NEVER = 3600.0  # seconds
@@ -37,8 +38,8 @@ async def test_a_verdict_comes_with_its_turn_or_is_looked_for(world: CoreWorld, 
         request_id, Actor("U0ADA", Via.CHAT), Choice.APPROVE, shown=shown, round=1
     )
     counting.calls.clear()
-    async with asyncio.timeout(PATIENCE):
-        assert (await approvals.verdict(ticket, timeout=PATIENCE)).reason is Reason.RECORDED
+    async with asyncio.timeout(PATIENCE_S):
+        assert (await approvals.verdict(ticket, timeout=PATIENCE_S)).reason is Reason.RECORDED
     assert not own_worker or not counting.calls  # the turn itself said it, once it was on disk
     await client.close()
 
@@ -46,10 +47,10 @@ async def test_a_verdict_comes_with_its_turn_or_is_looked_for(world: CoreWorld, 
 async def test_an_outcome_that_is_waited_for_is_seen_at_its_turn(world: CoreWorld) -> None:
     request_id = await world.ask("deploy")
     world.connection.turns.first_look = NEVER
-    waiting = asyncio.create_task(world.service.wait(request_id, timeout=PATIENCE))
+    waiting = asyncio.create_task(world.service.wait(request_id, timeout=PATIENCE_S))
     await world.until(request_id, lambda progress: bool(progress.cards))
     await world.decide(request_id, "U0ADA")
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(PATIENCE_S):
         outcome = await waiting
     assert outcome is not None
     assert outcome.status is Status.APPROVED

@@ -29,9 +29,10 @@ from orchestration.service.approvals import Actor, ApprovalService
 from orchestration.service.open_requests import OpenLimits
 from orchestration.service.operations import Operations
 from orchestration.service.worklists import AwaitedAnswer, Worklist, Worklists
+from tests.support import PATIENCE_S
 from tests.support.board import BoardOutcomes
 from tests.support.book import CORE as BOOK
-from tests.support.core_world import PATIENCE, SLACK, CoreWorld, request_ids
+from tests.support.core_world import SLACK, CoreWorld, request_ids
 from tests.support.counting import CountingClient
 
 S = TypeVar("S", bound=BaseModel)
@@ -66,7 +67,7 @@ async def worklist_when(reader: Worklists, person: str, true: Callable[[Worklist
             await asyncio.sleep(0.01)
         return found
 
-    return await asyncio.wait_for(look(), PATIENCE)
+    return await asyncio.wait_for(look(), PATIENCE_S)
 
 
 def waits(*request_ids: str) -> Callable[[Worklist], bool]:
@@ -121,6 +122,7 @@ async def test_an_escalation_is_on_more_worklists(world: CoreWorld, reader: Work
         await worklist_when(reader, person, waits())
 
 
+@pytest.mark.every_hub
 async def test_a_delegated_vote_is_on_the_other_worklist(world: CoreWorld, reader: Worklists) -> None:
     request_id = await world.ask("deploy")
     await worklist_when(reader, "U0ADA", waits(request_id))
@@ -138,6 +140,7 @@ async def test_the_most_urgent_comes_first_and_absence_is_known(world: CoreWorld
     assert (await worklist_when(reader, "U0ADA", lambda worklist: worklist.entry is not None)).entry == away
 
 
+@pytest.mark.every_hub
 async def test_what_was_stopped_or_purged_is_on_no_worklist(
     world: CoreWorld, client: AsyncTaskHubGrpcClient, reader: Worklists
 ) -> None:
@@ -152,7 +155,7 @@ async def test_what_was_stopped_or_purged_is_on_no_worklist(
         while (await state(client, "U0FIN")).waits or (await state(client, "S0MANAGERS")).waits:
             await asyncio.sleep(0.01)
 
-    await asyncio.wait_for(cleared(), PATIENCE)
+    await asyncio.wait_for(cleared(), PATIENCE_S)
     await operations.purge(request_id, "U0OPS")
     assert (await state(client, "U0RITA")).asked == [request_id]
     assert (await reader.of("U0RITA", [])) == Worklist()
@@ -174,7 +177,7 @@ async def test_a_worklist_keeps_each_request_once_and_the_newest_of_all(
             await asyncio.sleep(0.02)
         return found
 
-    found = await asyncio.wait_for(settled(), PATIENCE)
+    found = await asyncio.wait_for(settled(), PATIENCE_S)
     assert sorted(found.waits) == ["deploy-0", "deploy-1", "deploy-2"]
     assert found.asked == ["deploy-7", *(f"deploy-{n}" for n in range(ASKED_KEPT + 4, 4, -1) if n != 7)]
     assert len(found.open) == ASKED_KEPT + 5
@@ -267,7 +270,7 @@ async def test_an_asker_has_no_more_requests_open_than_they_may(world: CoreWorld
         ):
             await asyncio.sleep(0.02)
 
-    await asyncio.wait_for(listed(first, count=4), PATIENCE)
+    await asyncio.wait_for(listed(first, count=4), PATIENCE_S)
     # What an operator stops says nothing to the worklist, and is noticed all the same.
     await client.terminate_orchestration(first)
     await client.wait_for_orchestration_completion(first)
@@ -275,14 +278,14 @@ async def test_an_asker_has_no_more_requests_open_than_they_may(world: CoreWorld
     fourth = await asking()
     with pytest.raises(TooManyOpenError):
         await asking()
-    await asyncio.wait_for(listed(fourth, count=4), PATIENCE)
+    await asyncio.wait_for(listed(fourth, count=4), PATIENCE_S)
     await service.cancel(fourth, Actor("U0RITA", Via.CHAT))
 
     async def gone() -> None:  # its orchestration goes on until the cards say so
         while fourth in (await state(client, "U0RITA")).open:
             await asyncio.sleep(0.02)
 
-    await asyncio.wait_for(gone(), PATIENCE)
+    await asyncio.wait_for(gone(), PATIENCE_S)
     service = ApprovalService(client, lambda: BOOK, SLACK, request_ids("few"), limits)
     await asking()
     await client.close()

@@ -125,7 +125,7 @@ CHANGES: list[tuple[str, Change, str]] = [
     (
         "a signature is of another",
         lambda lines: [*lines[:4], lines[4].replace(lines[4].split(b".")[-1], lines[3].split(b".")[-1])],
-        "entry 5: it was altered. Its signature does not hold",
+        "entry 5: it was altered. Invalid signature",
     ),
     (
         "white space is added",

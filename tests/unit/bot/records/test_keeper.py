@@ -6,6 +6,7 @@ import itertools
 import json
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from ipaddress import ip_network
@@ -127,6 +128,19 @@ def test_the_store_gets_every_entry_once_and_can_be_audited(keeper: Keeper, addr
     assert report.faults == []
     assert (report.receipts, report.purged, report.logs[0].last) == (3, 1, 6)
     assert b"".join(line + b"\n" for line in Logs(address).lines(keeper.log)) == keeper.file.read_bytes()
+
+
+def test_the_last_outcome_before_the_end_is_copied(keeper: Keeper, address: str) -> None:
+    """No later start may find this disk: that of a container goes with it."""
+    with keeper.open() as records:
+        background = looking_after(keeper, records, store=RecordStore(address))
+        records.sign_receipt(ended("deploy-0"))
+        background.start()
+        while not any(name.startswith("heads") for name in objects(address)):
+            time.sleep(0.01)  # until the first round is over; the next one is a minute away
+        records.sign_receipt(ended("deploy-1"))
+        background.stop()
+    assert keeper.audit(address).receipts == 2
 
 
 def test_the_store_shows_what_somebody_cut_off_here(keeper: Keeper, address: str) -> None:

@@ -21,7 +21,9 @@ from bot.records.log import RecordLog
 from bot.security.keys import SigningKeys
 from bot.security.receipts import verify
 from bot.security.signatures import PublishedKeys
+from orchestration.domain.effects import SignReceiptInput
 from orchestration.domain.errors import DeliveryError, RecordsUnavailableError
+from orchestration.domain.gathering import RecordGatheringInput
 from orchestration.domain.request import Status
 from tests.support import ROOT
 from tests.support.receipts import ISSUER, NONCE, ended, published
@@ -81,6 +83,31 @@ def test_the_same_outcome_again_gets_the_same_receipt_and_no_second_entry(server
         other = records.sign_receipt(ended(nonce="m" * 22, digest="c" * 64))
         assert other != receipt  # another start of the same ID, after a purge
     assert [kind for kind, _ in server.entries()] == ["opened", "receipt", "receipt"]
+
+
+def test_an_outcome_is_counted_once_however_often_it_comes_and_by_whichever_process(server: Server) -> None:
+    """As when the activity is repeated here, after a restart, or by another process, after this one was killed."""
+    counted: list[str] = []
+
+    def count(given: SignReceiptInput | RecordGatheringInput) -> None:
+        counted.append(given.policy)
+
+    with server.open() as records:
+        records.recorded = count
+        records.sign_receipt(ended())
+        records.sign_receipt(ended())
+        with server.open() as replica:
+            replica.recorded = count
+            replica.sign_receipt(ended())
+    with server.open() as records:
+        records.recorded = count
+        records.sign_receipt(ended())
+        assert counted == ["deploy"]
+        records.sign_receipt(ended(nonce="m" * 22))
+        with suppress(DeliveryError):
+            records.sign_receipt(ended(status=Status.REJECTED))
+        assert records.conflicts() == 1
+    assert counted == ["deploy", "deploy"]
 
 
 KILLED = """

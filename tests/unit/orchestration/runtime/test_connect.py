@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from orchestration.hub import token_file
-from orchestration.runtime.connect import HUB_FILE, Scheduler, connect, parse_scheduler
+from orchestration.runtime.connect import HUB_FILE, connect
 from orchestration.runtime.hub_address import HubSettingError
+from orchestration.runtime.scheduler import Scheduler, parse_scheduler
 from tests.support.core_world import SEAL_KEYS
 
 
@@ -19,7 +20,7 @@ def test_a_connection_string_is_read_as_the_scheduler_writes_it() -> None:
         secure=True,
         task_hub="prod",
         authentication="ManagedIdentity",
-        client_id="1",
+        more={"client_id": "1"},
     )
     local = parse_scheduler("endpoint=http://localhost:8080;taskhub=default;authentication=none")
     assert (local.host, local.secure, local.authentication) == ("localhost:8080", False, "None")
@@ -32,6 +33,9 @@ def test_a_connection_string_is_read_as_the_scheduler_writes_it() -> None:
         ("Endpoint=http://h;TaskHub=t", "has no Authentication="),
         ("Endpoint=http://h;Authentication=None", "has no TaskHub="),
         ("Endpoint=h:8080;Authentication=None;TaskHub=t", "Endpoint must be an https://"),
+        ("Endpoint=http://h;Authentication=ManagedIdentity;TaskHub=t", "no token is sent to h over http://"),
+        ("Endpoint=https://h;Authentication=None;TaskHub=t;ClientID=1", "clientid does not go with"),
+        ("Endpoint=https://h;Authentication=DefaultAzure;TaskHub=t;Colour=red", "colour does not go with"),
         (
             "Endpoint=http://h;Authentication=Password;TaskHub=t",
             "Authentication must be one of ManagedIdentity",
@@ -62,13 +66,26 @@ def test_a_hub_file_that_is_in_use_is_one_line_with_the_remedy(tmp_path: Path) -
 
 async def test_every_way_of_authenticating_makes_a_client_and_a_worker(tmp_path: Path) -> None:
     """Nothing is sent: credentials are asked for a token at the first call."""
-    for authentication in ("ManagedIdentity", "DefaultAzure", "None"):
+    file = tmp_path / "token"
+    workload = f"WorkloadIdentity;ClientID=1;TenantId=2;TokenFilePath={file}"
+    for authentication in ("ManagedIdentity", workload, "DefaultAzure", "Environment", "AzureCLI", "None"):
         text = f"Endpoint=https://h.example;Authentication={authentication};TaskHub=t"
         connection = connect(text, tmp_path, SEAL_KEYS)
         client = connection.client()
         connection.worker()
         await client.close()
         connection.close()
+
+
+def test_an_identity_that_is_not_complete_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(
+        HubSettingError, match="COUNTERSIGN_HUB: Authentication=WorkloadIdentity is not complete"
+    ):
+        connect("Endpoint=https://h;Authentication=WorkloadIdentity;TaskHub=t", tmp_path, SEAL_KEYS)
 
 
 def test_a_socket_of_somebody_else_is_refused(tmp_path: Path) -> None:

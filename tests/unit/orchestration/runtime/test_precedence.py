@@ -7,9 +7,9 @@ import threading
 import pytest
 
 from orchestration.runtime.precedence import CROWD, Precedence
+from tests.support import PATIENCE_S
 
 NEVER = 3600.0  # seconds
-PATIENCE = 30.0  # seconds
 
 
 def begun(precedence: Precedence) -> threading.Event:
@@ -25,7 +25,7 @@ def begun(precedence: Precedence) -> threading.Event:
 
 
 def test_work_begins_at_once_where_nothing_is_being_recorded() -> None:
-    assert begun(Precedence(NEVER)).wait(PATIENCE)
+    assert begun(Precedence(NEVER)).wait(PATIENCE_S)
 
 
 def test_work_begins_when_the_last_command_is_recorded() -> None:
@@ -34,20 +34,20 @@ def test_work_begins_when_the_last_command_is_recorded() -> None:
         with precedence.ahead():
             began = begun(precedence)
         assert not began.wait(0.05), "the other command is still being recorded"
-    assert began.wait(PATIENCE)
+    assert began.wait(PATIENCE_S)
 
 
 def test_work_begins_all_the_same_where_commands_never_end() -> None:
     precedence = Precedence(longest=0.01)
     with precedence.ahead():
-        assert begun(precedence).wait(PATIENCE)
+        assert begun(precedence).wait(PATIENCE_S)
 
 
 def test_a_command_that_fails_keeps_nothing_back() -> None:
     precedence = Precedence(NEVER)
     with pytest.raises(ZeroDivisionError), precedence.ahead():
         _ = 1 / 0
-    assert begun(precedence).wait(PATIENCE)
+    assert begun(precedence).wait(PATIENCE_S)
 
 
 def test_many_at_once_are_a_crowd() -> None:

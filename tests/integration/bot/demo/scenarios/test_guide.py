@@ -13,6 +13,7 @@ from aiohttp import web
 from bot.demo.access import BotApi, Programs
 from bot.demo.scenarios.guide import ScenarioGuide
 from bot.simulator import Simulator, Workspace
+from tests.support import PATIENCE_S
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ async def nonsense() -> AsyncIterator[BotApi]:
 
 
 async def play_when(guide: ScenarioGuide, true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not (play := guide.play()) or not true(play):
             await asyncio.sleep(0.01)
     return play

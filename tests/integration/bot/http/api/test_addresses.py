@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from tests.support import PATIENCE_S
 from tests.support.api_world import ApiWorld
 from tests.support.foreign import listener
 
@@ -41,7 +42,7 @@ async def handed_out(api: ApiWorld) -> dict[str, str]:
     found["problem"] = (await api.call("GET", f"{RUNTIME}/nobody", root, **lies)).body["type"]
     found["hook"] = (await api.call("POST", "/api/hooks", root, json=hook, **lies)).body["url"]
     await api.client.terminate_orchestration(waiting)
-    await api.client.wait_for_orchestration_completion(waiting, timeout=20)
+    await api.client.wait_for_orchestration_completion(waiting, timeout=PATIENCE_S)
     again = await api.call("POST", f"{RUNTIME}/{waiting}/restart", root, **lies)
     assert again.status == 202, again.body
     found |= {f"again {name}": value for name, value in again.body.items() if name != "id"}
@@ -107,14 +108,14 @@ async def test_an_instance_of_whatever_id_is_reached_by_each_address(api: ApiWor
     assert (await call("POST", f"{place}/resume?reason=x")).status == 202
     assert (await call("POST", made.body["url"], json=1)).status == 202
     assert (await call("POST", f"{place}/raiseEvent/Paid", json="yes")).status == 202
-    ended = await api.client.wait_for_orchestration_completion(instance_id, timeout=20)
+    ended = await api.client.wait_for_orchestration_completion(instance_id, timeout=PATIENCE_S)
     assert ended is not None
     again = await call("POST", f"{place}/restart?restartWithNewInstanceId=false")
     addresses = await again.json()
     assert (again.status, addresses["id"]) == (202, instance_id)
     assert (await call("GET", addresses["statusQueryGetUri"])).status == 202
     assert (await call("POST", addresses["terminatePostUri"].replace("{text}", "x"))).status == 202
-    await api.client.wait_for_orchestration_completion(instance_id, timeout=20)
+    await api.client.wait_for_orchestration_completion(instance_id, timeout=PATIENCE_S)
     assert (await call("DELETE", addresses["purgeHistoryDeleteUri"])).status == 200
     assert (await call("GET", place)).status == 404
 

@@ -15,6 +15,7 @@ from bot.slack.ids import SlackIds
 from orchestration.domain.request import ApprovalRequest, Via
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.request_ids import RequestIds
+from tests.support import PATIENCE_S
 from tests.support.api_world import OLD_SECRET, ApiWorld
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -37,6 +38,7 @@ async def test_ask_wait_decide(api: ApiWorld) -> None:
     await api.until(request_id, lambda progress: len(progress.cards) == 1)
     first = await api.call("GET", f"/api/approvals/{request_id}", rita)
     assert (first.status, first.body["status"], first.body["requester"]) == (202, "pending", "U0RITA")
+    assert first.body["card_url"] == api.permalink(api.cards_of(request_id)[0])
 
     verdict = await api.decide(ada, request_id, comment="Go.")
     assert (verdict.status, verdict.body["accepted"], verdict.body["reason"]) == (200, True, "recorded")
@@ -195,7 +197,7 @@ async def test_two_receipts_of_one_id_are_of_two_starts(api: ApiWorld) -> None:
         claims.append(verify(outcome["receipt"], published))
         assert claims[-1]["jti"] == nonce
         place = f"/runtime/webhooks/durabletask/instances/{request_id}"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while (await api.call("DELETE", place, root)).status != 200:
                 await asyncio.sleep(0.02)
     first, second = claims

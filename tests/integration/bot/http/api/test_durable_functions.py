@@ -19,6 +19,7 @@ from durabletask.entities import DurableEntity, EntityInstanceId
 
 from bot.cli.main import main
 from orchestration.domain.names import EntityName, OrchestrationName, code_id, is_own_entity, is_own_id
+from tests.support import PATIENCE_S
 from tests.support.api_world import ApiWorld
 from tests.support.foreign import listener, stumbles
 from tests.support.other_program import strange_worker
@@ -37,7 +38,7 @@ class Stock(DurableEntity):
 
 
 async def ended(api: ApiWorld, instance_id: str) -> None:
-    await api.client.wait_for_orchestration_completion(instance_id, timeout=20)
+    await api.client.wait_for_orchestration_completion(instance_id, timeout=PATIENCE_S)
 
 
 # ---- start -----------------------------------------------------------------------------------------------
@@ -206,7 +207,7 @@ async def test_a_request_that_is_purged_by_a_filter_leaves_its_tombstone(
     await api.call("POST", f"{ROOT}/instances/{request_id}/terminate", root)
     await ended(api, request_id)
     shown = await api.call("GET", f"/api/approvals/{request_id}", root)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not (shown.body["outcome"] or {}).get("receipt"):
             shown = await api.call("GET", f"/api/approvals/{request_id}", root)
     query = f"createdTimeFrom=2020-01-01&instanceIdPrefix={request_id}"
@@ -226,7 +227,7 @@ async def test_other_programs_entities_are_shown_and_signalled(tmp_path: Path) -
             assert (await api.call("GET", f"{place}/a%20b", reader)).status == 404
             assert (await api.call("POST", f"{place}/a%20b?op=add&taskHub=x", root, json=5)).status == 202
             assert (await api.call("POST", f"{place}/two?op=add", root)).status == 202
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 while len((await api.call("GET", f"{ROOT}/entities/", root)).body) < 2:
                     await asyncio.sleep(0.02)
             shown = await api.call("GET", f"{place}/a%20b?connection=y", reader)

@@ -10,6 +10,7 @@ import pytest
 
 from bot.http.api import json_text
 from bot.http.api.problems import Problem
+from tests.support import PATIENCE_S
 from tests.support.api_world import ApiWorld
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -97,7 +98,7 @@ async def test_what_is_taken_arrives_as_it_was_sent(api: ApiWorld, value: Any) -
         headers={"Content-Type": "application/json"},
     )
     assert sent.status == 202
-    await api.client.wait_for_orchestration_completion(waiting, timeout=20)
+    await api.client.wait_for_orchestration_completion(waiting, timeout=PATIENCE_S)
     answer = await api.call("GET", place, root)
     assert (answer.status, answer.body["output"]) == (200, value)
 

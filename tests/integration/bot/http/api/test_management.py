@@ -9,6 +9,7 @@ import grpc
 import pytest
 from durabletask.task import OrchestrationContext
 
+from tests.support import PATIENCE_S
 from tests.support.api_world import ApiWorld
 from tests.support.other_program import strange_worker
 from tests.support.simulated import fault
@@ -71,7 +72,7 @@ async def test_a_status_address_shows_an_approval_and_nothing_that_took_its_plac
         await api.client.schedule_new_orchestration(
             "theirs", input={"status": "approved"}, instance_id=asked["id"]
         )
-        await api.client.wait_for_orchestration_completion(asked["id"], timeout=20)
+        await api.client.wait_for_orchestration_completion(asked["id"], timeout=PATIENCE_S)
     looked = await api.call("GET", asked["statusQueryGetUri"])
     assert looked.status == 404
 
@@ -137,7 +138,7 @@ async def test_terminating_an_approval_ends_it_on_its_cards_and_then_it_is_gone(
         assert (await api.call("POST", f"{place}/{action}", root, json={})).status == 410, action
     shown = await api.call("GET", f"/api/approvals/{request_id}?wait=10s", root)
     assert (shown.status, shown.body["status"]) == (200, "terminated")
-    async with asyncio.timeout(10):  # `reconcile` has it signed
+    async with asyncio.timeout(PATIENCE_S):  # `reconcile` has it signed
         while not shown.body["outcome"]["receipt"]:
             shown = await api.call("GET", f"/api/approvals/{request_id}", root)
     purged = await api.call("DELETE", place, root)
@@ -199,7 +200,7 @@ async def test_the_timeline_tells_every_step_of_the_real_history(own_api: ApiWor
     await api.eventually(lambda: "✓ *Approved*" in api.shown(request_id))
     path = f"/api/approvals/{request_id}/timeline"
     kinds: list[str] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         # Slack shows an edit a moment before the hub has heard that it was made.
         while "edit_card" not in kinds:
             items = (await api.call("GET", path, root)).body["items"]

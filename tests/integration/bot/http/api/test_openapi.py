@@ -22,7 +22,7 @@ from tests.support.api_world import ApiWorld
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-EXAMPLES = 400 if os.environ.get("COUNTERSIGN_PROOF") else 5
+EXAMPLES = 400 if os.environ.get("COUNTERSIGN_PROOF") else 3
 CHECKS: list[Any] = [
     schemathesis.checks.not_a_server_error,
     checks.status_code_conformance,

@@ -20,6 +20,7 @@ from orchestration.domain.names import (
     is_own_event,
     is_own_orchestration,
 )
+from tests.support import PATIENCE_S
 from tests.support.api_world import ApiAnswer, ApiWorld
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -57,7 +58,7 @@ WAYS = pytest.mark.parametrize("way", [by_raising, by_a_hook, by_notify_instance
 async def listening(api: ApiWorld, event: str, instance_id: str | None = None) -> str:
     """An instance of somebody else's orchestration that waits for the event."""
     made = await api.client.schedule_new_orchestration("listener", input=event, instance_id=instance_id)
-    await api.client.wait_for_orchestration_start(made, timeout=20)
+    await api.client.wait_for_orchestration_start(made, timeout=PATIENCE_S)
     return str(made)
 
 
@@ -196,7 +197,7 @@ async def test_a_hook_looks_again_whose_the_instance_is(api: ApiWorld) -> None:
     waiting = await listening(api, "Paid", f"order-{next(_NUMBERS)}")
     made = await by_a_hook(api, root, waiting, "Paid")
     assert (await api.call("POST", made.body["url"], json={})).status == 202
-    await api.client.wait_for_orchestration_completion(waiting, timeout=20)
+    await api.client.wait_for_orchestration_completion(waiting, timeout=PATIENCE_S)
     await api.client.purge_orchestration(waiting)
     await api.client.schedule_new_orchestration("approval", input={}, instance_id=waiting)
     answer = await api.call("POST", made.body["url"], json={})
@@ -258,7 +259,7 @@ async def test_notify_instance_tells_one_that_waits_and_is_at_ease_about_one_tha
         request_id = await api.ask(root, notify_instance={"id": target, "event": "Approved"})
         assert (await api.decide(ada, request_id)).status == 200
         await api.until(request_id, lambda progress: progress.outcome is not None)
-        state = await api.client.wait_for_orchestration_completion(request_id, timeout=20)
+        state = await api.client.wait_for_orchestration_completion(request_id, timeout=PATIENCE_S)
         assert state is not None
         assert state.runtime_status is OrchestrationStatus.COMPLETED
         kinds = [
@@ -266,7 +267,7 @@ async def test_notify_instance_tells_one_that_waits_and_is_at_ease_about_one_tha
             for item in (await api.call("GET", f"/api/approvals/{request_id}/timeline", root)).body["items"]
         ]
         assert ("notify_instance" in kinds, "notify_instance_failed" in kinds) == (True, False)
-    told = await api.client.wait_for_orchestration_completion(waiting, timeout=20)
+    told = await api.client.wait_for_orchestration_completion(waiting, timeout=PATIENCE_S)
     assert told is not None
     assert told.get_output()["outcome"]["status"] == "approved"
 
@@ -275,7 +276,7 @@ async def test_one_that_has_ended_is_gone(api: ApiWorld) -> None:
     root = api.token("root")
     waiting = await listening(api, "Paid")
     assert (await by_raising(api, root, waiting, "Paid")).status == 202
-    await api.client.wait_for_orchestration_completion(waiting, timeout=20)
+    await api.client.wait_for_orchestration_completion(waiting, timeout=PATIENCE_S)
     assert (await by_raising(api, root, waiting, "Paid")).status == 410
 
 
@@ -306,13 +307,13 @@ async def test_none_of_ours_runs_again(api: ApiWorld, kind: OrchestrationName, a
 async def test_somebody_elses_runs_again(api: ApiWorld) -> None:
     root, reader = api.token("root"), api.token("reader", "U0RITA", "read", "request")
     failed = await api.client.schedule_new_orchestration("stumbles")
-    await api.client.wait_for_orchestration_completion(failed, timeout=20)
+    await api.client.wait_for_orchestration_completion(failed, timeout=PATIENCE_S)
     for action in ("rewind", "restart"):
         assert (await api.call("POST", f"{RUNTIME}/{failed}/{action}", reader)).status == 403
         assert (await api.call("POST", f"{RUNTIME}/{failed}/{action}")).status == 401
         assert (await api.call("POST", f"{RUNTIME}/nobody/{action}", root)).status == 404
     assert (await api.call("POST", f"{RUNTIME}/{failed}/rewind?reason=repaired", root)).status == 202
-    await api.client.wait_for_orchestration_completion(failed, timeout=20)
+    await api.client.wait_for_orchestration_completion(failed, timeout=PATIENCE_S)
     past = await api.client.get_orchestration_history(failed)
     assert [event.reason for event in past if isinstance(event, history.ExecutionRewoundEvent)] == [
         "repaired"
@@ -323,7 +324,7 @@ async def test_somebody_elses_runs_again(api: ApiWorld) -> None:
     assert again.body["id"] != failed
     # The addresses carry keys, as those of a request do.
     assert (await api.call("GET", again.body["statusQueryGetUri"])).status in {200, 202}
-    await api.client.wait_for_orchestration_completion(again.body["id"], timeout=20)
+    await api.client.wait_for_orchestration_completion(again.body["id"], timeout=PATIENCE_S)
     same = await api.call("POST", f"{RUNTIME}/{failed}/restart?restartWithNewInstanceId=false", root)
     assert (same.status, same.body["id"]) == (202, failed)
 
@@ -348,7 +349,7 @@ async def test_an_instance_that_somebody_started_with_anything_is_listed_nowhere
         assert (listed.status, listed.body["items"][-1]["id"]) == (200, request_id)
         assert "deploy-x" not in [item["id"] for item in listed.body["items"]]
         assert (await api.call("GET", "/api/approvals/deploy-x", root)).status == 404
-        await api.client.wait_for_orchestration_completion("deploy-x", timeout=20)
+        await api.client.wait_for_orchestration_completion("deploy-x", timeout=PATIENCE_S)
         assert (await api.call("GET", f"{RUNTIME}/deploy-x", root)).body["runtimeStatus"] == status
         assert (await api.call("DELETE", f"{RUNTIME}/deploy-x", root)).status == 200
         # Started for later, so that there is something to stop.

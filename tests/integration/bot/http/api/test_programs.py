@@ -21,10 +21,11 @@ from bot.security.secrets import Secrets
 from orchestration.approval.subworkflow import NUDGES_HEARD, request_approval
 from orchestration.domain.names import nudge_of
 from orchestration.domain.request import ApprovalRequest
+from tests.support import PATIENCE_S
 from tests.support.api_world import NEW_SECRET, OLD_SECRET, ApiWorld
 from tests.support.receiver import Receiver, receiver
 from tests.support.simulated import fault, no_faults
-from tests.support.world import PATIENCE_S, request_of
+from tests.support.world import request_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -176,7 +177,7 @@ async def test_a_hook_raises_its_one_event_and_nothing_else(
         assert (await api.call("POST", wrong, json={})).status == 401
     assert (await api.call("GET", url)).status == 405
     assert (await api.call("POST", url, **how)).status == 202
-    state = await api.client.wait_for_orchestration_completion(waiting, timeout=20)
+    state = await api.client.wait_for_orchestration_completion(waiting, timeout=PATIENCE_S)
     assert state is not None
     assert state.get_output() == told
     assert (await api.call("POST", url, **how)).status == 410
@@ -237,7 +238,7 @@ async def test_another_orchestration_asks_and_goes_on(tmp_path: Path) -> None:
             assert (await api.decide(ada, request_of(card))).status == 200
 
         async def result(instance_id: str) -> Any:
-            state = await api.client.wait_for_orchestration_completion(instance_id, timeout=20)
+            state = await api.client.wait_for_orchestration_completion(instance_id, timeout=PATIENCE_S)
             assert state is not None
             assert state.runtime_status is OrchestrationStatus.COMPLETED, state.failure_details
             return state.get_output()
@@ -266,7 +267,7 @@ async def test_who_asks_believes_the_request_and_no_event(tmp_path: Path) -> Non
         ada = api.token("ada", "U0ADA", "decide:deploy")
 
         async def result(instance_id: str) -> Any:
-            state = await api.client.wait_for_orchestration_completion(instance_id, timeout=20)
+            state = await api.client.wait_for_orchestration_completion(instance_id, timeout=PATIENCE_S)
             assert state is not None
             failure = state.failure_details
             return state.get_output() if failure is None else failure.message
@@ -275,7 +276,7 @@ async def test_who_asks_believes_the_request_and_no_event(tmp_path: Path) -> Non
         other = await api.ask(api.token("ci"), title="Release?")
         await api.decide(ada, other)
         await api.until(other, lambda progress: progress.outcome is not None)
-        await api.client.wait_for_orchestration_completion(other, timeout=20)
+        await api.client.wait_for_orchestration_completion(other, timeout=PATIENCE_S)
         asked = {"policy": "deploy", "title": "Release?", "requester": "U0RITA"}
         copy = await api.client.schedule_new_orchestration(
             "release_as", input={"request": asked, "id": other}, start_at=api.now() + timedelta(minutes=1)

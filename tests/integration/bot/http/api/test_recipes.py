@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
 import os
+import re
 import sys
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import Callable
@@ -13,11 +15,13 @@ from typing import Any
 
 import jwt
 import pytest
-import yaml
 from durabletask.client import OrchestrationState, OrchestrationStatus
 from durabletask.worker import TaskHubGrpcWorker
 
+import bot
+from tests.support import PATIENCE_S
 from tests.support.api_world import ApiWorld
+from tests.support.hub_forms import reach
 from tests.support.recipes import recipe
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -35,22 +39,8 @@ async def run(api: ApiWorld, title: str, choice: str, *command: str, **more: str
     request_id = await api.asked(title)
     answer = await api.decide(api.token("ada", "U0ADA", "decide:deploy"), request_id, choice, comment="So.")
     assert answer.status == 200
-    out, _ = await asyncio.wait_for(process.communicate(), 30)
+    out, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
     return process.returncode, out.decode()
-
-
-@pytest.mark.parametrize(("choice", "status"), [("approve", 0), ("reject", 1)])
-async def test_the_step_of_a_github_actions_job(api: ApiWorld, choice: str, status: int) -> None:
-    (step,) = yaml.safe_load(recipe("actions"))
-    assert set(step["env"]) == {"COUNTERSIGN_URL", "COUNTERSIGN_TOKEN"}
-    assert "--withdraw-when-over" in step["run"]  # nobody approves what no longer waits
-    sha = f"{choice:a<7}"[:7]
-    github = {"GITHUB_SHA": f"{sha}0000", "GITHUB_RUN_ID": choice, "GITHUB_RUN_ATTEMPT": "1"}
-    # As GitHub runs a step of which no shell is named.
-    code, out = await run(
-        api, f"Deploy {sha} to production?", choice, "bash", "-e", "-c", step["run"], **github
-    )
-    assert code == status, out
 
 
 async def test_the_shell_script(api: ApiWorld, tmp_path: Path) -> None:
@@ -81,6 +71,20 @@ async def test_the_api_with_curl(own_api: ApiWorld, tmp_path: Path) -> None:
     assert (code, out.splitlines()[-1]) == (0, "approved"), out
 
 
+async def test_the_first_example_of_the_documentation_asks_under_the_policies_that_come_with_us(
+    tmp_path: Path,
+) -> None:
+    async with ApiWorld(
+        tmp_path, settings={"COUNTERSIGN_POLICIES": str(Path(bot.__file__).parent / "policies.toml")}
+    ) as api:
+        page = (await api.call("GET", "/api/docs")).body
+        (example,) = re.findall(r"<pre>(curl.*?)</pre>", page, re.DOTALL)
+        code, out = await run(
+            api, "Deploy 4f2c1a to production?", "approve", "sh", "-c", html.unescape(example)
+        )
+        assert (code, json.loads(out)["id"][:7]) == (0, "deploy-"), out
+
+
 def names_in(snippet: str) -> dict[str, Any]:
     """What the snippet defines."""
     names: dict[str, Any] = {}
@@ -89,7 +93,7 @@ def names_in(snippet: str) -> dict[str, Any]:
 
 
 async def ended(api: ApiWorld, instance: str) -> OrchestrationState:
-    state = await api.client.wait_for_orchestration_completion(instance, timeout=20)
+    state = await api.client.wait_for_orchestration_completion(instance, timeout=PATIENCE_S)
     assert state is not None
     return state
 
@@ -124,10 +128,8 @@ async def test_another_orchestration_that_checks_the_receipt_where_it_acts(
     async with ApiWorld(tmp_path) as api:
         published = (await api.call("GET", "/.well-known/jwks.json")).body
         (tmp_path / "jwks.json").write_text(json.dumps(published))
-        hub = api.app.connection.hub
-        assert hub is not None
         # A program of its own, which knows nothing of ours.
-        program = TaskHubGrpcWorker(host_address=hub.address)
+        program = TaskHubGrpcWorker(**reach(api.hub))
         program.add_orchestrator(names["release_checked"])
         program.add_activity(names["ship"])
         program.use_work_item_filters()
@@ -175,7 +177,7 @@ async def test_a_receipt_in_ten_lines_of_another_jose_library(api: ApiWorld, tmp
             stdout=PIPE,
             stderr=STDOUT,
         )
-        out, _ = await asyncio.wait_for(process.communicate(), 30)
+        out, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
         return process.returncode, out.decode()
 
     code, out = await check("approve")

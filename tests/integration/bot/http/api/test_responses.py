@@ -18,6 +18,7 @@ from bot.outbound.signing import callback_secret, response_secret
 from bot.security.secrets import Secrets
 from orchestration.domain.request import Choice, Via
 from orchestration.service.approvals import Actor
+from tests.support import PATIENCE_S
 from tests.support.api_world import NEW_SECRET, OLD_SECRET, ApiAnswer, ApiWorld
 from tests.support.receiver import receiver
 
@@ -36,7 +37,7 @@ async def listening(api: ApiWorld, event: str = "ApprovalEvent", name: str = "li
 
 
 async def output_of(api: ApiWorld, instance_id: str) -> Any:
-    state = await api.client.wait_for_orchestration_completion(instance_id, timeout=20)
+    state = await api.client.wait_for_orchestration_completion(instance_id, timeout=PATIENCE_S)
     assert state is not None
     return state.get_output()
 
@@ -117,7 +118,7 @@ async def test_a_no_is_a_plain_false_where_that_is_expected(api: ApiWorld) -> No
     shown = await api.call("GET", f"/api/approvals/{request_id}", asker)
     assert waiting not in json.dumps(shown.body)
     await api.decide(api.token("ada", "U0ADA", "decide:deploy"), request_id, "reject", comment="No.")
-    state = await api.client.wait_for_orchestration_completion(waiting, timeout=20)
+    state = await api.client.wait_for_orchestration_completion(waiting, timeout=PATIENCE_S)
     assert state is not None
     assert state.serialized_output == "false"
 
@@ -200,7 +201,7 @@ async def test_whose_the_instance_is_is_looked_at_again_when_it_is_decided(api: 
     asker = api.token("flow", "U0RITA", "request", "respond:listener")
     request_id = await api.ask(asker, respond={"instance_id": waiting, "event_name": "ApprovalEvent"})
     await api.client.terminate_orchestration(waiting)
-    await api.client.wait_for_orchestration_completion(waiting, timeout=20)
+    await api.client.wait_for_orchestration_completion(waiting, timeout=PATIENCE_S)
     await api.client.purge_orchestration(waiting)
     await api.client.schedule_new_orchestration(kind, input="ApprovalEvent", instance_id=waiting)
     await api.decide(api.token("ada", "U0ADA", "decide:deploy"), request_id)

@@ -9,10 +9,11 @@ import aiohttp
 
 from bot.simulator import Simulator, Timeouts
 from bot.simulator.workspace.messages import Message
+from tests.support import PATIENCE_S
 
 
 async def next_event(response: aiohttp.ClientResponse) -> dict[str, Any]:
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             line = await response.content.readline()
             if line.startswith(b"data: "):
@@ -48,7 +49,7 @@ async def test_a_silent_stream_says_that_it_lives(start: Any) -> None:
         start(timeouts=Timeouts(heartbeat=0.05)) as sim,
         aiohttp.ClientSession() as session,
         session.get(f"{sim.url}/sim/events?as=U0ADA") as stream,
-        asyncio.timeout(3),
+        asyncio.timeout(PATIENCE_S),
     ):
         while (await stream.content.readline()) != b": still here\n":
             pass

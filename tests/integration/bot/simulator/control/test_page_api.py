@@ -18,6 +18,7 @@ from bot.simulator import (
 )
 from bot.simulator.control.story import Story, StoryStep
 from bot.simulator.workspace.messages import Message
+from tests.support import PATIENCE_S
 
 
 class Supervisor:
@@ -194,7 +195,7 @@ async def test_whoever_waits_reads_once_after_a_burst_of_changes(sim: Simulator,
         return enough
 
     async def settled(expected: int) -> None:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE_S):
             while looks < expected:
                 await asyncio.sleep(0.005)
         await asyncio.sleep(0.1)

@@ -14,6 +14,7 @@ from slack_sdk.signature import SignatureVerifier
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.simulator import ActionRefusedError, AppConfig, Person, Simulator, Timeouts, Workspace
+from tests.support import PATIENCE_S
 
 SIGNING_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 BUTTON = {"type": "button", "action_id": "go", "value": "v", "text": {"type": "plain_text", "text": "Go"}}
@@ -43,7 +44,7 @@ class Recorder:
         return payload
 
     async def wait(self, count: int) -> None:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE_S):
             while len(self.requests) < count:
                 self.arrived.clear()
                 await self.arrived.wait()

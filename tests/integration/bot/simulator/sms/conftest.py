@@ -16,6 +16,7 @@ from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
 from bot.simulator import Person, Simulator, SmsAccount, Timeouts
+from tests.support import PATIENCE_S
 
 SID = "AC" + "a1" * 16
 TOKEN = "2f" * 16
@@ -91,7 +92,7 @@ class WebhookApp:
         return web.Response(status=status, content_type=kind, text=body)
 
     async def seen(self, count: int) -> list[dict[str, str]]:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE_S):
             while len(self.forms) < count:
                 await asyncio.sleep(0.005)
         return self.forms

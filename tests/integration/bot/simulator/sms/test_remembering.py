@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bot.simulator import ActionRefusedError, Person, Simulator, SmsAccount, Timeouts, Workspace
+from tests.support import PATIENCE_S
 
 ADA = "+12025550142"
 
@@ -98,7 +99,7 @@ async def test_a_page_is_shown_for_whom_something_waits(sim: Simulator, twilio: 
 async def test_a_text_is_news_for_its_reader_and_a_mark_for_others(sim: Simulator, twilio: Any) -> None:
     with sim.workspace.changes.watch() as queue:
         await twilio.send()
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE_S):
             change = await queue.get()
     assert change is not None
     assert change.data_for("U0ADA") == {"kind": "phone"}

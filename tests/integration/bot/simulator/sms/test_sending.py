@@ -11,12 +11,13 @@ from twilio.base.exceptions import TwilioRestException
 from bot.simulator import ActionRefusedError, Person, Simulator, SmsAccount, Workspace
 from bot.simulator.sms.rest_errors import KNOWN_CODES
 from bot.simulator.sms.segments import count_segments
+from tests.support import PATIENCE_S
 
 ADA, FROM = "+12025550142", "+12025550100"
 
 
 async def test_a_text_is_queued_and_reaches_the_phone(twilio: Any, ada: Person) -> None:
-    sent = await twilio.send(body="Reply 481926 to approve. Ends in 2 min.")
+    sent = await twilio.send(body="Reply 481926 to approve. Expires in 2 min.")
     assert (sent.status, sent.direction, sent.num_segments) == ("queued", "outbound-api", "1")
     assert (sent.from_, sent.to, sent.error_code, sent.date_sent) == (FROM, ADA, None, None)
     assert sent.sid.startswith("SM")
@@ -46,7 +47,7 @@ async def test_a_messaging_service_accepts_before_it_chooses_a_number(
     sent = await twilio.send(from_=None, messaging_service_sid=account.messaging_service_sid)
     assert (sent.status, sent.from_, sent.num_segments) == ("accepted", None, "0")
     assert sent.messaging_service_sid == account.messaging_service_sid
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(PATIENCE_S):
         while (found := await twilio.fetch(sent.sid)).status != "delivered":
             await asyncio.sleep(0.005)
     assert (found.from_, found.num_segments) == (FROM, "1")

@@ -10,7 +10,8 @@ import pytest
 from durabletask import history, task
 from durabletask.client import OrchestrationStatus
 
-from tests.support.hubs import WAIT_S, HubUnderTest, eventually, refused
+from tests.support import PATIENCE_S
+from tests.support.hubs import HubUnderTest, eventually, refused
 
 
 class BreakableActivities:
@@ -33,7 +34,7 @@ class BreakableActivities:
 
     def slow(self, _ctx: task.ActivityContext, number: int) -> int:
         self.runs["slow"] += 1
-        assert self.leave.wait(WAIT_S)
+        assert self.leave.wait(PATIENCE_S)
         return number
 
     @property

@@ -9,6 +9,7 @@ from durabletask import entities, task
 from durabletask.client import AsyncTaskHubGrpcClient, EntityQuery, OrchestrationQuery
 from durabletask.entities import EntityInstanceId
 
+from tests.support import PATIENCE_S
 from tests.support.hubs import HubUnderTest, eventually
 
 
@@ -36,11 +37,11 @@ async def test_an_instance_lives_and_is_forgotten(
 ) -> None:
     tested_hub.work(patient)
     instance = await client.schedule_new_orchestration(patient)
-    await client.wait_for_orchestration_start(instance, timeout=10)
+    await client.wait_for_orchestration_start(instance, timeout=PATIENCE_S)
     await client.suspend_orchestration(instance)
     await client.resume_orchestration(instance)
     await client.raise_orchestration_event(instance, "go", data=1)
-    state = await client.wait_for_orchestration_completion(instance, timeout=10)
+    state = await client.wait_for_orchestration_completion(instance, timeout=PATIENCE_S)
     assert state is not None
     assert state.serialized_output == "1"
     assert (await client.list_instance_ids()).items == [instance]
@@ -48,7 +49,7 @@ async def test_an_instance_lives_and_is_forgotten(
     assert await client.get_orchestration_history(instance)
     assert await client.restart_orchestration(instance) == instance
     await client.terminate_orchestration(instance)
-    await client.wait_for_orchestration_completion(instance, timeout=10)
+    await client.wait_for_orchestration_completion(instance, timeout=PATIENCE_S)
     assert (await client.purge_orchestration(instance)).deleted_instance_count == 1
     purged = await client.purge_orchestrations_by(timeout=timedelta(seconds=10))
     assert (purged.deleted_instance_count, purged.is_complete) == (0, True)
@@ -68,9 +69,9 @@ async def test_what_failed_is_rewound(tested_hub: HubUnderTest, client: AsyncTas
 
     tested_hub.work(calls, activities=(act,))
     instance = await client.schedule_new_orchestration(calls)
-    await client.wait_for_orchestration_completion(instance, timeout=10)
+    await client.wait_for_orchestration_completion(instance, timeout=PATIENCE_S)
     await client.rewind_orchestration(instance)
-    state = await client.wait_for_orchestration_completion(instance, timeout=10)
+    state = await client.wait_for_orchestration_completion(instance, timeout=PATIENCE_S)
     assert state is not None
     assert state.serialized_output == '"repaired"'
 

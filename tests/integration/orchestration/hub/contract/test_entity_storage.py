@@ -13,6 +13,7 @@ from durabletask.entities import EntityInstanceId
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.hub import Hub
+from tests.support import PATIENCE_S
 from tests.support.hubs import HubUnderTest, eventually, refused
 
 LARGE = 900_000
@@ -271,7 +272,7 @@ def test_who_is_terminated_while_it_waits_for_a_lock_blocks_nobody(tested_hub: H
     for holder in holders:
         tested_hub.custom(holder, '"holding"')
     waiting = tested_hub.start(takes, ["a", "b", "c"])
-    tested_hub.client.wait_for_orchestration_start(waiting, timeout=10)
+    tested_hub.client.wait_for_orchestration_start(waiting, timeout=PATIENCE_S)
     tested_hub.client.terminate_orchestration(waiting)
     assert tested_hub.done(tested_hub.start(takes, ["a"]), timeout=1).serialized_output == '"alone"'
     tested_hub.client.raise_orchestration_event(holders[0], "go")

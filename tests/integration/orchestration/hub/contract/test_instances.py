@@ -11,6 +11,7 @@ from durabletask import task
 from durabletask.client import OrchestrationQuery, OrchestrationStatus
 from durabletask.internal import orchestrator_service_pb2 as pb
 
+from tests.support import PATIENCE_S
 from tests.support.hubs import HubUnderTest, refused
 
 
@@ -118,7 +119,7 @@ def test_waiting_for_the_start_ends_when_it_started(tested_hub: HubUnderTest) ->
     with pytest.raises(TimeoutError):
         tested_hub.client.wait_for_orchestration_start(instance, timeout=0.1)
     tested_hub.work(patient)
-    state = tested_hub.client.wait_for_orchestration_start(instance, timeout=10)
+    state = tested_hub.client.wait_for_orchestration_start(instance, timeout=PATIENCE_S)
     assert state is not None
     assert state.runtime_status is OrchestrationStatus.RUNNING
 
@@ -247,7 +248,7 @@ def test_terminating_without_recursion_spares_the_children(tested_hub: HubUnderT
     tested_hub.work(ask_child, patient)
     instance = tested_hub.start(ask_child)
     tested_hub.custom(instance, '"asked"')
-    tested_hub.client.wait_for_orchestration_start(f"{instance}-child", timeout=10)
+    tested_hub.client.wait_for_orchestration_start(f"{instance}-child", timeout=PATIENCE_S)
     tested_hub.client.terminate_orchestration(instance, recursive=False)
     tested_hub.done(instance)
     assert tested_hub.state(f"{instance}-child").runtime_status is OrchestrationStatus.RUNNING
@@ -268,7 +269,7 @@ def test_purging_takes_the_ended_children_along(tested_hub: HubUnderTest) -> Non
     tested_hub.work(ask_child, patient)
     instance = tested_hub.start(ask_child)
     tested_hub.custom(instance, '"asked"')
-    tested_hub.client.wait_for_orchestration_start(f"{instance}-child", timeout=10)
+    tested_hub.client.wait_for_orchestration_start(f"{instance}-child", timeout=PATIENCE_S)
     tested_hub.client.raise_orchestration_event(f"{instance}-child", "go", data=1)
     tested_hub.done(instance)
     assert tested_hub.client.purge_orchestration(instance).deleted_instance_count == 2

@@ -15,6 +15,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from orchestration.hub import Hub
 from orchestration.hub.engine import listing
 from orchestration.hub.storage import file
+from tests.support import PATIENCE_S
 from tests.support.hubs import HubUnderTest, refused
 
 
@@ -67,7 +68,7 @@ def test_a_query_takes_several_statuses(tested_hub: HubUnderTest) -> None:
     ended(tested_hub, "a")
     for name in ("b", "c"):
         tested_hub.start(patient, instance_id=name)
-        tested_hub.client.wait_for_orchestration_start(name, timeout=10)
+        tested_hub.client.wait_for_orchestration_start(name, timeout=PATIENCE_S)
     tested_hub.client.terminate_orchestration("b")
     tested_hub.done("b")
     both = [OrchestrationStatus.COMPLETED, OrchestrationStatus.TERMINATED]

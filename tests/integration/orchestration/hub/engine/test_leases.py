@@ -23,8 +23,8 @@ from orchestration.hub.errors import StaleError
 from orchestration.hub.storage import file
 from orchestration.hub.storage.transaction import AfterCommit, Transaction, WorkItemKind
 from orchestration.hub.transport import frames
+from tests.support import PATIENCE_S
 from tests.support.hubs import (
-    WAIT_S,
     HubUnderTest,
     RawWorker,
     RecordingStream,
@@ -130,7 +130,7 @@ def test_a_process_that_is_stopped_loses_what_it_holds(
             assert "gives no sign of life" in caplog.text
         finally:
             process.kill()
-            process.wait(WAIT_S)
+            process.wait(PATIENCE_S)
             if process.stdout is not None:
                 process.stdout.close()
 

@@ -13,7 +13,8 @@ from durabletask.entities import EntityInstanceId
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.hub import Hub
-from tests.support.hubs import WAIT_S, HubUnderTest, RawWorker, complete, eventually, schedule
+from tests.support import PATIENCE_S
+from tests.support.hubs import HubUnderTest, RawWorker, complete, eventually, schedule
 
 ONE = EntityInstanceId("SlowCounter", "one")
 TWO = EntityInstanceId("SlowCounter", "two")
@@ -39,7 +40,7 @@ class FailingOnce:
 
         class SlowCounter(entities.DurableEntity):
             def add(self, number: int) -> int:
-                assert failing_once.answer.wait(WAIT_S)
+                assert failing_once.answer.wait(PATIENCE_S)
                 self.set_state(self.get_state(int, 0) + number)
                 return self.get_state(int, 0)
 

@@ -11,6 +11,7 @@ from durabletask import task
 
 from orchestration.hub import Hub, HubError, SkippableClock
 from orchestration.hub.service.clock_client import ClockClient
+from tests.support import PATIENCE_S
 from tests.support.hubs import HubUnderTest, eventually
 
 HOUR = timedelta(hours=1)
@@ -95,7 +96,7 @@ def test_timers_of_many_instances_fire_in_their_order(hub: Hub, ours: HubUnderTe
         ours.start(alarm, hour, instance_id=name)
     ours.work(alarm)
     for name in names:
-        ours.client.wait_for_orchestration_start(name, timeout=10)
+        ours.client.wait_for_orchestration_start(name, timeout=PATIENCE_S)
     hub.advance(timedelta(days=1))
     for name in names:
         assert ours.done(name).serialized_output == "true"

@@ -11,7 +11,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.internal import orchestrator_service_pb2_grpc as stubs
 
 from orchestration.hub import Hub
-from tests.support.hubs import WAIT_S
+from tests.support import PATIENCE_S
 
 
 def test_a_hub_that_stops_sends_its_workers_away_and_takes_no_other(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_a_hub_that_stops_sends_its_workers_away_and_takes_no_other(tmp_path: Pa
         with pytest.raises(grpc.RpcError, match="The hub is stopping") as sent_away:
             next(work)
         with pytest.raises(grpc.RpcError, match="The hub is stopping") as refused:
-            next(stub.GetWorkItems(pb.GetWorkItemsRequest(), timeout=WAIT_S))
+            next(stub.GetWorkItems(pb.GetWorkItemsRequest(), timeout=PATIENCE_S))
         stopping.join()
         assert waiting.code() is grpc.StatusCode.UNAVAILABLE
     assert {sent_away.value.code(), refused.value.code()} == {grpc.StatusCode.UNAVAILABLE}

@@ -24,6 +24,7 @@ from durabletask.client import TaskHubGrpcClient
 from orchestration.hub import Hub, HubError, main
 from orchestration.hub.storage import file
 from orchestration.hub.upkeep.check import check
+from tests.support import PATIENCE_S
 from tests.support.hubs import HubUnderTest, RawWorker, bearer, complete, eventually, schedule
 from tests.support.room import room_for
 
@@ -246,7 +247,7 @@ def test_the_schedulers_own_client_and_worker_run_against_it(tmp_path: Path) -> 
         client = DurableTaskSchedulerClient(**options, secure_channel=False)
         instance = client.schedule_new_orchestration(patient)
         client.raise_orchestration_event(instance, "go", data=2)
-        state = client.wait_for_orchestration_completion(instance, timeout=10)
+        state = client.wait_for_orchestration_completion(instance, timeout=PATIENCE_S)
         assert state is not None
         assert state.serialized_output == "2"
         worker.stop()

@@ -16,6 +16,7 @@ from orchestration.hub.storage import file
 from orchestration.hub.storage.group_commit import GroupCommitStore
 from orchestration.hub.storage.sql import Q
 from orchestration.hub.storage.transaction import Transaction
+from tests.support import PATIENCE_S
 
 _TIMERS = "SELECT count(*) FROM timer"
 
@@ -125,7 +126,7 @@ async def test_a_timer_set_in_the_very_transaction_of_the_look_is_not_overlooked
 
     monkeypatch.setattr(store, "run", run_with_a_turn)
     serving = asyncio.create_task(timer_loop.serve())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while len(set_by) < 2 or db.execute(_TIMERS).fetchone()[0]:
             await asyncio.sleep(0.01)
     serving.cancel()

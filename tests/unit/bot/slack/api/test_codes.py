@@ -4,6 +4,7 @@ import ast
 import json
 import logging
 import re
+from collections import Counter
 
 import pytest
 
@@ -51,7 +52,8 @@ def test_a_remedy_is_the_beginning_of_a_sentence() -> None:
 
 
 def test_a_failure_is_counted_each_time_and_warned_of_seldom(caplog: pytest.LogCaptureFixture) -> None:
-    health = SlackHealth()
+    called: Counter[tuple[str, str]] = Counter()
+    health = SlackHealth(lambda *call: called.update([call]))
     with caplog.at_level(logging.INFO):
         for _ in range(3):
             health.failed("chat.postMessage", refused("token_revoked"))
@@ -60,12 +62,12 @@ def test_a_failure_is_counted_each_time_and_warned_of_seldom(caplog: pytest.LogC
     warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert [line.split(":")[0] for line in warned] == ["chat.postMessage", "chat.update"]
     assert "(token_revoked)" in warned[0]
-    counted = 'countersign_slack_failures_total{method="chat.postMessage",code="token_revoked"} 3'
-    assert counted in health.metrics()
+    assert called["chat.postMessage", "token_revoked"] == 3
     told = health.problem
     assert told is not None
     assert "SLACK_BOT_TOKEN" in told
-    health.worked()
+    health.worked("chat.postMessage")
+    assert called["chat.postMessage", "ok"] == 1
     assert health.problem is None
 
 

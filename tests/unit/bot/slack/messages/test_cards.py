@@ -69,7 +69,7 @@ def test_a_new_card(story: MakeStory) -> None:
         "> Quote: <https://acme.example/q/7>",
         "○ *Manager* · waiting · until {3 Dec 9:30}",
         "Then *Finance*",
-        "(For <!subteam^S0MANAGERS> <@U0ADA>)",
+        "(Asked: <!subteam^S0MANAGERS> <@U0ADA>)",
         "[Approve] [Reject…] [⋯]",
         "(Purchase · purchase-k7m2x9qd)",
     ]
@@ -268,12 +268,12 @@ def test_the_last_question_and_its_answer(story: MakeStory) -> None:
 @pytest.mark.parametrize(
     ("state", "shown"),
     [
-        (ActionState(label="https://erp.example/orders?token=s3cret"), "○ Telling erp.example"),
+        (ActionState(label="https://erp.example/orders?token=s3cret"), "○ Notifying erp.example"),
         (
             ActionState(label="https://erp.example/orders", status="done", answer="Order PO-7 <placed>"),
             "✓ “Order PO-7 &lt;placed&gt;” · erp.example",
         ),
-        (ActionState(label="C0GENERAL", status="done"), "✓ Told <#C0GENERAL>"),
+        (ActionState(label="C0GENERAL", status="done"), "✓ Notified <#C0GENERAL>"),
         (
             ActionState(
                 label="https://erp.example/orders", status="failed", answer="erp.example answered 503."
@@ -324,7 +324,7 @@ def test_escalated(story: MakeStory) -> None:
         "○ *Manager* · no decision by {3 Dec 9:30}",
         "○ *Escalation* · waiting · until {4 Dec 9:30}",
         "Then *Finance*",
-        "(For <!subteam^S0DIRECTORS>)",
+        "(Asked: <!subteam^S0DIRECTORS>)",
         "[Approve] [Reject…] [⋯]",
     ]
     assert original.text == "<@U0RITA> asks for 4,200.00 USD: “New laptops for the team”"
@@ -490,7 +490,7 @@ def test_what_is_told_after_the_end_is_neither_false_nor_the_end_twice(story: Ma
 def test_what_is_said_after_asking(story: MakeStory) -> None:
     record = story().record
     assert asked(record.request, record.request_id, record.policy) == (
-        "Asked: *“New laptops for the team”* (4,200.00 USD), in <#C0PURCHASES> as `purchase-k7m2x9qd`."
+        "Request sent to <#C0PURCHASES> as `purchase-k7m2x9qd`: *“New laptops for the team”* (4,200.00 USD)."
     )
 
 

@@ -52,12 +52,12 @@ LINES = [
         step(StepKind.ESCALATED, place="C0ESCALATIONS"),
         "→ Nobody decided in time: escalated to <#C0ESCALATIONS>",
     ),
-    (step(StepKind.LEVEL_PASSED, text="Manager"), "✓ *Manager* is passed"),
+    (step(StepKind.LEVEL_PASSED, text="Manager"), "✓ *Manager* level approved"),
     (
         step(StepKind.ACTION_DONE, to="https://erp.example/o", text="Order 7"),
         "✓ “Order 7” · erp.example",
     ),
-    (step(StepKind.ACTION_DONE, to="C0GENERAL"), "✓ Told <#C0GENERAL>"),
+    (step(StepKind.ACTION_DONE, to="C0GENERAL"), "✓ Notified <#C0GENERAL>"),
     (
         step(StepKind.ACTION_FAILED, to="https://erp.example/o", text="erp.example answered 503."),
         "✗ Failed: erp.example answered 503. · erp.example",
@@ -126,7 +126,7 @@ LINES = [
     ),
     (
         step(StepKind.STATE_ESCALATED, state="Paid", people=["C0ESCALATIONS", "U0DIRK"]),
-        "→ *Paid* still takes too long. Told <#C0ESCALATIONS> <@U0DIRK>",
+        "→ *Paid* still takes too long. Notified <#C0ESCALATIONS> <@U0DIRK>",
     ),
     (
         step(StepKind.STEP_UNRECORDED, state="Paid", text="Another step 2 of this request is on record."),
@@ -233,7 +233,7 @@ def test_what_each_message_says(story: MakeStory) -> None:
     passed = step(StepKind.LEVEL_PASSED, actor="U0BOB", text="Manager")
     told.next_level(5)
     assert says(Notice.PROGRESS, step=passed) == (
-        f"✓ <@U0BOB> approved {WHAT} for *Manager*. Now it waits for *Finance*. {SEEN}"
+        f"✓ <@U0BOB> approved {WHAT} (*Manager*). Next: *Finance*. {SEEN}"
     )
     told.record.end(Status.APPROVED, told.at(6), by="U0FIN")
     assert says(Notice.OUTCOME, "C0GENERAL") == (

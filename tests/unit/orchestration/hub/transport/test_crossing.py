@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from orchestration.hub.transport.crossing import Crossing
+from tests.support import PATIENCE_S
 
 THREADS, EACH = 4, 2_000
 
@@ -30,7 +31,7 @@ async def test_each_call_of_each_thread_is_made_in_order() -> None:
     threads = [threading.Thread(target=put_each, args=(one,)) for one in range(THREADS)]
     for one in threads:
         one.start()
-    await asyncio.wait_for(done.wait(), 20)
+    await asyncio.wait_for(done.wait(), PATIENCE_S)
     for thread in range(THREADS):
         assert [number for which, number in came if which == thread] == list(range(EACH))
 
@@ -42,7 +43,7 @@ async def test_a_call_that_fails_is_reported_and_stops_no_other() -> None:
     crossing, made = Crossing(loop), asyncio.Event()
     crossing.put(lambda: 1 / 0)
     crossing.put(made.set)
-    await asyncio.wait_for(made.wait(), 5)
+    await asyncio.wait_for(made.wait(), PATIENCE_S)
     assert [type(context["exception"]) for context in reported] == [ZeroDivisionError]
 
 

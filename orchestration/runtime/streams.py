@@ -1,0 +1,23 @@
+"""Sends with a call that is answered by a stream what the SDK sends with other calls: the token, and the task hub."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+from durabletask.internal.grpc_interceptor import DefaultAsyncClientInterceptorImpl
+
+
+class StreamMetadata(grpc.aio.UnaryStreamClientInterceptor):
+    """Has the interceptor `of_calls` deal with streams too.
+
+    It says itself that it does, and gRPC leaves it out: it registers an interceptor for the first of its kinds alone
+    (https://github.com/grpc/grpc/issues/40946).
+    """
+
+    def __init__(self, of_calls: DefaultAsyncClientInterceptorImpl) -> None:
+        self._of_calls = of_calls
+
+    async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        """The stream."""
+        return await self._of_calls.intercept_unary_stream(continuation, client_call_details, request)
