@@ -16,7 +16,7 @@ from aiohttp import web
 
 from bot import config
 from tests.faults.passing import listen
-from tests.support import ROOT, only_writable
+from tests.support import PATIENCE_S, ROOT, only_writable
 from tests.support.dockerfile import health_command, stages
 from tests.support.killed_bot import KilledBot
 
