@@ -124,7 +124,7 @@ class Settings:
     work_limit: timedelta
     policies: Path
     tokens: Path
-    sms: Mapping[str, str]
+    sms: Mapping[str, str] = field(repr=False)
     smtp: Mapping[str, str] = field(repr=False)
     secret: str | None = field(repr=False)
     signing_key: str | None = field(repr=False)

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import logging
 import os
+from collections.abc import Callable
 from typing import Any
 
 from bot import config
@@ -36,11 +37,11 @@ def _run(_: argparse.Namespace) -> int:
     settings = config.read(os.environ)
     # Bolt looks for it there too, and would warn at every start that it is of no use.
     os.environ.pop("SLACK_BOT_TOKEN", None)
-    with observed(settings, os.environ):
-        return asyncio.run(_serve(settings))
+    with observed(settings, os.environ) as end_traces:
+        return asyncio.run(_serve(settings, end_traces))
 
 
-async def _serve(settings: config.Settings) -> int:
+async def _serve(settings: config.Settings, end_traces: Callable[[], None]) -> int:
     """Runs until SIGINT or SIGTERM, or until Slack refuses a token."""
     # Imported late: `countersign --help` and `hub` need none of Slack.
     from bot.app import running  # noqa: PLC0415
@@ -55,6 +56,7 @@ async def _serve(settings: config.Settings) -> int:
             comparing.cancel()
         end_by_itself(settings.stop_delay.total_seconds())
     if app.stopping.left_behind:
+        end_traces()
         end_now()
     return 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from bot.cli.library_logs import quieten
@@ -13,8 +13,11 @@ from bot.telemetry.redaction import Redactor
 
 
 @contextmanager
-def observed(settings: Settings, environment: Mapping[str, str]) -> Iterator[None]:
-    """Both as the settings say, until left. Raises `CountersignError` where one of them is wrong."""
+def observed(settings: Settings, environment: Mapping[str, str]) -> Iterator[Callable[[], None]]:
+    """Both as the settings say, until left. Raises `CountersignError` where one of them is wrong.
+
+    Yields what sends the last traces, for a process that ends before it leaves.
+    """
     digits = settings.sms.get("COUNTERSIGN_SMS_DIGITS", "")
     redact = Redactor(
         [*settings.secrets, *tracing.secrets_in(environment)],
@@ -25,6 +28,6 @@ def observed(settings: Settings, environment: Mapping[str, str]) -> Iterator[Non
     logging.captureWarnings(capture=True)
     end = tracing.start(environment, redact)
     try:
-        yield
+        yield end
     finally:
         end()

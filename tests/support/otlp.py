@@ -14,8 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.faults.passing import listen
-
-PATIENCE_S = 30.0
+from tests.support import PATIENCE_S
 
 
 class Collector:

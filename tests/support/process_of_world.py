@@ -11,10 +11,8 @@ from typing import Any
 
 import aiohttp
 
-from tests.support import ROOT
+from tests.support import PATIENCE_S, ROOT
 from tests.support.world import World
-
-PATIENCE_S = 60.0
 
 
 class ProcessOfWorld(World):

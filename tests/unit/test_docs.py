@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from opentelemetry.sdk import environment_variables
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from bot import config
@@ -41,6 +42,7 @@ from bot.http.api.timeline import _ACTIVITIES
 from bot.outbound.signing import callback_secret
 from bot.security.secrets import Secrets
 from bot.slack.ids import SlackIds
+from bot.telemetry.tracing import EXPORTER
 from orchestration.domain import policy_file
 from orchestration.domain.actions import Action
 from orchestration.domain.commands import Reason
@@ -137,7 +139,10 @@ def test_the_settings_page_has_every_setting_and_no_other() -> None:
         *table(SETTINGS_PAGE, "E-mail"),
     ]
     assert coded(server) == config.SETTINGS
-    assert coded(table(SETTINGS_PAGE)) == config.SETTINGS | VARIABLES
+    traces = coded(table(SETTINGS_PAGE, "Traces"))
+    # The one that names the exporters is of whoever sets the SDK up.
+    assert traces <= {*vars(environment_variables), EXPORTER}
+    assert coded(table(SETTINGS_PAGE)) == config.SETTINGS | VARIABLES | traces
 
 
 def test_the_settings_page_says_which_are_secrets() -> None:
