@@ -29,7 +29,6 @@ from bot.mcp.serve.server import approvals_server
 from bot.mcp.serve.tools import SPARE
 from tests.faults.passing import answered as passed_back
 from tests.faults.passing import listen, passed_on
-from tests.support import PATIENCE_S
 from tests.support.api_world import ApiWorld
 from tests.support.mcp import answered, mcp_over_http, mcp_over_stdio, said
 
