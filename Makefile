@@ -42,8 +42,7 @@ demo: $(STAMP) ## a workspace in your browser: no account, no Docker, no Slack
 	$(BIN)/countersign demo --data data/demo
 
 test: lint ## everything that must hold, in under five minutes
-	$(BIN)/pytest -n 5 -m "not clocked"
-	$(BIN)/pytest -m clocked $$(grep -rl mark.clocked tests --include='test_*.py')
+	$(BIN)/pytest -n 5
 
 lint: $(STAMP) $(NODE_STAMP) ## style, types, layers, names, the page, Dockerfile, workflows
 	$(BIN)/ruff check .
@@ -102,7 +101,7 @@ proof: $(STAMP) ## the long forms of what test runs briefly, one after the other
 # The tests of the hub itself and of the simulator know of no form.
 forms: $(STAMP) ## the product's tests with its hub in its process, over TCP, and through the scheduler's client: FORMS="tcp scheduler"
 	set -e; for form in $(FORMS); do \
-	    $(BIN)/pytest -n 5 -m "not clocked" --hub=$$form --ignore tests/integration/orchestration/hub \
+	    $(BIN)/pytest -n 5 --hub=$$form --ignore tests/integration/orchestration/hub \
 	        --ignore tests/integration/bot/simulator --ignore tests/e2e/browser --ignore tests/e2e/demo \
 	        tests/integration tests/e2e; \
 	done

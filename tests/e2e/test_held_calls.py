@@ -54,10 +54,13 @@ async def test_no_call_runs_without_an_approval_and_none_twice(tmp_path: Path) -
             again = await hook_answer(await hook(given, "--wait", "20s" if choice == "reject" else "4s"))
             allowed = [one for one in (*answers, again) if one.decision == "allow"]
             assert len(allowed) <= (choice == "approve"), (number, [vars(one) for one in (*answers, again)])
-            assert answers[0].decision in {"allow", "deny"}, vars(answers[0])
-            assert all(one.status in {0, 2} for one in (answers[0], again))
+            # A hook gives up, and blocks, where the bot is away for more than five seconds: a start may take longer.
+            told = answers[0]
+            gave_up = (told.status, told.out) == (2, "")
+            assert gave_up or told.decision in {"allow", "deny"}, vars(told)
+            assert all(one.status in {0, 2} for one in (told, again))
             if choice == "reject":
-                assert "As said." in answers[0].reason
+                assert gave_up or "As said." in told.reason
 
 
 async def _asking(hook: Any, bot: KilledBot, given: dict[str, Any], command: str) -> Process:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from durabletask.client import OrchestrationState, OrchestrationStatus
 from durabletask.entities import EntityInstanceId
@@ -24,6 +24,7 @@ from orchestration.challenge.boot_time import BootClock, since_boot
 from orchestration.challenge.codes import Codes
 from orchestration.digest.activities import DigestActivities
 from orchestration.domain.commands import Progress, Reason, Verdict
+from orchestration.domain.errors import HubSilentError
 from orchestration.domain.ids import IdReader
 from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.request import PERSON, ApprovalRequest, Choice, Identity, Outcome, RemarkKind, Via
@@ -48,9 +49,19 @@ from tests.support import PATIENCE_S, hub_forms
 from tests.support.board import AllNew, Board, BoardActions, BoardOutcomes, BoardPhones, NoFulfilments
 from tests.support.book import CORE as BOOK
 
+T = TypeVar("T")
+
 
 def by(person: str) -> Actor:
     return Actor(id=person, via=Via.CHAT)
+
+
+async def insisted(call: Callable[[], Awaitable[T]]) -> T:
+    """What the call gives. It is made again where a busy hub has not answered in time: a repeat must change nothing."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            with suppress(HubSilentError):
+                return await call()
 
 
 class CoreWorld:

@@ -10,6 +10,8 @@ from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 from typing import Any
 
+from tests.support import PATIENCE_S
+
 GATE = """
 agent = "claude-code"
 default_policy = "deploy"
@@ -94,6 +96,6 @@ async def hook_answer(process: Process) -> HookAnswer:
     assert process.stdout is not None
     assert process.stderr is not None
     out, err, status = await asyncio.wait_for(
-        asyncio.gather(process.stdout.read(), process.stderr.read(), process.wait()), 60
+        asyncio.gather(process.stdout.read(), process.stderr.read(), process.wait()), PATIENCE_S
     )
     return HookAnswer(status, out.decode(), err.decode())

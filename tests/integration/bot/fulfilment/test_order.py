@@ -274,6 +274,8 @@ async def test_a_bot_that_is_killed_in_the_middle_loses_nothing_and_does_nothing
 
 async def test_one_that_an_operator_stops_says_so(orders: OrderWorld) -> None:
     request_id = await orders.ordered()
+    # Nothing is under way any more that could be shown over what is said of the stop.
+    await orders.card_says(request_id, "→ *Created* · waiting for")
     target = (await orders.state(request_id, "Created"))["id"]
     path = f"/runtime/webhooks/durabletask/instances/{target}/terminate"
     assert (await orders.call("POST", path, orders.admin)).status == 202

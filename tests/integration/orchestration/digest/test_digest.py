@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ from orchestration.service.digests import DigestService, HubDigests, digest_id
 from tests.support import PATIENCE_S
 from tests.support.board import Begin, Board, at_once
 from tests.support.book import parsed
-from tests.support.core_world import SEAL_KEYS, CoreWorld, opened
+from tests.support.core_world import SEAL_KEYS, CoreWorld, insisted, opened
 from tests.support.hub_forms import connected, disconnect, reach
 
 CHANNEL = "C0SPEND"
@@ -77,7 +78,7 @@ async def add(world: CoreWorld, *numbers: int) -> None:
     client = world.connection.client()
     port = HubDigests(client)
     for number in numbers:
-        await asyncio.to_thread(port.add, CHANNEL, line(number))
+        await insisted(partial(asyncio.to_thread, port.add, CHANNEL, line(number)))
     await client.close()
 
 
