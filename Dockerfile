@@ -3,7 +3,7 @@ FROM python:3.13-slim AS wheel
 WORKDIR /src
 COPY requirements-build.lock ./
 RUN pip install --no-cache-dir --root-user-action=ignore --require-hashes -r requirements-build.lock
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE manifest.yml ./
 COPY bot ./bot
 COPY orchestration ./orchestration
 RUN hatchling build -t wheel -d /wheel

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
@@ -141,8 +142,15 @@ def _settings(answers: FirstAnswers, into: Path) -> str:
     )
 
 
+def _template() -> Traversable:
+    """The manifest as it is kept: a wheel has it in the package, a checkout at the root, where people look for it."""
+    package = files("bot")
+    packed = package.joinpath(MANIFEST)
+    return packed if packed.is_file() else package.joinpath("..", MANIFEST)
+
+
 def _manifest(answers: FirstAnswers) -> str:
-    lines = files("bot").joinpath(MANIFEST).read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = _template().read_text(encoding="utf-8").splitlines(keepends=True)
     while lines[0].startswith("#"):
         del lines[0]
     text = "".join(lines)

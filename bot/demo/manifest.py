@@ -1,4 +1,4 @@
-"""The app's configuration in the demo's workspace. A test compares it with `bot/manifest.yml`."""
+"""The app's configuration in the demo's workspace. A test compares it with `manifest.yml`."""
 
 from __future__ import annotations
 

@@ -73,9 +73,8 @@ def test_the_packages_have_what_runs_and_what_is_read_and_nothing_else(built: Bu
         inside = set(archive.namelist())
         about = metadata_of(archive)
     runs = kept("bot", "orchestration")
-    assert {name for name in inside if ".dist-info/" not in name} == runs
+    assert {name for name in inside if ".dist-info/" not in name} == runs | {"bot/manifest.yml"}
     assert {
-        "bot/manifest.yml",
         "bot/py.typed",
         "orchestration/py.typed",
         "bot/demo/flows.toml",
@@ -85,11 +84,12 @@ def test_the_packages_have_what_runs_and_what_is_read_and_nothing_else(built: Bu
         "README.md",
         "CHANGELOG.md",
         "LICENSE",
+        "manifest.yml",
         "requirements.lock",
         "requirements-stores.lock",
     }
     made = {".gitignore", "pyproject.toml", "PKG-INFO"}
-    assert source == runs | kept("docs", ".github/pictures") | read | made
+    assert source == runs | kept("deploy", "docs", ".github/pictures") | read | made
     for name in source | inside:
         assert not re.search(r"(^|/)(tests?|test_\w+|conftest|node_modules|__pycache__)(\.py|/|$)", name), (
             name

@@ -16,7 +16,7 @@ from tests.support import ROOT
 
 @pytest.fixture(scope="module")
 def manifest() -> dict[str, Any]:
-    parsed: dict[str, Any] = yaml.safe_load((ROOT / "bot" / "manifest.yml").read_text())
+    parsed: dict[str, Any] = yaml.safe_load((ROOT / "manifest.yml").read_text())
     return parsed
 
 
@@ -95,7 +95,7 @@ def test_slack_takes_its_lengths(manifest: dict[str, Any]) -> None:
 
 
 def test_switching_to_http_is_uncommenting_three_lines() -> None:
-    text = (ROOT / "bot" / "manifest.yml").read_text()
+    text = (ROOT / "manifest.yml").read_text()
     assert text.count("url: https://countersign.example.com/slack/events") == 3
     switched = text.replace("# url: https", "url: https").replace(
         "# request_url: https", "request_url: https"
