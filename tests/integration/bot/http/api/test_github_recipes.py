@@ -102,14 +102,12 @@ async def test_the_action_installs_its_command(tmp_path: Path) -> None:
 
 def with_curl(api: ApiWorld, place: Path) -> tuple[GitHubJob, dict[str, Any], dict[str, Any]]:
     """The job of the guide, its step that asks, and the one that withdraws."""
-    written = yaml.safe_load(recipe("actions-curl"))
+    asks, withdraws = yaml.safe_load(recipe("actions-curl"))
     job = GitHubJob(
         place / "job",
         {"vars.COUNTERSIGN_URL": api.url, "secrets.COUNTERSIGN_TOKEN": api.token("ci", "U0RITA", "request")},
         {"GITHUB_SHA": SHA, "GITHUB_RUN_ID": "7", "GITHUB_RUN_ATTEMPT": "1"},
     )
-    job.variables |= {name: job.evaluated(value) for name, value in written["env"].items()}
-    asks, withdraws = written["steps"]
     assert withdraws["if"] == "(failure() || cancelled()) && env.REQUEST"
     return job, asks, withdraws
 
@@ -142,7 +140,7 @@ async def test_the_steps_with_curl_withdraw_what_nobody_waits_for(own_api: ApiWo
 
 async def test_the_step_with_curl_says_why_it_could_not_ask(own_api: ApiWorld, tmp_path: Path) -> None:
     job, asks, _ = with_curl(own_api, tmp_path)
-    job.variables["COUNTERSIGN_TOKEN"] = own_api.token("look", "U0RITA", "read")
+    asks["env"]["COUNTERSIGN_TOKEN"] = own_api.token("look", "U0RITA", "read")
     ended, said = await end_of(await job.start(asks))
     assert ended == 1
     assert "forbidden" in said
