@@ -50,28 +50,11 @@ def action(api: ApiWorld, place: Path) -> GitHubJob:
     return job
 
 
-async def decided(api: ApiWorld, request_id: str, choice: str) -> None:
-    ada = api.token("ada", "U0ADA", "decide:deploy")
-    assert (await api.decide(ada, request_id, choice, comment="So.")).status == 200
-
-
 async def status(api: ApiWorld, request_id: str) -> str:
     found = await api.call(
         "GET", f"/api/approvals/{request_id}?wait=20s", api.token("look", "U0RITA", "read")
     )
     return str(found.body["status"])
-
-
-@pytest.mark.parametrize(("choice", "code"), [("approve", 0), ("reject", 1)])
-async def test_the_action_passes_at_a_yes_alone(
-    own_api: ApiWorld, tmp_path: Path, choice: str, code: int
-) -> None:
-    under_way = await action(own_api, tmp_path).start(ASK)
-    request_id = await own_api.asked(f"Deploy {SHA} to production?")
-    assert "web" in read(own_api.cards()[-1])
-    await decided(own_api, request_id, choice)
-    ended, said = await end_of(under_way)
-    assert ended == code, said
 
 
 async def test_a_cancelled_run_withdraws_its_request(own_api: ApiWorld, tmp_path: Path) -> None:
@@ -102,27 +85,30 @@ async def test_the_action_installs_its_command(tmp_path: Path) -> None:
 
 def with_curl(api: ApiWorld, place: Path) -> tuple[GitHubJob, dict[str, Any], dict[str, Any]]:
     """The job of the guide, its step that asks, and the one that withdraws."""
-    written = yaml.safe_load(recipe("actions-curl"))
+    asks, withdraws = yaml.safe_load(recipe("actions-curl"))
     job = GitHubJob(
         place / "job",
         {"vars.COUNTERSIGN_URL": api.url, "secrets.COUNTERSIGN_TOKEN": api.token("ci", "U0RITA", "request")},
         {"GITHUB_SHA": SHA, "GITHUB_RUN_ID": "7", "GITHUB_RUN_ATTEMPT": "1"},
     )
-    job.variables |= {name: job.evaluated(value) for name, value in written["env"].items()}
-    asks, withdraws = written["steps"]
     assert withdraws["if"] == "(failure() || cancelled()) && env.REQUEST"
     return job, asks, withdraws
 
 
+@pytest.mark.parametrize("with_action", [True, False], ids=["action", "curl"])
 @pytest.mark.parametrize(("choice", "code"), [("approve", 0), ("reject", 1)])
-async def test_the_steps_with_curl_pass_at_a_yes_alone(
-    own_api: ApiWorld, tmp_path: Path, choice: str, code: int
+async def test_the_step_passes_at_a_yes_alone(
+    own_api: ApiWorld, tmp_path: Path, choice: str, code: int, *, with_action: bool
 ) -> None:
-    job, asks, _ = with_curl(own_api, tmp_path)
-    under_way = await job.start(asks)
+    if with_action:
+        under_way = await action(own_api, tmp_path).start(ASK)
+    else:
+        job, asks, _ = with_curl(own_api, tmp_path)
+        under_way = await job.start(asks)
     request_id = await own_api.asked(f"Deploy {SHA} to production?")
     assert "web" in read(own_api.cards()[-1])
-    await decided(own_api, request_id, choice)
+    ada = own_api.token("ada", "U0ADA", "decide:deploy")
+    assert (await own_api.decide(ada, request_id, choice, comment="So.")).status == 200
     ended, said = await end_of(under_way)
     assert ended == code, said
 
@@ -132,9 +118,8 @@ async def test_the_steps_with_curl_withdraw_what_nobody_waits_for(own_api: ApiWo
     under_way = await job.start(asks)
     request_id = await own_api.asked(f"Deploy {SHA} to production?")
     await own_api.eventually(lambda: request_id in (job.place / "env").read_text())
-    os.killpg(
-        under_way.pid, signal.SIGKILL
-    )  # as it does with what has not ended ten seconds after the signal
+    # As it does with what has not ended ten seconds after the signal.
+    os.killpg(under_way.pid, signal.SIGKILL)
     await under_way.wait()
     ended, said = await end_of(await job.start(withdraws))
     assert (ended, await status(own_api, request_id)) == (0, "cancelled"), said
@@ -142,7 +127,7 @@ async def test_the_steps_with_curl_withdraw_what_nobody_waits_for(own_api: ApiWo
 
 async def test_the_step_with_curl_says_why_it_could_not_ask(own_api: ApiWorld, tmp_path: Path) -> None:
     job, asks, _ = with_curl(own_api, tmp_path)
-    job.variables["COUNTERSIGN_TOKEN"] = own_api.token("look", "U0RITA", "read")
+    asks["env"]["COUNTERSIGN_TOKEN"] = own_api.token("look", "U0RITA", "read")
     ended, said = await end_of(await job.start(asks))
     assert ended == 1
     assert "forbidden" in said
