@@ -33,6 +33,11 @@ from tests.support.world import World, policies
 OLD, NEW = "an-old-secret-of-at-least-32-bytes", "a-new-secret-of-at-least-32-bytes"
 
 
+in_one_step = pytest.mark.embedded_hub(
+    "on one that other processes may work on, a new secret is learned by each before one seals with it"
+)
+
+
 @pytest.fixture
 async def old(tmp_path: Path) -> AsyncIterator[World]:
     async with World(tmp_path, policies("life"), settings={"COUNTERSIGN_SECRET": OLD}) as found:
@@ -54,6 +59,7 @@ async def readiness(url: str) -> tuple[int, dict[str, Any]]:
         return answer.status, await answer.json()
 
 
+@in_one_step
 async def test_an_open_request_is_decided_after_the_secret_was_rotated(old: World) -> None:
     card = await ask(old.person("U0RITA"), "plain Chairs")
     await started_with(old, NEW, OLD)
@@ -62,6 +68,7 @@ async def test_an_open_request_is_decided_after_the_secret_was_rotated(old: Worl
     await old.until(request_id(card), lambda progress: progress.status is Status.APPROVED)
 
 
+@in_one_step
 async def test_without_the_old_secret_no_work_is_taken_and_nothing_fails(old: World) -> None:
     rita, ada = old.person("U0RITA"), old.person("U0ADA")
     card = await ask(rita, "plain Chairs")
@@ -179,6 +186,7 @@ async def joins(app: Countersign) -> bool:
     return False
 
 
+@in_one_step
 async def test_it_is_told_what_still_needs_the_old_secret(old: World) -> None:
     """The old one may go once no open request and no entity needs it; a leaked one ends what it sealed."""
     card = await ask(old.person("U0RITA"), "plain Chairs")
@@ -201,6 +209,7 @@ async def test_it_is_told_what_still_needs_the_old_secret(old: World) -> None:
     assert uses[new].ended == 1  # its later answers
 
 
+@in_one_step
 async def test_the_command_line_ends_what_a_leaked_secret_has_sealed(
     old: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

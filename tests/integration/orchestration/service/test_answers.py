@@ -88,6 +88,9 @@ async def test_what_is_told_while_it_is_retried_is_not_told_again(
     assert [words for _, _, words in board.said] == ["untold"]
 
 
+@pytest.mark.embedded_hub(
+    "it skips time, up to the day for which it is tried, faster than a worker over TCP tries"
+)
 async def test_a_batch_that_is_tried_for_long_outgrows_no_history(
     world: CoreWorld, board: Board, owed: OwedAnswers
 ) -> None:
