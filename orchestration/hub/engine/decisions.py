@@ -41,8 +41,8 @@ class Decisions:
 def decisions_in(response: pb.OrchestratorResponse, at: int) -> Decisions:
     """The decisions in a worker's answer to a turn that was applied at `at`.
 
-    The SDK's worker goes on after the end where a task that it tries again fails in the turn that ends: with a timer, for
-    instance. Nobody waits for that any more. Only locks that were still held are freed.
+    The SDK's worker goes on after the end where a task that it tries again fails in the turn that ends: with a timer,
+    for instance. Nobody waits for that any more. Only locks that were still held are freed.
     """
     problem = _problem(response)
     if problem is not None:
