@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final, NoReturn
 
 from bot.cli.library_logs import quieten
@@ -109,11 +109,19 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser(subcommands: Sequence[str] = SUBCOMMANDS) -> argparse.ArgumentParser:
     parser = _Parser(prog="countersign", description="Durable human approvals in Slack.", allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"countersign {version('countersign')}")
+    parser.add_argument("--version", action="version", version=f"countersign {_version()}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for subcommand in subcommands:
         _module(subcommand).add(commands)
     return parser
+
+
+def _version() -> str:
+    """As it is installed. The source alone, as the action for GitHub runs it, has no version."""
+    try:
+        return version("countersign")
+    except PackageNotFoundError:
+        return "from its source"
 
 
 def _module(subcommand: str) -> Any:

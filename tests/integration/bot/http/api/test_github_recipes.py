@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
+import sysconfig
+import venv
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ SHA = "4f2c1a0000"
 
 
 def action(api: ApiWorld, place: Path) -> GitHubJob:
-    """The guide's step, with the environment of the tests in place of one of its own."""
+    """The guide's step, after an installation whose packages are those of the tests, without our own among them."""
     (step,) = yaml.safe_load(recipe("action"))
     values = GitHubJob(
         place / "caller",
@@ -40,10 +41,12 @@ def action(api: ApiWorld, place: Path) -> GitHubJob:
     given = {name: values.evaluated(str(value)) for name, value in step["with"].items()}
     inputs = {f"inputs.{name}": given.get(name, about.get("default")) for name, about in INPUTS.items()}
     job = GitHubJob(place / "job", {**inputs, "github.action_path": str(ROOT)})
-    commands = job.temp / "countersign-action/bin"
-    commands.mkdir(parents=True)
-    (commands / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    (commands / "python").chmod(0o700)
+    venv.create(job.temp / "countersign-action", with_pip=False, symlinks=True)
+    (installed,) = (job.temp / "countersign-action/lib").glob("python*/site-packages")
+    for package in Path(sysconfig.get_path("purelib")).iterdir():
+        if "countersign" not in package.name:
+            (installed / package.name).symlink_to(package)
+    (installed / "countersign.pth").write_text(f"{ROOT}\n")
     # What is checked out there must not be run in the place of ours.
     (job.place / "work/bot").mkdir()
     (job.place / "work/bot/__main__.py").write_text("raise SystemExit(0)\n")
