@@ -35,7 +35,10 @@ def whole_text(message: Message) -> str:
 
 def menu_entry(card: Message, choice: str) -> str:
     """The value of an entry of the card's menu."""
-    [menu] = [e for b in card["blocks"] if b["type"] == "actions" for e in b["elements"] if "options" in e]
+    parts = [
+        e for b in card["blocks"] for e in (b["elements"] if b["type"] == "actions" else [b.get("accessory")])
+    ]
+    [menu] = [part for part in parts if part and "options" in part]
     return next(str(one["value"]) for one in menu["options"] if json.loads(one["value"])["choice"] == choice)
 
 

@@ -2,8 +2,9 @@
 
 The same card gives the same blocks, within Slack's limits whatever was typed.
 
-An open card starts with its title and ends with its buttons. One that takes no more decisions is a single line that
-says who, when and why. People are named by mentions only: a display name can be chosen to look like someone else's.
+An open card starts with its title and ends with its buttons. One that takes no more decisions says who decided, when
+and why, then what it was about; its menu still opens Details. People are named by mentions only: a display name can be
+chosen to look like someone else's.
 """
 
 from __future__ import annotations
@@ -158,8 +159,12 @@ def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json
 
 def _passed(card: Card) -> list[Json]:
     """A copy whose own stage is settled while the request goes on elsewhere."""
-    lines = [f"{bold(_title(card))}\n{_asked(card, _WHEN_PASSED)}", level_lines(card, naming=True)]
-    return [*map(blocks.section, filter(None, lines)), blocks.context(_small_print(card))]
+    levels = level_lines(card, naming=True)
+    return [
+        _lead_row(card, f"{bold(_title(card))}\n{_asked(card, _WHEN_PASSED)}"),
+        *([blocks.section(levels)] if levels else []),
+        blocks.context(_small_print(card)),
+    ]
 
 
 def _ended(card: Card) -> list[Json]:
@@ -177,8 +182,22 @@ def _ended(card: Card) -> list[Json]:
     history = level_lines(card, naming=False) if _tells_more(card) else ""
     asked = f"Asked by {_requester(card)}, {when(card.asked_at)}"
     small = [history, DOT.join([asked, _small_print(card)])]
-    parts = [blocks.section(text) for text in ("\n".join(lines), done) if text]
-    return [*parts, *edit_blocks(card), *map(blocks.context, filter(None, small))]
+    facts = within(_facts(card, _ON_A_CARD), "\n", _ON_A_CARD.room)
+    return [
+        _lead_row(card, "\n".join(lines)),
+        *([blocks.section(facts)] if facts else []),
+        *_description(card, whole=shows_all(card)),
+        *([blocks.section(done)] if done else []),
+        *edit_blocks(card),
+        *map(blocks.context, filter(None, small)),
+    ]
+
+
+def _lead_row(card: Card, text: str) -> Json:
+    """The beginning of a card that takes no decision, with what is left of its menu: Details."""
+    target = Target.of(card.request_id, card.round, card.identity)
+    menu = blocks.overflow(MORE, {option(DETAILS, target): MENU[DETAILS]})
+    return {**blocks.row(text, menu), "block_id": ACTIONS}
 
 
 def _factor(card: Card) -> Factor | None:
@@ -232,8 +251,12 @@ _EVERYTHING: Final = _Limits(*[EVERYTHING] * 6)
 
 def _asked(card: Card, limits: _Limits = _ON_A_CARD) -> str:
     """Who asks for what. Short fields share the line; long ones get their own."""
-    amount = _amount(card)
-    lead = f"{_requester(card)} asks for {bold(amount) or 'approval'}"
+    lead = f"{_requester(card)} asks for {bold(_amount(card)) or 'approval'}"
+    return within(_facts(card, limits, lead), "\n", limits.room)
+
+
+def _facts(card: Card, limits: _Limits, lead: str = "") -> list[str]:
+    """The lines of the fields, the first of which begins with `lead`."""
     shown = [
         (
             safe(field.label, limits.label, room=limits.label_room),
@@ -243,7 +266,8 @@ def _asked(card: Card, limits: _Limits = _ON_A_CARD) -> str:
     ]
     short = [f"{label}: {value}" for label, value in shown if len(value) <= INLINE]
     long = [f"{bold(label)}: {value}" for label, value in shown if len(value) > INLINE]
-    return within([within([lead, *short], DOT, limits.line_room), *long], "\n", limits.room)
+    first = within(filter(None, [lead, *short]), DOT, limits.line_room)
+    return [*([first] if first else []), *long]
 
 
 def _description(card: Card, *, whole: bool) -> list[Json]:

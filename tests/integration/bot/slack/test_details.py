@@ -172,3 +172,16 @@ async def test_a_request_without_a_card_still_escalates(world: World) -> None:
     await ada.click_in_view(view, "approve")
     ended = await dirk.wait_for_message(ESCALATIONS, lambda message: not has_button("approve")(message))
     assert "✓ *Approved* by <@U0ADA>" in whole_text(ended)
+
+
+async def test_the_menu_of_a_decided_card_opens_details(world: World) -> None:
+    rita, ada = world.person("U0RITA"), world.person("U0ADA")
+    card = await ask(rita)
+    await ada.click(PURCHASES, card["ts"], "approve")
+    decided = await ada.wait_for_message(
+        PURCHASES, lambda one: one["ts"] == card["ts"] and "*Approved*" in text_of(one)
+    )
+    await rita.click(PURCHASES, card["ts"], "more", selected_option=menu_entry(decided, "details"))
+    view = await rita.wait_for_view(details.ID)
+    assert "*Approved*" in words(view)
+    assert "approve" not in pressable(view)

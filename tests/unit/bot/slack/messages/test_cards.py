@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bot.simulator.slack_api.blocks_check import check_blocks
 from bot.slack.input.draft import Policies
 from bot.slack.messages.cards import COMMENTED, REST, Rendered, render
 from bot.slack.messages.notices import asked, notice
@@ -343,6 +344,25 @@ def test_approved(story: MakeStory) -> None:
         "(Asked by <@U0RITA>, {9:30} · Purchase · purchase-k7m2x9qd)",
     ]
     assert rendered.text == "Approved: “New laptops for the team”, 4,200.00 USD"
+
+
+def test_a_decided_card_keeps_what_was_decided_and_leads_to_details(story: MakeStory) -> None:
+    """It is read later by whoever asks what was approved; a cut description says where the rest is."""
+    long = "Ours are from 2019.\n" + 40 * "They break down. "
+    told = story(fields={"vendor": "Acme", "needed_by": "1 Dec"}, description=long)
+    told.record.end(Status.APPROVED, told.at(72), by="U0ADA")
+    card = told.card(1)
+    rendered = render(card)
+    assert lines(rendered)[:4] == [
+        "*“New laptops for the team”* · 4,200.00 USD",
+        "✓ *Approved* by <@U0ADA> · {10:42}",
+        "Vendor: Acme · needed by: 1 Dec",
+        "> Ours are from 2019.",
+    ]
+    assert REST in lines(rendered)
+    [entry] = rendered.blocks[0]["accessory"]["options"]
+    assert json.loads(entry["value"]) == {"choice": "details", "of": card.digest[:16]}
+    assert check_blocks(rendered.blocks) == []
 
 
 def test_the_end_of_an_escalated_request_says_where_it_went(story: MakeStory) -> None:
