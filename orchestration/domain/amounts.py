@@ -94,6 +94,11 @@ def read_amount(text: str, currency: str) -> Decimal:
             f"“{shown}” is no amount. Please write it as 4200, 4,200.00 or 4200.50 {currency}.",
             field="amount",
         )
+    if (whole := _in_full(text)) is not None:
+        raise InvalidRequestError(
+            f"“{shown}” is short for {format_amount(whole, currency)}. Please write it in full, as {whole:f}.",
+            field="amount",
+        )
     if found is None or not _one_reading(found, text, currency):
         raise InvalidRequestError(
             f"“{shown}” could be read in more than one way. {_readings(text, currency)}"
@@ -132,6 +137,8 @@ def _number(value: object) -> object:
     if not isinstance(value, str):
         return value
     found = read_figure(value)
+    if (whole := _in_full(value)) is not None:
+        raise ValueError(f"is short for {format_amount(whole, None)}. Write it in full, as {whole:f}")
     if found is None:
         raise ValueError(
             f"could be read in more than one way. {_readings(value, None)}Write it as 4200, 4,200.00 or 4200.50"
@@ -154,6 +161,15 @@ def _has_thousandths(currency: str) -> bool:
 
 def _one_group(found: re.Match[str]) -> bool:
     return found["figure"].count(",") == 1 and not found["cents"]
+
+
+def _in_full(text: str) -> Decimal | None:
+    """What `4.2k` stands for. It is not taken for that: whoever asks writes the sum that is decided on."""
+    short = _THOUSANDS.match(folded(text).strip())
+    if short is None:
+        return None
+    whole = Decimal(short[1]) * 1000
+    return whole.quantize(Decimal(1))
 
 
 def _readings(text: str, currency: str | None) -> str:

@@ -20,6 +20,7 @@ COMMAND: Final = "/request-approval"
 TITLE_LIMIT: Final = 150
 HELP_WORDS: Final = frozenset({"help", "?", "-h", "--help"})
 SHOWN_POLICIES: Final = 30
+NAMED_POLICIES: Final = 5  # in a line about a policy that is not there
 
 AWAY, BACK, CANCEL, STATUS = "away", "back", "cancel", "status"
 SUBCOMMANDS: Final = frozenset({AWAY, BACK, CANCEL, STATUS})
@@ -35,6 +36,8 @@ TOO_LONG: Final = (
     f"Please shorten it, or type only {COMMAND} and put the rest in the description."
 )
 UNKNOWN: Final = "There is no policy called “{word}”."
+THERE_ARE: Final = " There are {named}."
+HELP: Final = f"`{COMMAND} help` shows how it is written."
 NOTHING_TO_ASK: Final = (
     "There is nothing to ask for by hand here. The policies of this server review documents: put a document into the "
     "place that they watch, and its review starts by itself."
@@ -59,7 +62,7 @@ class Fill:
 
 @dataclass(frozen=True)
 class Explain:
-    """Show how it is done; `problem` says what was wrong, if anything was."""
+    """Say what was wrong, if anything was; else show how it is done. `problem` is plain text."""
 
     problem: str = ""
 
@@ -102,10 +105,14 @@ def _asking(policy: Askable, words: list[str]) -> Wish:
 
 
 def explanation(wish: Explain, policies: Policies) -> str:
-    """The help (mrkdwn): the grammar, an example that works here, and the policies there are."""
+    """The problem in a line that leads to the help; without one the help itself (mrkdwn).
+
+    The help has the grammar, an example that works here, and the policies there are.
+    """
+    if wish.problem:
+        return f"{safe(wish.problem, 400, room=1200)} {HELP}"
     shown = [policies[key] for key in sorted(policies)][:SHOWN_POLICIES]
-    lines = [safe(wish.problem, 400, room=1200)] if wish.problem else []
-    lines += [USAGE, f"For example: `{COMMAND} {_example(shown)}`", "", "*Policies*", *map(_line, shown)]
+    lines = [USAGE, f"For example: `{COMMAND} {_example(shown)}`", "", "*Policies*", *map(_line, shown)]
     if len(policies) > len(shown):
         lines.append(f"… and {len(policies) - len(shown)} more, in the form")
     return "\n".join(lines)
@@ -117,8 +124,17 @@ def _split(words: list[str], policy: Askable) -> Split:
 
 
 def _unknown(word: str, policies: Policies) -> str:
-    guesses = difflib.get_close_matches(word.lower(), policies, n=1)
-    return UNKNOWN.format(word=word[:40]) + (MEANT.format(guess=guesses[0]) if guesses else "")
+    """With the name that is nearest; where none is near, with the policies there are."""
+    unknown = UNKNOWN.format(word=word[:40])
+    if guesses := difflib.get_close_matches(word.lower(), [*policies, *sorted(SUBCOMMANDS)], n=1):
+        return unknown + MEANT.format(guess=guesses[0])
+    named = [f"`{key}`" for key in sorted(policies)]
+    others = len(named) - NAMED_POLICIES
+    if others > 0:
+        named[NAMED_POLICIES:] = [f"{others} more"]
+    if len(named) == 1:
+        return f"{unknown} The only one is {named[0]}."
+    return unknown + THERE_ARE.format(named=f"{', '.join(named[:-1])} and {named[-1]}")
 
 
 def _example(policies: list[Askable]) -> str:

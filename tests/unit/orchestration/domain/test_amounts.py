@@ -70,7 +70,8 @@ def test_what_says_two_things_is_refused_at_every_door(text: str) -> None:
         ("1.234,56", "It could be 1,234.56 USD or 1.23 USD."),
         ("4.200", "It could be 4,200.00 USD or 4.20 USD."),
         ("4,20", "It could be 4.20 USD or 420.00 USD."),
-        ("12k", "It could be 12,000.00 USD or 12.00 USD."),
+        ("12k", "“12k” is short for 12,000.00 USD. Please write it in full, as 12000."),
+        ("1.25 K", "is short for 1,250.00 USD. Please write it in full, as 1250."),
     ],
 )
 def test_the_refusal_has_both_readings(text: str, readings: str) -> None:

@@ -136,10 +136,11 @@ def test_an_amount_that_is_asked_at_once_is_the_only_one_there_could_be(words: l
     ("text", "said"),
     [
         ("purchse 4200 New laptops", "Did you mean `purchase`?"),
-        ("laptops", "There is no policy called “laptops”."),
+        ("laptops", "There is no policy called “laptops”. There are `access` and `purchase`."),
+        ("statu purchase-k7m2x9qd", "Did you mean `status`?"),
         ("help me", "There is no policy called “help”."),
         ("purchase 4.200 New laptops", "Please write the amount as 4200, 4,200.00 or 4200.50 USD."),
-        ("purchase 4.2k New laptops", "could be read in more than one way"),
+        ("purchase 4.2k New laptops", "“4.2k” is short for 4,200.00 USD. Please write it in full, as 4200."),
         ("purchase €4.200,00 New laptops", "could be read in more than one way"),
         ("purchase -5 New laptops", "could be read in more than one way"),
         ("purchase 4200 EUR New laptops", "This policy is in USD, not EUR."),
@@ -169,19 +170,32 @@ def test_a_policy_called_help_can_be_asked_for(policies: dict[str, Policy]) -> N
 def test_the_help_shows_the_grammar_the_policies_and_an_example_that_asks_at_once(
     policies: dict[str, Policy],
 ) -> None:
-    text = explanation(Explain("“<!channel>” is wrong."), policies)
+    text = explanation(Explain(), policies)
     example = text.split("For example: `/request-approval ")[1].split("`")[0]
     assert isinstance(parse(example, policies), AskAtOnce)
-    assert text.startswith("“&lt;!channel&gt;” is wrong.")
     assert "• `purchase` Purchase, in <#C0PURCHASES>, amounts in USD" in text
     assert "• `access` Access, in <#C0ACCESS>, also needs System" in text
 
 
 def test_the_help_fits_a_message_however_many_policies_there_are(policies: dict[str, Policy]) -> None:
     many = {f"p{n}": policies["purchase"].model_copy(update={"key": f"p{n}"}) for n in range(500)}
-    text = explanation(Explain("x" * 5000), many)
+    text = explanation(Explain(), many)
     assert len(text) < 4000
     assert "… and 470 more, in the form" in text
+
+
+def test_what_is_wrong_is_one_line_that_leads_to_the_help(policies: dict[str, Policy]) -> None:
+    many = {f"p{n}": policies["purchase"].model_copy(update={"key": f"p{n}"}) for n in range(500)}
+    wish = parse("lunch 20 pizza", many)
+    assert isinstance(wish, Explain)
+    assert explanation(wish, many) == (
+        "There is no policy called “lunch”. There are 'p0', 'p1', 'p10', 'p100', 'p101' and 495 more. "
+        "`/request-approval help` shows how it is written."
+    )
+    attack = explanation(Explain("“<!channel>” is wrong." + "x" * 5000), many)
+    assert attack.startswith("“&lt;!channel&gt;” is wrong.")
+    assert len(attack) < 1300
+    assert "\n" not in attack
 
 
 @pytest.mark.parametrize(
