@@ -26,6 +26,7 @@ STILL_ASKED: Final = (
 )
 WITH_CODE: Final = "Where a decision needs a code, {delegate} is asked, as your operator entered it."
 BACK: Final = "Welcome back: from now on you are asked again."
+NOT_AWAY: Final = "You are not away."
 
 YOURSELF: Final = "You cannot be your own delegate. Please name somebody else."
 

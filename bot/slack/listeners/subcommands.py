@@ -53,10 +53,12 @@ async def _away(subcommands: Subcommands, interaction: Interaction, words: Seque
 
 
 async def _back(subcommands: Subcommands, interaction: Interaction, _: Sequence[str]) -> None:
-    listed = subcommands.service.book().people.get(interaction.person)
-    await subcommands.away(
-        interaction, away.back_again(listed, subcommands.home_publisher.today()), away.BACK
-    )
+    """It goes on record also where they are not away: an absence that they set just now may not be read yet."""
+    home_publisher = subcommands.home_publisher
+    listed, today = subcommands.service.book().people.get(interaction.person), home_publisher.today()
+    standing = away.standing(await home_publisher.entry_of(interaction.person), listed, today)
+    told = away.BACK if standing else away.NOT_AWAY
+    await subcommands.away(interaction, away.back_again(listed, today), told)
 
 
 async def _cancel(subcommands: Subcommands, interaction: Interaction, words: Sequence[str]) -> None:

@@ -185,6 +185,8 @@ async def test_away_people_are_stood_in_for_until_they_are_back(people: Cast) ->
 
     await people.fay.command(GENERAL, "/request-approval back")
     await sees(people.fay, GENERAL, "Welcome back")
+    await people.rita.command(GENERAL, "/request-approval back")
+    await sees(people.rita, GENERAL, "You are not away.")
     again = await ask(people.rita, "named CRM", ACCESS)
     await approve(people.fay, again)
     await sees(people.rita, ACCESS, "✓ *Approved* by <@U0FAY>")
