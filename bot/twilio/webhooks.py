@@ -12,7 +12,7 @@ from twilio.twiml.messaging_response import MessagingResponse
 
 from bot import request_body
 from bot.twilio.error_codes import reported_with
-from orchestration.challenge.models import ChallengeStatus, Trouble
+from orchestration.challenge.models import ChallengeProgress, ChallengeStatus, Trouble
 from orchestration.domain.errors import CountersignError
 from orchestration.domain.text import keyword, phone_number
 from orchestration.service.challenges import ChallengeService, Heard
@@ -29,6 +29,10 @@ NOTHING_WAITS: Final = "Nothing is waiting for a code from this number."
 NOT_A_CODE: Final = "Please reply with the {digits} digits of the code, nothing else."
 NOT_YET: Final = "Your code has come in and will be checked shortly. The card will say how it went."
 TOO_LATE: Final = "That code has expired. Please press the button again for a new one."
+USED: Final = "That code has been used already. Nothing is waiting for it."
+NOT_NEEDED: Final = "That code is no longer needed: what it was for has ended."
+NO_LONGER: Final = "That code no longer counts. Please press the button again for a new one."
+NEWEST: Final = " A newer code that you have still counts."
 RIGHT: Final = "Thanks, confirmed."
 WRONG: Final = "That code isn't right, {left} {tries} left."
 WRONG_LAST: Final = (
@@ -103,8 +107,9 @@ class TwilioWebhooks:
 
 def words_for(heard: Heard, digits: int) -> str:
     """What a reply from a phone is answered with; `digits` is how many a code has."""
-    if heard.waiting == 0:
-        return NOTHING_WAITS
+    if heard.ended is not None or heard.waiting == 0:
+        fate = _fate(heard.ended) if heard.ended is not None else NOTHING_WAITS
+        return fate + (NEWEST if heard.waiting else "")
     if heard.not_a_code:
         return NOT_A_CODE.format(digits=digits)
     if heard.challenge is not None and heard.challenge.status is ChallengeStatus.VERIFIED:
@@ -116,6 +121,15 @@ def words_for(heard: Heard, digits: int) -> str:
         return RIGHT
     left = heard.answered.attempts_left
     return WRONG.format(left=left, tries="try" if left == 1 else "tries") if left > 0 else WRONG_LAST
+
+
+def _fate(ended: ChallengeProgress) -> str:
+    """What became of a code that came after its challenge had ended."""
+    if ended.status is ChallengeStatus.VERIFIED:
+        return USED
+    if ended.status is ChallengeStatus.EXPIRED:
+        return TOO_LATE
+    return NOT_NEEDED if ended.trouble is Trouble.CANCELLED else NO_LONGER
 
 
 def _twiml(words: str | None) -> web.Response:

@@ -19,6 +19,7 @@ PER_HOUR: Final = 10
 WINDOW: Final = timedelta(hours=1)
 TOLD_FOR: Final = timedelta(days=1)
 ACCOUNT: Final = "account"
+ENDED_KEPT: Final = 3  # challenges, so that a late reply can be told what became of its code
 
 
 class Opening(Recorded):
@@ -71,6 +72,7 @@ class PhoneState(Recorded):
     """The state of the entity."""
 
     open: dict[str, OpenChallenge] = Field(default_factory=dict)
+    ended: list[str] = Field(default_factory=list, description="The last few that were open, newest last")
     begun: list[datetime] = Field(
         default_factory=list, description="When those challenges of the last hour began that count"
     )
@@ -151,7 +153,11 @@ def _take_back(state: PhoneState, challenge_id: str) -> PhoneState:
 def _close(state: PhoneState, closing: Closing) -> PhoneState:
     state = (_count if closing.counts else _take_back)(state, closing.challenge_id)
     rest = {challenge: what for challenge, what in state.open.items() if challenge != closing.challenge_id}
-    return state.model_copy(update={"open": rest, "told": {} if closing.verified else state.told})
+    ended = state.ended
+    if closing.challenge_id in state.open:
+        ended = [*ended, closing.challenge_id][-ENDED_KEPT:]
+    told = {} if closing.verified else state.told
+    return state.model_copy(update={"open": rest, "ended": ended, "told": told})
 
 
 def _tell(state: PhoneState, telling: Telling) -> tuple[bool, PhoneState]:

@@ -65,13 +65,15 @@ class Heard:
     """What a reply from a phone did.
 
     `waiting` counts the challenges that waited for that phone. `challenge` is the one that was answered, as it stands
-    after that, and `answered` its judgement; both None where nothing waited or the reply was `not_a_code`.
+    after that, and `answered` its judgement; both None where nothing waited or the reply was `not_a_code`. `ended` is
+    the one that the code was of, where that did not wait any more.
     """
 
     waiting: int
     not_a_code: bool = False
     challenge: ChallengeProgress | None = None
     answered: CodeResult | None = None
+    ended: ChallengeProgress | None = None
 
 
 class ChallengeService:
@@ -226,18 +228,27 @@ class ChallengeService:
                     return progress
 
     async def hear(self, number: str, text: str, command_id: str) -> Heard:
-        """A reply from a phone. The code tells apart what waits there; a wrong one costs each of them an attempt."""
-        waiting = await self._waiting_for(number)
+        """A reply from a phone. The code tells apart what waits there; a wrong one costs each of them an attempt.
+
+        The code of one that has ended a while ago costs none: it says nothing of the codes that are waited for.
+        """
+        known = await self._known_of(number)
+        waiting = [one.challenge_id for one, _ in known if one.status is ChallengeStatus.WAITING]
         digits = self.codes.digits_of(text)
-        if not waiting or digits is None:
-            return Heard(waiting=len(waiting), not_a_code=digits is None)
-        fitting = [
-            challenge
-            for challenge, bound in waiting.items()
-            if self.codes.fits(self.codes.answer(challenge, digits), challenge, bound)
+        if digits is None:
+            return Heard(waiting=len(waiting), not_a_code=True)
+        of_code = [
+            one
+            for one, bound in known
+            if self.codes.fits(self.codes.answer(one.challenge_id, digits), one.challenge_id, bound)
         ]
+        fitting = [one.challenge_id for one in of_code if one.status is ChallengeStatus.WAITING]
+        if of_code and not fitting:
+            return Heard(waiting=len(waiting), ended=of_code[-1])
+        if not waiting:
+            return Heard(waiting=0)
         # The first that fits is meant; where none fits, each of them is.
-        meant = fitting[:1] or list(waiting)
+        meant = fitting[:1] or waiting
         after = await asyncio.gather(*(self._respond(challenge, digits, command_id) for challenge in meant))
         answers = (result_for(progress, command_id) for progress in after)
         answered = next((answer for answer in answers if answer is not None), None)
@@ -260,26 +271,24 @@ class ChallengeService:
         if given is not None and given.request_id is not None:
             await self._raise(given.request_id, EVENT_UNDELIVERED, report)
 
-    async def _waiting_for(self, number: str) -> dict[str, str]:
-        """The challenges that wait for this number, each with what its code is bound to."""
+    async def _known_of(self, number: str) -> list[tuple[ChallengeProgress, str]]:
+        """The challenges of this number that wait or ended lately, each with what its code is bound to."""
         key = self.codes.number_key(number)
-        opened = await asyncio.gather(self._opened(key), self._opened(api_key(key)))
-        waiting: dict[str, str] = {}
+        begun = await asyncio.gather(self._begun(key), self._begun(api_key(key)))
+        known: list[tuple[ChallengeProgress, str]] = []
         revoked = self._revoked()
-        for state in await asyncio.gather(*map(self._state, chain(*opened))):
+        for state in await asyncio.gather(*map(self._state, chain(*begun))):
             given = state.get_input(ChallengeInput) if state else None
-            if state is None or given is None or given.target.user in revoked:
-                continue
-            if _progress_of(state).status is ChallengeStatus.WAITING:
-                waiting[state.instance_id] = given.bound
-        return waiting
+            if state is not None and given is not None and given.target.user not in revoked:
+                known.append((_progress_of(state), given.bound))
+        return known
 
-    async def _opened(self, key: str) -> list[str]:
-        """The challenges that the budget of this key has open."""
+    async def _begun(self, key: str) -> list[str]:
+        """The challenges that the budget of this key has open, after the last few that it had."""
         with translated():
             found = await within_budget(self._client.get_entity(EntityInstanceId(PHONE, key)))
         phone = found.get_typed_state(PhoneState) if found else None
-        return list(phone.open) if phone else []
+        return [*phone.ended, *phone.open] if phone else []
 
     async def _respond(
         self, challenge_id: str, digits: str, command_id: str, patience: float = ANSWER_WAIT

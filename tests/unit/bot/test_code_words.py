@@ -44,3 +44,19 @@ def test_the_words_for_a_code(
     heard = Heard(waiting=1, challenge=progress, answered=answer)
     assert webhooks.words_for(heard, 6) == by_sms
     assert messages.typed_code(progress, answer) == typed
+
+
+@pytest.mark.parametrize(
+    ("ended", "words"),
+    [
+        (EXPIRED, webhooks.TOO_LATE),
+        (VERIFIED, webhooks.USED),
+        (FAILED, webhooks.NO_LONGER),
+        (challenge(ChallengeStatus.FAILED, Trouble.CANCELLED), webhooks.NOT_NEEDED),
+    ],
+)
+def test_a_code_that_comes_after_its_end_is_answered_with_its_fate(
+    ended: ChallengeProgress, words: str
+) -> None:
+    assert webhooks.words_for(Heard(waiting=0, ended=ended), 6) == words
+    assert webhooks.words_for(Heard(waiting=1, ended=ended), 6) == words + webhooks.NEWEST

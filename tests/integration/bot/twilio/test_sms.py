@@ -85,7 +85,25 @@ async def test_a_reply_with_the_code_approves_and_the_card_says_so(world: World)
         assert await answer_to(ada, f"{code[:3]} {code[3:]}") == "Thanks, confirmed."
         ended = await rita.wait_for_message(PURCHASES, decided)
         assert "<@U0ADA>" in text_of(ended)
-        assert await answer_to(ada, code) == "Nothing is waiting for a code from this number."
+        assert await answer_to(ada, code) == "That code has been used already. Nothing is waiting for it."
+        assert (
+            await answer_to(ada, str((int(code) + 1) % 10**6).zfill(6))
+            == "Nothing is waiting for a code from this number."
+        )
+
+
+async def test_a_reply_that_is_late_hears_so_and_costs_a_newer_code_nothing(world: World) -> None:
+    async with world.person("U0RITA") as rita, world.person("U0ADA") as ada:
+        card = await ask(rita, LARGE)
+        late = await press(ada, card)
+        await world.skip(minutes=3)
+        await ada.wait_for_message("D0ADA", lambda m: "no code came back in time" in m["text"])
+        expired = "That code has expired. Please press the button again for a new one."
+        assert await answer_to(ada, late) == expired
+        code = await press(ada, card)
+        for _ in range(3):
+            assert await answer_to(ada, late) == f"{expired} A newer code that you have still counts."
+        assert await answer_to(ada, code) == "Thanks, confirmed."
 
 
 async def test_the_code_can_be_typed_in_slack_by_its_owner_alone(world: World) -> None:
