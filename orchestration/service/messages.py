@@ -185,6 +185,39 @@ def why_not(trouble: str) -> str:
     return next((reason for known, reason in TROUBLES.items() if known == trouble), "no code confirmed it")
 
 
+# The same for everybody who reads along, where the words above speak to the one whose code it is. What only that person
+# can do about it is left out: they are told.
+_TROUBLES_OF_OTHERS = {
+    Trouble.NOT_ENROLLED: "no phone number is enrolled for them",
+    Trouble.COUNTRY: "their number is in a country that codes are not sent to",
+    Trouble.LOCKED: "too many codes were sent to their number, so it is locked for an hour",
+    Trouble.QUOTA: "programs have had as many codes sent as they may in an hour",
+    Trouble.NOT_A_NUMBER: "their enrolled number is not a phone number",
+    Trouble.OPTED_OUT: "their phone has opted out of our messages",
+    Trouble.NOT_MOBILE: "their enrolled number cannot receive text messages",
+    Trouble.REGION: "the SMS provider does not send to their country",
+    Trouble.ACCOUNT: "the SMS provider refuses to send for this server",
+    Trouble.FILTERED: "the SMS provider or their phone company blocks the message as unwanted",
+    Trouble.UNREACHABLE: "the message could not be delivered to their phone",
+    Trouble.UNDELIVERABLE: "the message could not be delivered to their phone, for a reason that is not known here",
+    Trouble.BUSY: "too many messages are on their way just now",
+    Trouble.UNSENT: "the SMS provider could not be reached",
+    Trouble.WRONG: "three wrong codes came in",
+    Trouble.EXPIRED: "no code came back in time",
+    Trouble.NO_EMAIL: "this server sends no e-mail",
+    Trouble.NO_MAILBOX: "the mail server knows no such address",
+    Trouble.MAIL_REFUSED: "the mail server refuses to send for this server",
+    Trouble.MAIL_FILTERED: "the mail server blocks the message as unwanted",
+    Trouble.MAIL_UNSENT: "the mail server could not be reached or did not take the message",
+}
+
+
+def why_not_theirs(trouble: str) -> str:
+    """Why somebody's code did not confirm, for everybody to read: in the third person."""
+    theirs = next((reason for known, reason in _TROUBLES_OF_OTHERS.items() if known == trouble), "")
+    return theirs or why_not(trouble)
+
+
 def undelivered(trouble: str) -> str:
     """That a code has not arrived, so it is reported, in two sentences. It counts if it comes after all."""
     return f"The code has not arrived: {why_not(trouble)}. If it comes all the same, it still counts."

@@ -16,7 +16,7 @@ from orchestration.domain.commands import COMMANDS, Command, Verdict, command_id
 from orchestration.domain.inert import in_quotes
 from orchestration.domain.names import EventName
 from orchestration.domain.request import FULFILMENT, SMS_CHALLENGE
-from orchestration.service.messages import sentence, why_not
+from orchestration.service.messages import sentence, why_not_theirs
 
 _Scheduled = past.TaskScheduledEvent | past.SubOrchestrationInstanceCreatedEvent
 
@@ -237,7 +237,7 @@ def _event(
     model = COMMANDS.get(event.name)
     payload = _json(event.input)
     if event.name == EventName.SMS_UNDELIVERED:
-        why = f"{UNDELIVERED}{why_not(str(payload.get('trouble')))}"
+        why = f"{UNDELIVERED}{why_not_theirs(str(payload.get('trouble')))}"
         return TimelineEntry(at=at, kind="code_undelivered", text=why)
     if event.name == EventName.FULFILMENT_EVENT:
         return TimelineEntry(at=at, kind="event", text=f"{payload.get('name')} received")

@@ -23,7 +23,7 @@ from bot.slack.text import bold, mention, quoted, safe, said, system, within
 from orchestration.domain.cards import Step, StepKind
 from orchestration.domain.edits import as_diff
 from orchestration.domain.request import Choice
-from orchestration.service.messages import why_not
+from orchestration.service.messages import why_not_theirs
 
 SAID: Final = 1000  # characters of what somebody wrote; the thread is where it can be read at length
 SHORT: Final = 300
@@ -171,9 +171,9 @@ _LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {
     ),
     StepKind.CODE_SENT: lambda step: f"{OPEN} A code was sent to {_possessive(step)} phone",
     StepKind.CODE_UNDELIVERED: lambda step: (
-        f"{NO} The code for {_who(step)} has not arrived: {why_not(step.text)}"
+        f"{NO} The code for {_who(step)} has not arrived: {why_not_theirs(step.text)}"
     ),
-    StepKind.CODE_FAILED: lambda step: f"{NO} {_who(step)} did not confirm: {why_not(step.text)}",
+    StepKind.CODE_FAILED: lambda step: f"{NO} {_who(step)} did not confirm: {why_not_theirs(step.text)}",
     StepKind.REFUSED: lambda step: (
         f"{NO} {_who(step)} confirmed by code, but it does not count; I told them why"
     ),

@@ -13,6 +13,7 @@ from bot.slack.input.draft import Policies
 from bot.slack.messages.cards import COMMENTED, REST, Rendered, render
 from bot.slack.messages.notices import asked, notice
 from bot.slack.messages.thread import line as thread_line
+from orchestration.challenge.models import Trouble
 from orchestration.domain.cards import Notice, StepKind
 from orchestration.domain.policy import Escalation
 from orchestration.domain.request import ActionState, Choice, Factor, RemarkKind, Status, Via
@@ -183,6 +184,17 @@ def test_what_confirmed_a_decision_is_shown_on_the_card_and_in_its_thread(
         assert f"{label} by <@U0ADA>{words} · {{9:40}}" in shown
         step = told.step(StepKind.VOTED, actor="U0ADA", choice=choice, factor=factor)
         assert thread_line(step) == f"{verb}{words}"
+
+
+@pytest.mark.parametrize("kind", [StepKind.CODE_FAILED, StepKind.CODE_UNDELIVERED])
+@pytest.mark.parametrize("trouble", list(Trouble))
+def test_the_thread_speaks_of_somebody_and_to_nobody(
+    story: MakeStory, kind: StepKind, trouble: Trouble
+) -> None:
+    """Everybody reads it; "please press again" is for the one whose code it was, who is told apart."""
+    shown = thread_line(story().step(kind, actor="U0ADA", text=trouble))
+    assert "<@U0ADA>" in shown
+    assert not re.search(r"\b(you|your|please)\b", shown, re.IGNORECASE)
 
 
 def test_votes_are_shown_as_they_arrive(story: MakeStory) -> None:

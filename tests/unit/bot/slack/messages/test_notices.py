@@ -96,11 +96,11 @@ LINES = [
     (step(StepKind.CODE_SENT, actor="U0ADA"), "○ A code was sent to <@U0ADA>'s phone"),
     (
         step(StepKind.CODE_UNDELIVERED, actor="U0ADA", text="expired"),
-        "✗ The code for <@U0ADA> has not arrived: no code came back in time; please press again for a new one",
+        "✗ The code for <@U0ADA> has not arrived: no code came back in time",
     ),
     (
         step(StepKind.CODE_FAILED, actor="U0ADA", text="expired"),
-        "✗ <@U0ADA> did not confirm: no code came back in time; please press again for a new one",
+        "✗ <@U0ADA> did not confirm: no code came back in time",
     ),
     (
         step(StepKind.REFUSED, actor="U0ADA", text="not_an_approver"),
