@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from slack_sdk import WebClient
@@ -21,13 +23,13 @@ from bot.slack.input import target
 from bot.slack.input.target import Target, message_metadata, steps_metadata
 from bot.slack.messages import digests, thread
 from bot.slack.messages.cards import render
-from bot.slack.messages.notices import LISTED, delegate_change, notice
+from bot.slack.messages.notices import LISTED, delegate_change, newest_vote, notice, recorded
 from bot.slack.text import mention, safe
 from orchestration.domain.cards import Card, Step
 from orchestration.domain.digests import PostDigestInput
 from orchestration.domain.effects import DelegateChange, RemoveCopiesInput, SendMessageInput
-from orchestration.domain.errors import DeliveryError
-from orchestration.domain.request import CardRef
+from orchestration.domain.errors import DeliveryError, ThrottledError
+from orchestration.domain.request import CardRef, Via
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,10 @@ QUOTA: Final = (
 )
 UNDELIVERED: Final = "✗ A code for {whose} could not be delivered. {remedy} This is said once a day."
 REMEDY: Final = 600  # characters
+
+SEEN_AS_LATE: Final = 1.0  # seconds that an edit has to wait, from which on whoever pressed is told apart
+JUST_NOW: Final = timedelta(minutes=1)
+REMEMBERED: Final = 1000  # votes of which that was said
 
 TIMEOUT: Final = 10  # seconds a call; an activity holds one of the worker's threads for as long
 
@@ -64,6 +70,7 @@ class SlackNotifier:
         self._shown = shown or (lambda _card, _notify: None)
         self._lock = threading.Lock()
         self._gone: set[tuple[str, str]] = set()
+        self._said_recorded: deque[tuple[str, str, str, datetime]] = deque(maxlen=REMEMBERED)
 
     # ---- cards -------------------------------------------------------------------------------------------
 
@@ -98,17 +105,40 @@ class SlackNotifier:
     def edit_card(self, ref: CardRef, card: Card) -> None:
         """Makes the copy say what `card` says. One that is deleted, or in an archived channel, is only logged."""
         rendered = render(card)
-        # With its metadata each time, so that this says what the copy shows, whatever became of it.
-        gone = self._poster.edit(
-            (ref.channel, ref.ts),
-            _rank(card),
-            text=rendered.text,
-            blocks=rendered.blocks,
-            metadata=rendered.metadata,
-        )
+        try:
+            # With its metadata each time, so that this says what the copy shows, whatever became of it.
+            gone = self._poster.edit(
+                (ref.channel, ref.ts),
+                _rank(card),
+                text=rendered.text,
+                blocks=rendered.blocks,
+                metadata=rendered.metadata,
+            )
+        except ThrottledError as error:
+            if error.retry_after >= SEEN_AS_LATE:
+                self._say_recorded(ref, card)
+            raise
         if gone is not None:
             self._is_gone(ref, card.request_id, gone)
         self._shown(card, ())
+
+    def _say_recorded(self, ref: CardRef, card: Card) -> None:
+        """Tells whoever has just pressed on this copy that it counts: the copy does not show it yet. Never raises."""
+        vote = newest_vote(card)
+        if vote is None or vote.via is not Via.CHAT or vote.round != card.round:
+            return
+        about = (card.request_id, card.nonce, vote.actor, vote.at)
+        with self._lock:
+            # A vote of long ago was shown: it is something else that this edit was to show.
+            if about in self._said_recorded or vote.at < datetime.now(UTC) - JUST_NOW:
+                return
+            self._said_recorded.append(about)
+        try:
+            self._client.chat_postEphemeral(channel=ref.channel, user=vote.actor, text=recorded(card, vote))
+        except SLACK_FAILURES as error:
+            log.info(
+                "%s: %s is not told that it counts: %s", card.request_id, vote.actor, code_of(error) or error
+            )
 
     # ---- the thread --------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from orchestration.domain.edits import as_diff
 from orchestration.domain.effects import DelegateChange, SendMessageInput
 from orchestration.domain.money import format_amount
 from orchestration.domain.policy import Policy
-from orchestration.domain.request import ApprovalRequest, LevelState, Status
+from orchestration.domain.request import ApprovalRequest, Choice, LevelState, Status, Vote
 from orchestration.service.messages import refused_though_confirmed, unconfirmed, undelivered, why_escalated
 
 ANSWER: Final = "answer"
@@ -49,6 +49,9 @@ ASKED_DIRECTLY: Final = "These people were asked by direct message instead: {peo
 ASKED_NOBODY: Final = "Nobody could be asked instead."
 THERE_NOW: Final = "It is there now."
 STILL_TRIED: Final = "It is still being tried. Whoever may decide can do it from my Home tab meanwhile."
+RECORDED: Final = (
+    "Recorded: you {done} {what}. Slack takes no edits just now, so the card shows it a little later."
+)
 DELEGATE_SET: Final = (
     "From {since} to {until} (UTC), {delegate} is asked in your place "
     f"{away.WHERE}: this was set in your name."
@@ -83,6 +86,18 @@ def delegate_change(change: DelegateChange) -> str:
     since, until = entry.away.since, entry.away.until
     said = DELEGATE_SET.format(delegate=mention(entry.delegate), since=since, until=until)
     return f"{said} {BACK_AT_ONCE} {NOT_YOU}"
+
+
+def newest_vote(card: Card) -> Vote | None:
+    """The last vote that was given on any level."""
+    votes = [vote for level in card.levels for vote in level.decisions]
+    return max(votes, key=lambda vote: vote.at, default=None)
+
+
+def recorded(card: Card, vote: Vote) -> str:
+    """What whoever voted is told where the card cannot show it yet (mrkdwn)."""
+    done = "approved" if vote.choice is Choice.APPROVE else "rejected"
+    return RECORDED.format(done=done, what=_what(card.title, card.amount, card.currency))
 
 
 def asked(request: ApprovalRequest, request_id: str, policy: Policy) -> str:

@@ -304,7 +304,11 @@ async def test_an_edit_that_is_throttled_is_made_later(world: World) -> None:
     outcome = await world.service.wait(request_id, timeout=5)
     assert outcome
     assert outcome.status is Status.APPROVED
+    told = private("Recorded: you approved *“New laptops”*")
+    await ada.wait_for_message(PURCHASES, told)
     await ada.wait_for_message(PURCHASES, says("✓ *Approved* by <@U0ADA>"))
+    assert len([message for message in await ada.messages(PURCHASES) if message["ephemeral"]]) == 1
+    assert not any("Recorded" in message["text"] for message in await rita.messages(PURCHASES))
 
 
 async def test_two_people_at_once_get_one_outcome_and_both_the_truth(world: World) -> None:

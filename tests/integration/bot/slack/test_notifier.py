@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -23,7 +23,7 @@ from bot.twilio.error_codes import remedy_for
 from orchestration.domain.cards import Card, Notice, Step, StepKind
 from orchestration.domain.effects import RemoveCopiesInput, SendMessageInput
 from orchestration.domain.errors import DeliveryError, ThrottledError, TryFailedError
-from orchestration.domain.request import CardRef, Status
+from orchestration.domain.request import CardRef, Choice, Status, Via
 from tests.support.identity import OTHER_NONCE
 from tests.support.messages import actions_of, whole_text
 from tests.support.simulated import BOT_TOKEN, calls, fault, granted, running_simulator
@@ -171,6 +171,38 @@ async def test_throttling_says_for_how_long(
     with pytest.raises(ThrottledError) as throttled:
         await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
     assert throttled.value.retry_after == 7
+
+
+@pytest.mark.parametrize(
+    ("via", "ago", "round_", "told"),
+    [
+        (Via.CHAT, timedelta(0), 1, 1),
+        (Via.API, timedelta(0), 1, 0),
+        (Via.CHAT, timedelta(minutes=5), 1, 0),
+        (Via.CHAT, timedelta(0), 2, 0),
+    ],
+)
+async def test_only_who_has_just_pressed_on_this_copy_is_told_that_it_is_recorded(
+    simulator: Simulator,
+    notifier: SlackNotifier,
+    via: Via,
+    ago: timedelta,
+    round_: int,
+    told: int,
+) -> None:
+    story = RequestStory()
+    story.vote("U0ADA", Choice.APPROVE, 10)
+    shown = story.card(1)
+    [vote] = shown.levels[0].decisions
+    pressed = vote.model_copy(update={"via": via, "at": datetime.now(UTC) - ago, "round": round_})
+    level = shown.levels[0].model_copy(update={"decisions": [pressed]})
+    card = shown.model_copy(update={"levels": [level]})
+    ref = await posted_card(notifier, card, [])
+    await fault(simulator, "chat.update", "ratelimited", retry_after=30)
+    for _ in range(2):  # once for all that is tried
+        with pytest.raises(ThrottledError):
+            await asyncio.to_thread(notifier.edit_card, ref, card)
+    assert len(await calls(simulator, "chat.postEphemeral")) == told
 
 
 async def test_an_outage_is_raised_as_temporary_and_not_retried_here(
