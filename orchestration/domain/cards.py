@@ -18,8 +18,10 @@ from orchestration.domain.request import (
     LevelState,
     Recorded,
     Remark,
+    RemarkKind,
     RequestEdit,
     Status,
+    Vote,
 )
 
 
@@ -87,6 +89,20 @@ class Card(Recorded):
     def identity(self) -> Identity:
         """What a decision made on this copy is about."""
         return Identity(nonce=self.nonce, digest=self.digest)
+
+    @property
+    def newest_vote(self) -> Vote | None:
+        """The last vote that was given on any level."""
+        votes = [vote for level in self.levels for vote in level.decisions]
+        return max(votes, key=lambda vote: vote.at, default=None)
+
+    @property
+    def answered_at(self) -> datetime | None:
+        """Since when no question awaits an answer any more; None where one does, or nobody has said anything."""
+        talk = [remark for remark in self.remarks if remark.kind is not RemarkKind.COMMENT]
+        if talk and talk[-1].kind is RemarkKind.ANSWER:
+            return talk[-1].at
+        return self.ended_at if self.remarks else None
 
 
 class StepKind(StrEnum):

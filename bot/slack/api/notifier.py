@@ -12,6 +12,7 @@ from typing import Any, Final
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
+from bot.slack.api.answer_buttons import AnswerButtons
 from bot.slack.api.codes import GONE
 from bot.slack.api.edit_turns import EditRank
 from bot.slack.api.errors import SLACK_FAILURES, as_delivery_errors, code_of
@@ -23,7 +24,7 @@ from bot.slack.input import target
 from bot.slack.input.target import Target, message_metadata, steps_metadata
 from bot.slack.messages import digests, thread
 from bot.slack.messages.cards import render
-from bot.slack.messages.notices import LISTED, delegate_change, newest_vote, notice, recorded
+from bot.slack.messages.notices import LISTED, delegate_change, notice, recorded
 from bot.slack.text import mention, safe
 from orchestration.domain.cards import Card, Step
 from orchestration.domain.digests import PostDigestInput
@@ -69,6 +70,7 @@ class SlackNotifier:
         self._client = poster.client
         self._shown = shown or (lambda _card, _notify: None)
         self._lock = threading.Lock()
+        self._answer_buttons = AnswerButtons(poster)
         self._gone: set[tuple[str, str]] = set()
         self._said_recorded: deque[tuple[str, str, str, datetime]] = deque(maxlen=REMEMBERED)
 
@@ -121,10 +123,11 @@ class SlackNotifier:
         if gone is not None:
             self._is_gone(ref, card.request_id, gone)
         self._shown(card, ())
+        self._answer_buttons.remove(card)
 
     def _say_recorded(self, ref: CardRef, card: Card) -> None:
         """Tells whoever has just pressed on this copy that it counts: the copy does not show it yet. Never raises."""
-        vote = newest_vote(card)
+        vote = card.newest_vote
         if vote is None or vote.via is not Via.CHAT or vote.round != card.round:
             return
         about = (card.request_id, card.nonce, vote.actor, vote.at)

@@ -171,6 +171,16 @@ def message_metadata(request_id: str, nonce: str, message_id: str) -> dict[str, 
     return {"event_type": MESSAGE_EVENT, "event_payload": payload}
 
 
+def message_of(message: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The request and the start of it that a message to one person or channel is about; None where it is none."""
+    metadata = message.get("metadata")
+    if not isinstance(metadata, Mapping) or metadata.get("event_type") != MESSAGE_EVENT:
+        return None
+    payload = metadata.get("event_payload")
+    found = (payload.get("instance_id"), payload.get("nonce")) if isinstance(payload, Mapping) else ()
+    return (str(found[0]), str(found[1])) if all(found) and found else None
+
+
 def of_message(message: Mapping[str, Any]) -> Target | None:
     """What the message's metadata says; None when it has none of ours."""
     metadata = message.get("metadata")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from bot.slack import blocks
 from bot.slack.blocks import Json
@@ -88,10 +88,14 @@ def delegate_change(change: DelegateChange) -> str:
     return f"{said} {BACK_AT_ONCE} {NOT_YOU}"
 
 
-def newest_vote(card: Card) -> Vote | None:
-    """The last vote that was given on any level."""
-    votes = [vote for level in card.levels for vote in level.decisions]
-    return max(votes, key=lambda vote: vote.at, default=None)
+def offers_answer(message: Mapping[str, Any]) -> bool:
+    """Whether a posted message has the button that answers a question."""
+    return any(
+        element.get("action_id") == ANSWER
+        for block in message.get("blocks") or ()
+        if block.get("block_id") == NOTICE
+        for element in block.get("elements") or ()
+    )
 
 
 def recorded(card: Card, vote: Vote) -> str:
@@ -140,6 +144,8 @@ def _fulfilment(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> 
 
 def _question(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     text = _lines(f"{_by(tell)} asks about {what}. {_link(tell, links)}", quoted(_said(tell), SAID))
+    if tell.card.answered_at is not None:  # this message may have had to wait
+        return NoticeMessage(text)
     return _pressable(text, tell.card, ANSWER, "Answer…", "primary")
 
 

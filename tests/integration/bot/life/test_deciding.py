@@ -121,6 +121,8 @@ async def test_a_question_goes_to_the_requester_and_its_answer_to_the_card(peopl
     answered = await sees(people.fay, PURCHASES, "<@U0ADA> asks", "<@U0RITA> answers: “Blue.”")
     assert "approve" in actions_of(answered)
     await sees(people.ada, "D0ADA", "<@U0RITA> answers about *“Chairs”*.", "> Blue.")
+    await people.rita.wait_for_message("D0RITA", lambda one: one["ts"] == asked["ts"] and not actions_of(one))
+
     await sees(people.fay, PURCHASES, "<@U0ADA> asks:\n> Which &lt;!channel&gt; colour?", thread=card["ts"])
 
     await choose(people.rita, card, "talk")  # the requester answers or comments, and asks nothing
@@ -133,6 +135,16 @@ async def test_a_question_goes_to_the_requester_and_its_answer_to_the_card(peopl
     with pytest.raises(ActionRefusedError) as refused:
         await people.sam.submit(await people.sam.wait_for_view("talk"), {"text": "And for me?"})
     assert "not one of the approvers" in refused.value.errors["text"]
+
+    await choose(people.ada, card, "talk")
+    await people.ada.submit(await people.ada.wait_for_view("talk"), {"text": "For which room?"})
+    second = await sees(people.rita, "D0RITA", "> For which room?")
+    assert actions_of(second) == ["answer"]
+    await approve(people.ada, card)
+    kept = await people.rita.wait_for_message(
+        "D0RITA", lambda one: one["ts"] == second["ts"] and not actions_of(one)
+    )
+    assert "> For which room?" in text_of(kept)
 
 
 async def test_a_vote_is_handed_over_once_and_not_to_whom_it_may_not_go(people: Cast) -> None:
