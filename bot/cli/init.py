@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -108,7 +109,10 @@ def _init(given: argparse.Namespace) -> int:
     empty = [line.partition("=")[0] for line in texts[SETTINGS].splitlines() if line.endswith('=""')]
     report(
         NEXT.format(
-            into=into, names=", ".join(texts), empty=", ".join(empty), settings=into / SETTINGS
+            into=into,
+            names=", ".join(texts),
+            empty=", ".join(empty),
+            settings=shlex.quote(str(into / SETTINGS)),
         ).rstrip()
     )
     return 0

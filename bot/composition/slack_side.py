@@ -121,6 +121,4 @@ def slack_connection(
         home_publisher=people.home_publisher,
         under_way=under_way,
     )
-    found = SlackConnection(app, settings.app_token, settings.signing_secret, slack.health, links=slack.links)
-    closing.push_async_callback(found.close)
-    return found
+    return SlackConnection(app, settings.app_token, settings.signing_secret, slack.health, links=slack.links)

@@ -38,12 +38,18 @@ def check_given(file: Path, setting: str) -> None:
         raise DataDirError(
             f"{setting}: {file} cannot be read ({error.strerror}); give a file that this user can read."
         ) from error
-    if not _is_ours(found) or found.st_mode & OTHERS_WRITE:
-        raise DataDirError(
-            f"{setting}: {file} can be changed by other users (uid {found.st_uid}, mode "
-            f"{stat.S_IMODE(found.st_mode):04o}); see that it was not changed, then make it this user's or root's, "
-            "mode 0640 at most."
-        )
+    if fault := changeable(file, found):
+        raise DataDirError(f"{setting}: {fault}")
+
+
+def changeable(file: Path, found: os.stat_result) -> str | None:
+    """What is wrong with a file that others can change, as a sentence; None where they cannot."""
+    if _is_ours(found) and not found.st_mode & OTHERS_WRITE:
+        return None
+    return (
+        f"{file} can be changed by other users (uid {found.st_uid}, mode {stat.S_IMODE(found.st_mode):04o}); see "
+        "that it was not changed, then make it this user's or root's, mode 0640 at most."
+    )
 
 
 def faults(path: Path) -> Iterator[str]:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from bot.security.data_dir import changeable
 from orchestration.domain.errors import CountersignError
 from orchestration.domain.names import is_own_orchestration
 from orchestration.domain.responses import origin_of
@@ -142,6 +143,9 @@ class TokenFile:
             return
         mark = (found.st_mtime_ns, found.st_size, found.st_ino)
         if mark != self._seen:
+            # As at the start: whoever can put a file there could give themselves any scope.
+            if fault := changeable(self._path, found):
+                raise TokenError(fault)
             self._tokens = self._read()
             self._by_hash = {token.hash: token for token in self._tokens.values()}
             self._seen = mark

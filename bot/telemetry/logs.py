@@ -96,7 +96,8 @@ class _Redaction:
         if name in _OURS:
             return value
         value = self._redact(value)
-        return "\n".join(map(plain, value.splitlines())) if name in _TAIL else plain(value)
+        # Again, as what is taken out may have stood in the middle of what must not be seen.
+        return self._redact("\n".join(map(plain, value.splitlines())) if name in _TAIL else plain(value))
 
 
 def _as_json(_: WrappedLogger, __: str, event: EventDict) -> str:

@@ -6,9 +6,11 @@ a traceback.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Final
+from urllib.parse import quote
 
 SHORTEST: Final = (
     8  # characters of a secret that is looked for wherever it stands; less is found in other words too
@@ -41,7 +43,8 @@ _RULES: Final = tuple(
         (r"\bv0=[0-9a-f]{32,}", HIDDEN),
         (r"(://)[^/\s:@\"']*:[^/\s@\"']+@", rf"\1{HIDDEN}@"),
         (r"(?i)([?&](?:code|key|for|challenge|state|" + _NAMES + r")=)[^&\s\"'<>]+", rf"\1{HIDDEN}"),
-        (r"(?i)([\"']" + _NAMES + r"[\"']\s*[:=,]\s*b?[\"'])[^\"']+", rf"\1{HIDDEN}"),
+        # Also where such JSON is a text in another one.
+        (r"(?i)([\"']" + _NAMES + r"\\*[\"']\s*[:=,]\s*b?\\*[\"'])(?:[^\"'\\]|\\+[^\"'\\])+", rf"\1{HIDDEN}"),
         (r"(?i)(\b" + _NAMES + r"=b?[\"']?)(?!\[hidden\])[^\s\"'&,;)]{4,}", rf"\1{HIDDEN}"),
         # People. A number as people write it too, and as a URL has it.
         (r"[\w.%+-]{1,64}@(?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,24}\b", ADDRESS),
@@ -50,12 +53,19 @@ _RULES: Final = tuple(
 )
 
 
+def _forms(secret: str) -> tuple[str, ...]:
+    """As it is, and as a URL, Python and JSON write it."""
+    return secret, quote(secret, safe=""), repr(secret)[1:-1], json.dumps(secret)[1:-1]
+
+
 class Redactor:
     """Takes them out of texts. `secrets` are those of this process, and `digits` is how long its codes are."""
 
     def __init__(self, secrets: Iterable[str] = (), digits: int = 6) -> None:
         # The longest first: one may be the beginning of another.
-        known = sorted({one for one in secrets if len(one) >= SHORTEST}, key=len, reverse=True)
+        known = sorted(
+            {form for one in secrets if len(one) >= SHORTEST for form in _forms(one)}, key=len, reverse=True
+        )
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
         number = rf"\d{{{digits}}}(?!\d)(?![.:]\d)"
         self._code = re.compile(

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from durabletask.azuremanaged.client import AsyncDurableTaskSchedulerClient
 from durabletask.azuremanaged.internal.durabletask_grpc_interceptor import (
@@ -25,7 +24,7 @@ from orchestration.hub import RETENTION, WORK_LIMIT, Hub, HubError, SkippableClo
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.runtime.direct import take_directly
 from orchestration.runtime.dispatches import Dispatches
-from orchestration.runtime.hub_address import HubSettingError, token_for, unix_address
+from orchestration.runtime.hub_address import HubSettingError, network_address, token_for, unix_address
 from orchestration.runtime.ours import OURS
 from orchestration.runtime.payload_store import open_payload_store
 from orchestration.runtime.payloads import HistoryPayloadInterceptor, PayloadInterceptor, store_payloads
@@ -261,13 +260,13 @@ def connect(  # noqa: PLR0913  # settings, each with a default
     if setting.startswith("unix:"):
         return Connection(unix_address(setting), keys)
     if setting.startswith("grpc://"):
-        place = urlsplit(setting)
-        if not place.hostname or not place.port:
+        place = network_address(setting)
+        if place is None or place.port is None:
             raise HubSettingError(
                 "COUNTERSIGN_HUB: grpc:// needs a host and a port, such as grpc://127.0.0.1:4001."
             )
-        sent = token_for(place.hostname, token, token_file(data_dir / HUB_FILE))
-        return Connection(place.netloc, keys, token=sent)
+        sent = token_for(place.host, token, token_file(data_dir / HUB_FILE))
+        return Connection(place.target(place.port), keys, token=sent)
     if "=" in setting:
         scheduler = parse_scheduler(setting, setting_name)
         credential = scheduler.credential()

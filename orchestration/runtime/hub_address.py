@@ -5,7 +5,9 @@ from __future__ import annotations
 import ipaddress
 import os
 import stat
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from orchestration.domain.errors import CountersignError
 
@@ -58,6 +60,32 @@ def token_for(host: str, given: str | None, file: Path) -> str | None:
             "name one that this user can read as COUNTERSIGN_HUB_TOKEN_FILE."
         ) from error
     return words[0] if words else None
+
+
+@dataclass(frozen=True)
+class NetworkAddress:
+    """What an address of the form `SCHEME://HOST[:PORT]` says; `port` is None where it says none."""
+
+    scheme: str
+    host: str
+    port: int | None
+
+    def target(self, usual: int) -> str:
+        """What to call, made of nothing but the host that was looked at; `usual` is its port where none is given."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port or usual}"
+
+
+def network_address(text: str) -> NetworkAddress | None:
+    """The address; None for what is none, or names a user."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return None
+    if not parts.hostname or "@" in parts.netloc or port == 0:
+        return None
+    return NetworkAddress(parts.scheme, parts.hostname, port)
 
 
 def is_local(host: str) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -17,6 +19,8 @@ from orchestration.runtime.hub_address import HubSettingError, is_local
 from orchestration.runtime.scheduler import Credential
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 SETTING: Final = "COUNTERSIGN_PAYLOAD_STORE"
 # The container of every SDK, and how its names are written.
@@ -54,8 +58,14 @@ class OurPayloadStore(PayloadStore):
         return await asyncio.get_running_loop().run_in_executor(self._threads, upload)
 
     def download(self, token: str) -> bytes:
-        """Raises `HubUnavailableError`."""
-        return _translated(lambda: self._inner.download(token))
+        """UTF-8. Raises `HubUnavailableError`, also where somebody has put there what is none."""
+        try:
+            found = _translated(lambda: self._inner.download(token))
+            found.decode()
+        except (UnicodeDecodeError, EOFError, OSError, zlib.error) as error:
+            log.warning("what is stored as %s cannot be read (%s)", token, type(error).__name__)
+            raise HubUnavailableError(UNREACHABLE) from error
+        return found
 
     async def download_async(self, token: str) -> bytes:
         """Raises `HubUnavailableError`."""

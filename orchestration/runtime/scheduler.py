@@ -10,13 +10,12 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
-from urllib.parse import urlsplit
 
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import AzureError
 
 from orchestration.domain.errors import HubUnavailableError
-from orchestration.runtime.hub_address import HubSettingError, is_local
+from orchestration.runtime.hub_address import HubSettingError, is_local, network_address
 
 log = logging.getLogger(__name__)
 
@@ -107,23 +106,28 @@ def parse_scheduler(text: str, setting: str = SETTING) -> Scheduler:
     for name in _REQUIRED:
         if not known.get(name.lower()):
             raise HubSettingError(f"{setting}: the connection string has no {name}=….")
-    endpoint = urlsplit(known["endpoint"])
-    if endpoint.scheme not in {"http", "https"} or not endpoint.hostname:
+    endpoint = network_address(known["endpoint"])
+    if endpoint is None or endpoint.scheme not in {"http", "https"}:
         raise HubSettingError(
-            f"{setting}: Endpoint must be an https:// (or, for an emulator, http://) address."
+            f"{setting}: Endpoint must be an https:// (or, for an emulator, http://) address of a host, "
+            "with or without a port."
         )
+    secure = endpoint.scheme == "https"
     authentication = next((a for a in AUTHENTICATIONS if a.lower() == known["authentication"].lower()), None)
     if authentication is None:
         raise HubSettingError(f"{setting}: Authentication must be one of {', '.join(AUTHENTICATIONS)}.")
-    secure = endpoint.scheme == "https"
-    if not secure and authentication != "None" and not is_local(endpoint.hostname):
+    if not secure and authentication != "None" and not is_local(endpoint.host):
         raise HubSettingError(
-            f"{setting}: no token is sent to {endpoint.hostname} over http://, because nothing is encrypted on the "
+            f"{setting}: no token is sent to {endpoint.host} over http://, because nothing is encrypted on the "
             "way; give an https:// Endpoint, or Authentication=None for an emulator."
         )
-    host = endpoint.netloc if endpoint.port else f"{endpoint.netloc}:{443 if secure else 80}"
     return Scheduler(
-        host, secure, known["taskhub"], authentication, _more(authentication, known, setting), setting
+        endpoint.target(443 if secure else 80),
+        secure,
+        known["taskhub"],
+        authentication,
+        _more(authentication, known, setting),
+        setting,
     )
 
 

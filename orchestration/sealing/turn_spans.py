@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.internal import tracing
+from google.protobuf import timestamp_pb2
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, TraceFlags
 
 from orchestration import telemetry
@@ -29,6 +30,7 @@ _ANSWERED: Final = {
     "subOrchestrationInstanceCompleted": "subOrchestrationInstanceCreated",
     "subOrchestrationInstanceFailed": "subOrchestrationInstanceCreated",
 }
+_SPAN_ID: Final = re.compile(r"[0-9a-f]{16}")
 _WORD: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
@@ -104,8 +106,12 @@ class TurnSpan:
         if parent is None:
             return None, 0
         kept = request.orchestrationTraceContext
-        span_id = int(kept.spanID.value or "0", 16) or secrets.randbits(64) or 1
-        begun = kept.spanStartTime.ToNanoseconds() if kept.HasField("spanStartTime") else time.time_ns()
+        # The hub may say anything, and no turn is to fail by that.
+        known = int(kept.spanID.value, 16) if _SPAN_ID.fullmatch(kept.spanID.value) else 0
+        span_id = known or secrets.randbits(64) or 1
+        begun = (
+            kept.spanStartTime.ToNanoseconds() if known and _is_time(kept.spanStartTime) else time.time_ns()
+        )
         flags = TraceFlags(parent.trace_flags)
         return SpanContext(parent.trace_id, span_id, is_remote=True, trace_flags=flags), begun
 
@@ -160,6 +166,11 @@ def _calls(past: Sequence[pb.HistoryEvent]) -> dict[tuple[str, int], str]:
 
 def _once(contexts: Sequence[SpanContext]) -> list[SpanContext]:
     return list({context.span_id: context for context in contexts}.values())
+
+
+def _is_time(given: timestamp_pb2.Timestamp) -> bool:
+    """Whether it can be a time of ours: of the time since 1970, and no later than 9999."""
+    return 0 < given.seconds < 253_402_300_800 and 0 <= given.nanos < 1_000_000_000
 
 
 def _on_the_wire(context: SpanContext) -> Any:

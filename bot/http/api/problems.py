@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
@@ -26,6 +27,9 @@ from orchestration.domain.errors import (
     WrongStateError,
 )
 
+log = logging.getLogger(__name__)
+
+TOKENS_UNREADABLE: Final = "No token can be looked up just now. Please tell the operator, whose log says why."
 CONTENT_TYPE: Final = "application/problem+json"
 
 # Each kind of problem has an anchor on the docs page, so that its `type` leads somewhere.
@@ -116,7 +120,12 @@ def problem_of(error: CountersignError) -> Problem:  # noqa: PLR0911 - one arm f
             return Problem("gone", str(error))
         case WrongStateError():
             return Problem("conflict", str(error))
-        case HubUnavailableError() | RecordsUnavailableError() | TokenError():
+        case TokenError():
+            log.error(
+                "no token can be looked up: %s", error
+            )  # what is wrong with the file is the operator's to know
+            return Problem("unavailable", TOKENS_UNREADABLE, headers={"Retry-After": "2"})
+        case HubUnavailableError() | RecordsUnavailableError():
             return Problem("unavailable", str(error), headers={"Retry-After": "2"})
     raise error
 

@@ -84,13 +84,17 @@ def _groups(db: sqlite3.Connection, wanted: FiguresRequest) -> list[dict[str, An
     return [
         {
             "name": row["name"],
-            "said": [row[f"said{number}"] for number in range(len(wanted.said))],
+            "said": [_text(row[f"said{number}"]) for number in range(len(wanted.said))],
             "count": row["number"],
             "created_at": row["created_at"],
-            "times": [row[f"time{number}"] for number in range(len(wanted.times))],
+            "times": [_text(row[f"time{number}"]) for number in range(len(wanted.times))],
         }
         for row in rows
     ]
+
+
+def _text(found: bytes | None) -> str | None:
+    return None if found is None else found.decode(errors="replace")
 
 
 def _numbered(name: str, paths: list[str]) -> dict[str, str]:

@@ -327,7 +327,7 @@ WHERE i.key = ? AND i.completed_at IS NOT NULL;
 
 -- name: unfinished
 -- What has not ended, in groups: the oldest by what their custom status says, all others by their ID. Names and texts
--- are cut: they come from whoever starts instances.
+-- are cut: they come from whoever starts instances. So a text need not be UTF-8: JSON can name half a surrogate pair.
 WITH oldest AS MATERIALIZED (
     SELECT key, name, created_at, iif(json_valid(custom_status), custom_status, NULL) AS status
     FROM instance INDEXED BY instance_live WHERE completed_at IS NULL ORDER BY created_at, key LIMIT :most
@@ -341,7 +341,8 @@ WITH oldest AS MATERIALIZED (
     FROM (SELECT name, id, created_at FROM instance INDEXED BY instance_live
           WHERE completed_at IS NULL ORDER BY created_at, key LIMIT -1 OFFSET :most)
 )
-SELECT substr(name, 1, 100) AS name, substr(said0, 1, 100) AS said0, substr(said1, 1, 100) AS said1,
-       substr(said2, 1, 100) AS said2, count(*) AS number, min(created_at) AS created_at,
-       substr(min(time0), 1, 40) AS time0, substr(min(time1), 1, 40) AS time1, substr(min(time2), 1, 40) AS time2
+SELECT substr(name, 1, 100) AS name, CAST(substr(said0, 1, 100) AS BLOB) AS said0,
+       CAST(substr(said1, 1, 100) AS BLOB) AS said1, CAST(substr(said2, 1, 100) AS BLOB) AS said2, count(*) AS number,
+       min(created_at) AS created_at, CAST(substr(min(time0), 1, 40) AS BLOB) AS time0,
+       CAST(substr(min(time1), 1, 40) AS BLOB) AS time1, CAST(substr(min(time2), 1, 40) AS BLOB) AS time2
 FROM found GROUP BY 1, 2, 3, 4 ORDER BY number DESC LIMIT :groups;

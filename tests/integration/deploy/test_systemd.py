@@ -75,6 +75,11 @@ def test_systemd_thinks_it_well_confined(installed: Path) -> None:
     assert ended.returncode == 0, ended.stdout[-2000:]
 
 
+def test_the_server_sees_by_which_boot_of_the_machine_a_code_lives() -> None:
+    """With `pid` nothing in /proc says it: after a restart a clock that is set back would revive codes."""
+    assert set(directives()["ProcSubset"]) <= {"all"}
+
+
 def test_it_names_settings_that_exist_and_gives_secrets_as_credentials(tmp_path: Path) -> None:
     given = environment(tmp_path, tmp_path)
     by_file = secret_names(given)

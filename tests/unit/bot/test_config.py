@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from bot import config
 from bot.config import SCHEDULER, SettingError
 from bot.security.data_dir import DataDirError
-from bot.security.tokens import TokenFile
+from bot.security.tokens import TokenError, TokenFile
 
 A_SCHEDULER = "Endpoint=https://s.durabletask.io;Authentication=ManagedIdentity;TaskHub=default"
 
@@ -126,8 +127,14 @@ def test_servers_may_share_a_file_of_tokens_that_nobody_else_can_change(
     shared.chmod(0o440)
     settings = config.read(environment | {"COUNTERSIGN_TOKENS": str(link)})
     assert TokenFile(settings.tokens).find(secret)
+    served = TokenFile(settings.tokens)
+    assert served.find(secret)
     for mode in (0o460, 0o402):
         shared.chmod(mode)
+        # While the server runs, too: what others can change is not taken for a new version of it.
+        os.utime(shared, (mode, mode))
+        with pytest.raises(TokenError, match="can be changed by other users"):
+            served.find(secret)
         with pytest.raises(DataDirError, match=r"COUNTERSIGN_TOKENS: .* can be changed by other users"):
             config.read(environment | {"COUNTERSIGN_TOKENS": str(link)})
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterator
 from decimal import Decimal
+from gzip import BadGzipFile
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,31 @@ async def test_whoever_writes_to_the_store_decides_nothing(
     progress = await world.service.status(request_id)
     assert changed
     assert [vote.choice for level in progress.levels for vote in level.decisions] == []
+
+
+async def test_what_is_no_text_any_more_is_told_as_a_store_that_fails(
+    world: CoreWorld, memory: MemoryPayloadStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    request_id = await world.ask("vote")
+    kept = dict(memory.kept)
+    memory.kept.update(dict.fromkeys(kept, b"\xff"))
+    with pytest.raises(HubUnavailableError, match=UNREACHABLE):
+        await world.service.status(request_id)
+    assert f"{CONTAINER}:{request_id}/" in caplog.text
+    memory.kept.update(kept)
+    assert (await world.service.status(request_id)).status is Status.PENDING
+
+
+@pytest.mark.parametrize("failure", [BadGzipFile("not a gzip file"), EOFError(), zlib.error("invalid")])
+def test_what_cannot_be_unpacked_any_more_is_so_too(memory: MemoryPayloadStore, failure: Exception) -> None:
+    def broken(_: str) -> str:
+        raise failure
+
+    store = OurPayloadStore(memory)
+    name = store.upload(b"some text")
+    memory.change = broken
+    with pytest.raises(HubUnavailableError, match=UNREACHABLE):
+        store.download(name)
 
 
 async def test_a_store_that_is_away_holds_up_and_loses_nothing(

@@ -47,6 +47,21 @@ def test_it_writes_what_the_checks_take(tmp_path: Path, capsys: pytest.CaptureFi
     assert yaml.safe_load((tmp_path / "manifest.yml").read_text())["settings"]["socket_mode_enabled"] is True
 
 
+def test_its_last_lines_can_be_pasted_wherever_the_files_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    into = tmp_path / "my files; exit 7"
+    assert main([*ASKED, "--into", str(into)]) == 0
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "export COUNTERSIGN_CONFIG=" in line]
+    pasted = subprocess.run(
+        ["/bin/sh", "-c", f'{line}\nprintf %s "$COUNTERSIGN_CONFIG"'],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert pasted.stdout == str(into / "countersign.env")
+
+
 def test_a_public_address_goes_into_the_manifest_and_the_settings(tmp_path: Path) -> None:
     assert main([*ASKED, *HTTP, "--sms", "--into", str(tmp_path)]) == 0
     given = tomllib.loads((tmp_path / "countersign.env").read_text())

@@ -68,6 +68,12 @@ def test_a_traceback_is_in_the_line_without_the_number_and_the_token() -> None:
     assert "ValueError: [number] says '[hidden]'" in said["exception"]
 
 
+def test_what_nobody_can_see_hides_nothing_from_the_redaction() -> None:
+    said = as_json(record("to +1202\u200b5550142 by xoxb\x00-1-2", error=ValueError("+1202\u200b5550143")))
+    assert said["message"] == "to [number] by [hidden]"
+    assert said["exception"] == "ValueError: [number]"
+
+
 def test_text_is_one_line_and_a_traceback_cannot_pass_for_another() -> None:
     with telemetry.work({"request_id": "r1"}):
         line, *rest = (

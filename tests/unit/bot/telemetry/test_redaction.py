@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from urllib.parse import quote
+
 import pytest
 
 from bot.telemetry.redaction import Redactor
@@ -25,7 +28,9 @@ HEX = "0123456789abcdef" * 2
         ("postgres://me:pass@db/x", "postgres://[hidden]@db/x"),
         ("GET /requests/p-1?for=U0ADA&key=17.abc HTTP", "GET /requests/p-1?for=[hidden]&key=[hidden] HTTP"),
         ('{"response_url": "http://127.0.0.1/r/abc"}', '{"response_url": "[hidden]"}'),
+        (r'"{\"access_token\": \"tok-12345\", \"n\": 1}"', r'"{\"access_token\": \"[hidden]\", \"n\": 1}"'),
         ("Client(auth_token='tok-12345', n=1)", "Client(auth_token='[hidden]', n=1)"),
+        (r"{'password': 'ab\\cd'}", "{'password': '[hidden]'}"),
         ("password=hunter22 here", "password=[hidden] here"),
         ("eyJhbGciOiJ.eyJzdWIi.c2ln", "[hidden]"),
         ('{"kty":"OKP","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}', '{"kty":"OKP","d":"[hidden]"}'),
@@ -42,6 +47,12 @@ HEX = "0123456789abcdef" * 2
 )
 def test_it_goes(text: str, shown: str) -> None:
     assert Redactor([SECRET])(text) == shown
+
+
+def test_a_secret_goes_however_it_is_written() -> None:
+    secret = 'a/b+c="d\\e=='
+    for written in (secret, quote(secret, safe=""), repr(secret)[1:-1], json.dumps(secret)[1:-1]):
+        assert Redactor([secret])(f"it is {written}.") == "it is [hidden]."
 
 
 @pytest.mark.parametrize(

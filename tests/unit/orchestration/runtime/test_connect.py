@@ -24,6 +24,7 @@ def test_a_connection_string_is_read_as_the_scheduler_writes_it() -> None:
     )
     local = parse_scheduler("endpoint=http://localhost:8080;taskhub=default;authentication=none")
     assert (local.host, local.secure, local.authentication) == ("localhost:8080", False, "None")
+    assert parse_scheduler("Endpoint=http://[::1];Authentication=None;TaskHub=t").host == "[::1]:80"
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,10 @@ def test_a_connection_string_is_read_as_the_scheduler_writes_it() -> None:
         ("Endpoint=http://h;TaskHub=t", "has no Authentication="),
         ("Endpoint=http://h;Authentication=None", "has no TaskHub="),
         ("Endpoint=h:8080;Authentication=None;TaskHub=t", "Endpoint must be an https://"),
+        ("Endpoint=https://h:99999;Authentication=None;TaskHub=t", "Endpoint must be an https://"),
+        ("Endpoint=https://h:port;Authentication=None;TaskHub=t", "Endpoint must be an https://"),
+        ("Endpoint=https://[::1;Authentication=None;TaskHub=t", "Endpoint must be an https://"),
+        ("Endpoint=https://me:pass@h;Authentication=None;TaskHub=t", "Endpoint must be an https://"),
         ("Endpoint=http://h;Authentication=ManagedIdentity;TaskHub=t", "no token is sent to h over http://"),
         ("Endpoint=https://h;Authentication=None;TaskHub=t;ClientID=1", "clientid does not go with"),
         ("Endpoint=https://h;Authentication=DefaultAzure;TaskHub=t;Colour=red", "colour does not go with"),
@@ -47,7 +52,19 @@ def test_a_wrong_connection_string_names_the_part(text: str, words: str) -> None
         parse_scheduler(text)
 
 
-@pytest.mark.parametrize("setting", ["", "sqlite", "grpc://", "grpc://host"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "",
+        "sqlite",
+        "grpc://",
+        "grpc://host",
+        "grpc://host:port",
+        "grpc://host:70000",
+        "grpc://[::1:40",
+        "grpc://me@host:40",
+    ],
+)
 def test_a_wrong_hub_says_what_is_possible(setting: str, tmp_path: Path) -> None:
     with pytest.raises(HubSettingError, match="grpc://"):
         connect(setting, tmp_path, SEAL_KEYS)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from durabletask.internal import orchestrator_service_pb2 as pb
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.wrappers_pb2 import StringValue
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -91,6 +92,25 @@ def test_a_turn_is_under_what_caused_it(
     assert span.parent is not None
     assert f"{span.parent.span_id:016x}" == parent * 16
     assert {f"{link.context.span_id:016x}" for link in span.links} == {link * 16 for link in links}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pb.OrchestrationTraceContext(spanID=StringValue(value="nonsense")),
+        pb.OrchestrationTraceContext(spanID=StringValue(value="-1")),
+        pb.OrchestrationTraceContext(
+            spanID=StringValue(value="5" * 16), spanStartTime=Timestamp(seconds=2**62, nanos=-1)
+        ),
+    ],
+)
+def test_no_turn_fails_by_what_the_hub_says_of_its_trace(
+    take: Take, said: pb.OrchestrationTraceContext
+) -> None:
+    _, response = take(FIRED, whole=said)
+    kept = response.orchestrationTraceContext
+    assert telemetry.read(f"00-{'a' * 32}-{kept.spanID.value}-01")
+    assert kept.spanStartTime.ToDatetime()
 
 
 def test_what_it_asks_for_begins_under_it_and_it_says_words_of_ours(take: Take) -> None:

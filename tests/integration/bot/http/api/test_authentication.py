@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bot.http.api.endpoint import Endpoint
+from bot.http.api.problems import TOKENS_UNREADABLE
 from bot.http.api.rate_limit import RateLimiter
 from tests.support.api_world import ALL_SCOPES, ApiWorld
 
@@ -93,3 +94,20 @@ async def test_a_bucket_refills_evenly_and_never_beyond_a_minutes_worth(api: Api
     assert [rates.take(token) for _ in range(2)] == [0, 1]
     now[0] += 10_000
     assert [rates.take(token) for _ in range(61)] == [0] * 60 + [1]
+
+
+async def test_whoever_has_no_token_learns_nothing_of_the_file_of_tokens(
+    own_api: ApiWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is refused while others can change it, which the log says."""
+    file = own_api.data / "tokens.toml"
+    token = own_api.token("look", "U0RITA", "read")
+    assert (await own_api.call("GET", "/api/approvals", token)).status == 200
+    file.write_text(file.read_text() + "# changed\n")
+    file.chmod(0o666)
+    for given in (token, "csn_guessed"):
+        answer = await own_api.call("GET", "/api/approvals", given)
+        assert (answer.status, answer.body["detail"]) == (503, TOKENS_UNREADABLE)
+    assert f"{file} can be changed by other users" in caplog.text
+    file.chmod(0o600)
+    assert (await own_api.call("GET", "/api/approvals", token)).status == 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sysconfig
 import venv
@@ -71,10 +72,21 @@ async def test_a_cancelled_run_withdraws_its_request(own_api: ApiWorld, tmp_path
     assert (ended, await status(own_api, request_id)) == (3, "cancelled"), said
 
 
+async def test_the_action_runs_nothing_of_the_job_s_own() -> None:
+    for step in (INSTALL, ASK):
+        isolated = re.findall(r"(?:python3|bin/python\") +(\S+)", step["run"])
+        assert set(isolated) == {"-I"}
+        assert "bin/pip" not in step["run"]
+
+
 @pytest.mark.skipif(not os.environ.get("COUNTERSIGN_PROOF"), reason="installs 75 packages: `make proof`")
 @pytest.mark.timeout(900)
 async def test_the_action_installs_its_command(tmp_path: Path) -> None:
     job = GitHubJob(tmp_path / "job", {"github.action_path": str(ROOT)})
+    # What is checked out there, and what it has Python look for, must not be run in the place of Python's own.
+    job.variables["PYTHONPATH"] = str(job.place / "work")
+    for module in ("venv", "ensurepip", "pip", "sysconfig", "shutil", "subprocess"):
+        (job.place / f"work/{module}.py").write_text("raise SystemExit('not ours')\n")
     installing = await job.start(INSTALL)
     out, _ = await installing.communicate()
     assert installing.returncode == 0, out.decode()

@@ -56,6 +56,14 @@ def test_groups_have_their_number_their_oldest_and_the_earliest_time(db: sqlite3
     assert {len(group["name"]) for group in groups} == {len("approval"), 100}
 
 
+def test_what_another_program_says_that_is_no_text_hides_nobody_else(db: sqlite3.Connection) -> None:
+    add(db, at=1, status=said("p", "pending", deadline="2026-11-05"))
+    add(db, at=2, status='{"policy": "\\ud800", "status": 7, "deadline": "\\ud800"}', name="other")
+    ours, other = sorted(Unfinished().read(db, WANTED), key=lambda group: str(group["name"]))
+    assert (ours["said"], ours["times"]) == (["p", "pending"], ["2026-11-05"])
+    assert (other["said"][1], other["count"]) == ("7", 1)
+
+
 def test_of_what_is_beyond_the_oldest_the_id_says_the_policy(db: sqlite3.Connection) -> None:
     with db:
         for at in range(LOOKED_AT):
