@@ -182,8 +182,8 @@ def read(environment: Mapping[str, str]) -> Settings:
     signing_secret = given.get("SLACK_SIGNING_SECRET")
     if app_token is None and signing_secret is None:
         raise SettingError(
-            "SLACK_SIGNING_SECRET: is not set; copy it from your Slack app's Basic Information, "
-            "or set SLACK_APP_TOKEN for Socket Mode."
+            "SLACK_APP_TOKEN and SLACK_SIGNING_SECRET: neither is set; for Socket Mode set the first, for HTTP the "
+            "second, both from your Slack app's Basic Information."
         )
     host, port = _listen(given.get("COUNTERSIGN_LISTEN", LISTEN))
     clock = given.get("COUNTERSIGN_HUB_CLOCK", "system")

@@ -28,7 +28,7 @@ _UNFIT: Final = frozenset('"$`\\')
 URL_QUESTION: Final = "Public https:// address that Slack can call, if there is one (empty: Socket Mode)"
 CHANNEL_QUESTION: Final = "Channel for the first policy, such as C0PURCHASES"
 APPROVERS_QUESTION: Final = "Who approves: people and user groups, such as U02ALICE S0MANAGERS"
-SMS_QUESTION: Final = "Confirm approvals with a code by SMS, through Twilio? (yes or no)"
+SMS_QUESTION: Final = "Confirm approvals with a code by SMS, through Twilio? (yes or no; empty: no)"
 DATA_QUESTION: Final = "Where the data are kept"
 NEXT: Final = """\
 Written into {into}: {names}.

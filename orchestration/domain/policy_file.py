@@ -21,7 +21,9 @@ from orchestration.domain.text import is_blank, line
 Location = tuple[str | int, ...]
 # Where a policy of each kind is kept in the model. One without a kind is decided by approvers.
 KINDS: Final = {gathering_policy.KIND: "gatherings"}
-FORBIDDEN: Final = "Extra inputs are not permitted"  # as pydantic says it
+NO_SUCH_KEY: Final = "there is no such key"
+# What pydantic says in other words.
+PLAIN: Final = {"extra_forbidden": NO_SUCH_KEY, "missing": "is missing"}
 
 
 def load(path: Path, ids: IdReader) -> PolicyBook:
@@ -33,7 +35,7 @@ def load(path: Path, ids: IdReader) -> PolicyBook:
         text = path.read_bytes().decode()
     except OSError as error:
         raise PolicyError(
-            f"{path}: cannot be read ({error.strerror}); check COUNTERSIGN_POLICIES."
+            f"{path}: cannot be read ({error.strerror}); check COUNTERSIGN_POLICIES, or the path that was given."
         ) from error
     except UnicodeDecodeError as error:
         raise PolicyError(f"{path}: is not UTF-8 text.") from error
@@ -57,7 +59,8 @@ def parse(text: str, source: str, ids: IdReader) -> PolicyBook:
         book = PolicyBook.model_validate(_completed(tables, ids), extra="forbid", context=ids)
     except ValidationError as error:
         faults += [
-            (_in_file(fault["loc"]), fault["msg"].removeprefix("Value error, ")) for fault in error.errors()
+            (_in_file(fault["loc"]), PLAIN.get(fault["type"]) or fault["msg"].removeprefix("Value error, "))
+            for fault in error.errors()
         ]
     else:
         # Not a part of the model: a request that is open keeps its policy, whatever a later release finds.
@@ -93,10 +96,10 @@ def _reserved(tables: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
     """Where somebody wrote what is worked out here, or gave a policy a name that is not free, and why that is wrong."""
     for place in KINDS.values():
         if place in tables:
-            yield (place,), f"{FORBIDDEN}; write such a policy as [policies.NAME] with its kind"
+            yield (place,), f"{NO_SUCH_KEY}; write such a policy as [policies.NAME] with its kind"
     for key, table in tables["policies"].items():
         if isinstance(table, dict) and "groups" in table:
-            yield ("policies", key, "groups"), FORBIDDEN
+            yield ("policies", key, "groups"), NO_SUCH_KEY
         if isinstance(table, dict):
             yield from documents.file_faults(key, table)
         if (fault := policy_name_fault(key)) is not None:

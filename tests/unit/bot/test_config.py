@@ -67,7 +67,7 @@ def test_the_data_directory_is_its_owner_s_alone(environment: dict[str, str]) ->
         ({"COUNTERSIGN_METRICS_TOKEN": "csn_" + "x" * 43}, "COUNTERSIGN_METRICS_TOKEN: is an API token"),
         ({"COUNTERSIGN_HUB_TOKEN": "t" * 43}, "COUNTERSIGN_HUB_TOKEN: goes with a COUNTERSIGN_HUB that"),
         ({"SLACK_BOT_TOKEN": "xoxp-1"}, "SLACK_BOT_TOKEN: is not a bot token"),
-        ({"SLACK_SIGNING_SECRET": ""}, "SLACK_SIGNING_SECRET: is not set"),
+        ({"SLACK_SIGNING_SECRET": ""}, "SLACK_APP_TOKEN and SLACK_SIGNING_SECRET: neither is set"),
         ({"SLACK_APP_TOKEN": "xoxb-1"}, "SLACK_APP_TOKEN: is not an app-level token"),
         ({"COUNTERSIGN_LISTEN": "3000"}, "COUNTERSIGN_LISTEN: '3000' is not HOST:PORT"),
         ({"COUNTERSIGN_LISTEN": "127.0.0.1:99999"}, "COUNTERSIGN_LISTEN"),

@@ -96,7 +96,7 @@ LONELY = f'{STATE}name = "Lost"\nevents = [{{ name = "Found", to = "Paid" }}]\n'
             "events.2.name: an event Shipped before it has no condition, so this is never looked at",
         ),
         ([('escalate_to = ["C0ESCALATIONS"]', 'escalate_to = ["#ops"]')], "fulfilment.escalate_to.0"),
-        ([('timeout = "3d"', 'timeuot = "3d"')], "states.0.timeuot: Extra inputs are not permitted"),
+        ([('timeout = "3d"', 'timeuot = "3d"')], "states.0.timeuot: there is no such key"),
     ],
 )
 def test_what_cannot_work_is_a_fault_that_names_its_place_and_the_remedy(
