@@ -31,6 +31,8 @@ SUBCOMMANDS: Final = (
     "ask",
     "status",
     "list",
+    "approve",
+    "reject",
     "cancel",
     "grants",
     "export",
