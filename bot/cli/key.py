@@ -33,7 +33,11 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     add_json(listing, FIELDS)
     listing.set_defaults(command=_list)
 
-    retire = actions.add_parser("retire", help="no longer believe a key, such as one that was stolen")
+    retire = actions.add_parser(
+        "retire",
+        help="no longer believe a key, such as one that was stolen",
+        **examples("countersign key retire KID --before 2d"),
+    )
     retire.add_argument("kid", metavar="KID", help="the key, as `key list` names it")
     retire.add_argument(
         "--before",

@@ -28,13 +28,12 @@ def test_bash_completes_commands_options_values_and_fields() -> None:
     lines = {
         "countersign sta": ["status"],
         "countersign token cr": ["create"],
-        "countersign list --li": ["--limit"],
         "countersign list --status auto": ["auto_approved"],
         "countersign status --json id,card": ["id,card_url"],
     }
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     ran = subprocess.run(
-        ["bash", "-c", SCRIPT, "bash", *lines],
+        ["/usr/bin/env", "bash", "-c", SCRIPT, "bash", *lines],
         capture_output=True,
         text=True,
         check=True,

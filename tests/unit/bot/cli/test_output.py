@@ -28,8 +28,8 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Standard output from now on. No fixture: pytest puts its own there again before the test."""
     found = Terminal()
     monkeypatch.setattr(sys, "stdout", found)
     monkeypatch.setenv("COLUMNS", "40")
@@ -42,14 +42,13 @@ def test_in_a_pipe_there_is_one_record_a_line_and_no_text_can_forge_another(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     show_table(ITEMS, COLUMNS, None)
-    assert capsys.readouterr().out == ("deploy-1\tapproved\tShip?it now?[2J\ndeploy-22\tpending\t日本語\n")
+    assert capsys.readouterr().out == ("deploy-1\tapproved\tShip?it now[2J\ndeploy-22\tpending\t日本語\n")
     show_record(ITEMS[1], COLUMNS, None)
     assert capsys.readouterr().out == "id\tdeploy-22\nstatus\tpending\ntitle\t日本語\n"
 
 
-def test_a_terminal_has_headers_columns_and_colours(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_terminal_has_headers_columns_and_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch)
     show_table(ITEMS, COLUMNS, None)
     assert "\x1b[32mapproved\x1b[0m" in terminal.getvalue()
     assert "\x1b[2J" not in terminal.getvalue()
@@ -59,9 +58,9 @@ def test_a_terminal_has_headers_columns_and_colours(
     show_table([*ITEMS, {**ITEMS[1], "title": "日本語" * 9}], COLUMNS, None)
     assert terminal.getvalue().splitlines() == [
         "ID         STATUS    TITLE",
-        "deploy-1   approved  Ship?it now?[2J",
+        "deploy-1   approved  Ship?it now[2J",
         "deploy-22  pending   日本語",
-        "deploy-22  pending   日本語日本語日本語…"[:21] + "日本語日本語日本語…",
+        "deploy-22  pending   日本語日本語日本語…",
     ]
 
 
@@ -82,6 +81,7 @@ def test_chosen_fields_are_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_fields_are_those_of_the_api() -> None:
     assert tuple(Approval.model_fields) == approvals_shown.FIELDS
     assert tuple(StandingGrant.model_fields) == grants.FIELDS
+    assert tuple(PolicyView.model_fields) == policies.FIELDS
     assert tuple(Outcome.model_fields) == ask.FIELDS
 
 
