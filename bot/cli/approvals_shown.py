@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Final
 
-from bot.cli.output import Column, Item, key, time
+from bot.cli.output import Column, Item, time, value
 from bot.cli.summary import editors, escalated, follows, how_it_ended, level_now, waited_for
 from orchestration.domain.inert import in_quotes
 from orchestration.domain.text import line
@@ -55,22 +55,22 @@ _TITLE: Final = Column("TITLE", lambda item: line(item["title"]), lambda item: i
 _CARD: Final = Column("CARD", lambda item: item.get("card_url") or "")
 
 COLUMNS: Final = (
-    key("id"),
+    value("id"),
     _STATUS,
-    key("policy"),
+    value("policy"),
     _AMOUNT,
-    key("requester"),
+    value("requester"),
     time("asked_at", "ASKED"),
     _CARD,
     _TITLE,
 )
 LINES: Final = (
-    key("id"),
+    value("id"),
     _STATUS,
     _TITLE,
-    key("policy"),
+    value("policy"),
     _AMOUNT,
-    key("requester"),
+    value("requester"),
     time("asked_at", "ASKED"),
     Column("LEVEL", level_now),
     Column("WAITING FOR", waited_for),

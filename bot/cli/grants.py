@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from bot.cli.api_client import ApiClient
 from bot.cli.arguments import at_least_one, examples
-from bot.cli.output import Column, add_json, key, show_table, time, waiting
+from bot.cli.output import Column, add_json, show_table, time, value, waiting
 from bot.terminal import explain, report
 from orchestration.domain.text import line
 
@@ -37,11 +37,11 @@ FIELDS: Final = (
     "reason",
 )
 COLUMNS: Final = (
-    key("id"),
-    key("policy"),
+    value("id"),
+    value("policy"),
     Column("USED", lambda grant: f"{grant['used']} of {grant['uses']}"),
     time("until", "UNTIL"),
-    key("granted_by", "GIVEN BY"),
+    value("granted_by", "GIVEN BY"),
     Column("AGENT", lambda grant: line(grant["call"]["agent"])),
     Column("TOOL", lambda grant: line(grant["call"]["tool"])),
 )

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from bot import config
 from bot.cli.arguments import examples, since
-from bot.cli.output import add_json, key, show_table, time
+from bot.cli.output import add_json, show_table, time, value
 from bot.security.keys import SigningKeys
 from bot.terminal import report
 
 FIELDS: Final = ("kid", "state", "retired_at")
-COLUMNS: Final = (key("kid"), key("state"), time("retired_at", "RETIRED"))
+COLUMNS: Final = (value("kid"), value("state"), time("retired_at", "RETIRED"))
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:

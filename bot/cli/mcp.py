@@ -12,6 +12,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from bot.cli.arguments import examples
+
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Adds the subcommand."""

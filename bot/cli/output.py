@@ -56,7 +56,7 @@ class Column:
         return plain((self.for_people if terminal and self.for_people else self.of)(item))
 
 
-def key(name: str, header: str | None = None) -> Column:
+def value(name: str, header: str | None = None) -> Column:
     """The column of a value that is a text, or null."""
     return Column(header or name.upper(), lambda item: str(item[name] if item[name] is not None else ""))
 

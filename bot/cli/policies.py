@@ -14,7 +14,7 @@ from bot import config
 from bot.cli.api_client import ApiClient
 from bot.cli.arguments import examples
 from bot.cli.diagram import state_diagram
-from bot.cli.output import Column, add_json, key, show_table, waiting
+from bot.cli.output import Column, add_json, show_table, value, waiting
 from bot.outbound.signing import action_secret
 from bot.security.secrets import Secrets
 from bot.terminal import explain, say
@@ -27,9 +27,9 @@ FAULTS_FOUND: Final = 1
 # Those of `PolicyView` in bot/http/api/policies.py, which takes long to import. A test compares them.
 FIELDS: Final = ("policy", "title", "amount_required", "currency", "fields")
 COLUMNS: Final = (
-    key("policy"),
+    value("policy"),
     Column("AMOUNT", lambda item: "required" if item["amount_required"] else "optional"),
-    key("currency"),
+    value("currency"),
     Column(
         "FIELDS",
         lambda item: ", ".join(

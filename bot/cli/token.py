@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bot import config
 from bot.cli.arguments import examples
-from bot.cli.output import Column, add_json, key, show_table, time
+from bot.cli.output import Column, add_json, show_table, time, value
 from bot.outbound.signing import callback_secret, response_secret
 from bot.security.secrets import Secrets
 from bot.security.tokens import RATE, TokenError, TokenFile
@@ -16,8 +16,8 @@ from bot.terminal import OutputError, complain, report, say
 
 FIELDS: Final = ("name", "owner", "scopes", "rate", "created_at", "revoked_at")
 COLUMNS: Final = (
-    key("name"),
-    key("owner"),
+    value("name"),
+    value("owner"),
     Column("STATE", lambda token: "revoked" if token["revoked_at"] else "in force"),
     time("created_at", "CREATED"),
     time("revoked_at", "REVOKED"),

@@ -10,13 +10,14 @@ import sys
 
 import pytest
 
-from bot.cli import approvals_shown, ask, grants
-from bot.cli.output import Column, add_json, key, show_record, show_table, waiting
+from bot.cli import approvals_shown, ask, grants, policies
+from bot.cli.output import Column, add_json, show_record, show_table, value, waiting
 from bot.http.api.approval_models import Approval
 from bot.http.api.grants import StandingGrant
+from bot.http.api.policies import PolicyView
 from orchestration.domain.request import Outcome
 
-COLUMNS = (key("id"), Column("STATUS", lambda item: str(item["status"]), coloured=True), key("title"))
+COLUMNS = (value("id"), Column("STATUS", lambda item: str(item["status"]), coloured=True), value("title"))
 ITEMS = [
     {"id": "deploy-1", "status": "approved", "title": "Ship\tit\nnow\x1b[2J"},
     {"id": "deploy-22", "status": "pending", "title": "日本語"},
