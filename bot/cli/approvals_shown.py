@@ -52,7 +52,7 @@ def _amount_for_people(item: Item) -> str:
 _AMOUNT: Final = Column("AMOUNT", amount_of, _amount_for_people)
 _STATUS: Final = Column("STATUS", lambda item: str(item["status"]), coloured=True)
 _TITLE: Final = Column("TITLE", lambda item: line(item["title"]), lambda item: in_quotes(item["title"]))
-_CARD: Final = Column("CARD", lambda item: item.get("card_url") or "")
+_CARD: Final = Column("CARD", lambda item: item.get("card_url") or "", wide=True)
 
 COLUMNS: Final = (
     value("id"),

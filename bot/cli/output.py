@@ -44,12 +44,16 @@ HEADER: Final = "2"  # dim
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table, or one line of a record. `of` gives its text, `for_people` the text on a terminal."""
+    """One column of a table, or one line of a record. `of` gives its text, `for_people` the text on a terminal.
+
+    One that is `wide` is left out of a table where the terminal has no room for it.
+    """
 
     header: str
     of: Callable[[Item], str]
     for_people: Callable[[Item], str] | None = None
     coloured: bool = False
+    wide: bool = False
 
     def text(self, item: Item, *, terminal: bool) -> str:
         """In one line, without what could control the terminal or pass for the next value."""
@@ -120,8 +124,11 @@ def show_table(items: Sequence[Item], columns: Sequence[Column], fields: Sequenc
         return
     headers = [column.header for column in columns]
     widths = [max(map(_width, cells)) for cells in zip(headers, *rows, strict=True)]
-    before = sum(widths[:-1]) + len(GAP) * (len(widths) - 1)
-    widths[-1] = max(LEAST, min(widths[-1], shutil.get_terminal_size().columns - before))
+    room = shutil.get_terminal_size().columns - sum(widths[:-1]) - len(GAP) * (len(widths) - 1)
+    if room < LEAST and any(column.wide for column in columns):
+        show_table(items, [column for column in columns if not column.wide], None)
+        return
+    widths[-1] = max(LEAST, min(widths[-1], room))
     lines = [_line(headers, widths, [HEADER] * len(headers))]
     for row in rows:
         codes = [

@@ -65,6 +65,16 @@ def test_a_terminal_has_headers_columns_and_colours(monkeypatch: pytest.MonkeyPa
     ]
 
 
+def test_a_wide_column_is_left_out_where_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch)
+    monkeypatch.setenv("NO_COLOR", "1")
+    columns = (value("id"), Column("CARD", lambda _: "https://slack.example/card", wide=True), value("title"))
+    for columns_of_terminal, there in (("40", False), ("60", True)):
+        monkeypatch.setenv("COLUMNS", columns_of_terminal)
+        show_table(ITEMS, columns, None)
+        assert ("https://slack.example/card" in terminal.getvalue()) == there
+
+
 def test_chosen_fields_are_json(capsys: pytest.CaptureFixture[str]) -> None:
     parser = argparse.ArgumentParser(exit_on_error=False)
     add_json(parser, ("id", "status", "title"))
