@@ -24,14 +24,14 @@ ITEMS = [
 ]
 
 
-class Terminal(io.StringIO):
+class TerminalOutput(io.StringIO):
     def isatty(self) -> bool:
         return True
 
 
-def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+def on_terminal(monkeypatch: pytest.MonkeyPatch) -> TerminalOutput:
     """Standard output from now on. No fixture: pytest puts its own there again before the test."""
-    found = Terminal()
+    found = TerminalOutput()
     monkeypatch.setattr(sys, "stdout", found)
     monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.setenv("TERM", "xterm")
@@ -109,7 +109,7 @@ async def test_only_a_terminal_shows_that_a_command_waits(
     assert capsys.readouterr().err == ""
     seen = asyncio.Event()
 
-    class Watched(Terminal):
+    class Watched(TerminalOutput):
         def write(self, text: str) -> int:
             if "Asking" in text:
                 seen.set()
