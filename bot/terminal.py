@@ -104,18 +104,21 @@ class OneLineFormatter(logging.Formatter):
 
 
 class LiveLine:
-    """One line that is rewritten at each change. Where the stream is no terminal, each change is a new line."""
+    """One line that is rewritten at each change. Where the stream is no terminal, each change is a new line.
+
+    `live` is whether it can be rewritten.
+    """
 
     def __init__(self, stream: TextIO | None) -> None:
         """`stream` may be closed, as standard error may be: then nothing is shown."""
         self._stream = stream
-        self._live = stream is not None and stream.isatty()
+        self.live = stream is not None and stream.isatty()
         self._shown = ""
 
     def show(self, text: str, ticking: str = "") -> None:
         """Shows `text`. `ticking` changes all the time, so it is shown only where the line can be rewritten."""
         text = plain(text)
-        if self._live:
+        if self.live:
             width = shutil.get_terminal_size().columns - 1
             self._write(f"\r\x1b[K{f'{text}  {ticking}'[:width]}")
         elif text != self._shown:
@@ -124,7 +127,7 @@ class LiveLine:
 
     def clear(self) -> None:
         """Removes the line, so that other output can follow."""
-        if self._live and self._shown:
+        if self.live and self._shown:
             self._write("\r\x1b[K")
 
     def _write(self, text: str) -> None:

@@ -23,11 +23,12 @@ AWAY: Final = frozenset({429, 500, 502, 503, 504})
 
 
 class CallRefusedError(CountersignError):
-    """The server refused the call."""
+    """The server refused the call. `fields` are those that it found wrong or missing."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, fields: frozenset[str] = frozenset()) -> None:
         super().__init__(message)
         self.status = status
+        self.fields = fields
 
 
 class UnreachableError(CountersignError):
@@ -150,7 +151,12 @@ class ApiClient:
                 answer.status,
             )
         if answer.status >= 300 or (found is None and text):
-            raise CallRefusedError(answer.status, _problem_line(answer.status, found))
+            errors = found.get("errors", []) if isinstance(found, dict) else []
+            raise CallRefusedError(
+                answer.status,
+                _problem_line(answer.status, found),
+                frozenset(fault["field"] for fault in errors),
+            )
         return ApiReply(answer.status, found)
 
     async def approvals(self, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:

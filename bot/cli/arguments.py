@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
 from orchestration.domain.request import Duration
+
+EXAMPLES: Final = "examples:"
 
 
 def duration(text: str) -> timedelta:
@@ -30,3 +33,22 @@ def since(text: str) -> str:
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no date, no time and no duration") from error
     return found.astimezone().isoformat()
+
+
+def at_least_one(text: str) -> int:
+    """A whole number above zero."""
+    if not (text.isascii() and text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+class _Help(argparse.HelpFormatter):
+    """Keeps the lines of the examples as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text.startswith(EXAMPLES) else super()._fill_text(text, width, indent)
+
+
+def examples(*lines: str) -> dict[str, Any]:
+    """What `add_parser` takes to end the help of a command with these calls of it."""
+    return {"epilog": "\n".join([EXAMPLES, *(f"  {line}" for line in lines)]), "formatter_class": _Help}

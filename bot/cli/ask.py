@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -23,10 +22,12 @@ from bot.cli.api_client import (
     approval_path,
     fetch_public,
 )
-from bot.cli.arguments import duration
+from bot.cli.arguments import duration, examples
+from bot.cli.missing_fields import with_missing
+from bot.cli.output import FRAME_TIME, add_json, show_record, spinner
 from bot.cli.receipt_file import Asked, ReceiptFile
 from bot.cli.summary import YES, ending, standing
-from bot.terminal import LiveLine, OutputError, complain, say
+from bot.terminal import LiveLine, OutputError, complain, explain, plain, say
 from orchestration.domain.errors import CountersignError
 from orchestration.domain.request import EventFormat
 
@@ -47,6 +48,25 @@ STATUSES: Final = {
     "terminated": CANCELLED,
     "failed": COULD_NOT_ASK,
 }
+# Those of `Outcome` in orchestration/domain/request.py. A test compares them.
+FIELDS: Final = (
+    "request_id",
+    "status",
+    "processed_by",
+    "processed_at",
+    "comments",
+    "comments_salt",
+    "reason",
+    "reason_salt",
+    "levels",
+    "digest",
+    "asked_digest",
+    "edits",
+    "nonce",
+    "asked_without_seal",
+    "receipt",
+    "grant",
+)
 HOLD: Final = 30  # seconds, one long poll
 LONGEST_PAUSE: Final = 5.0  # seconds between two tries while the server is away
 PATIENCE: Final = (
@@ -59,8 +79,13 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser = commands.add_parser(
         "ask",
         help="ask for an approval and wait for it",
-        description="Exit status: 0 approved, 1 rejected, 2 nobody decided in time, 3 cancelled, 4 could not ask, "
-        "5 --wait is over and the request still open.",
+        description="Asks for an approval, waits for it, and prints the outcome. Exit status: 0 approved, 1 rejected, "
+        "2 nobody decided in time, 3 cancelled, 4 could not ask, 5 --wait is over and the request still open.",
+        **examples(
+            'countersign ask "Deploy 4f2c1a to production?" --policy deploy --field service=web --wait 30m',
+            'countersign ask "New desks" --policy purchase --amount "4200 USD" --json status,processed_by',
+            'countersign ask "Drop the old tables?" --policy deploy --field service=db --receipt receipt.jwt',
+        ),
     )
     parser.add_argument("title", metavar="TITLE", help="what is asked, in one line")
     parser.add_argument("--policy", required=True, help="which policy decides")
@@ -97,7 +122,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         type=Path,
         help="keep the receipt there, once it is checked to be genuine and of this very request",
     )
-    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+    add_json(parser, FIELDS)
     parser.add_argument(
         "--cancel-on-interrupt", action="store_true", help="withdraw the request on Ctrl-C or SIGTERM"
     )
@@ -137,6 +162,7 @@ class _Asking:
         self._began = time.monotonic()
         self._request_id: str | None = None
         self._seen: dict[str, Any] | None = None
+        self._card_told = False
         self._ended_as: dict[str, Any] | None = None
         self._body: dict[str, Any] = {}
         self._receipt_file = ReceiptFile(given.receipt) if given.receipt else None
@@ -192,13 +218,27 @@ class _Asking:
         poll = asyncio.create_task(self._api.call("GET", path, query={"wait": f"{hold}s"}, wait=hold))
         try:
             while not poll.done():
-                elapsed = timedelta(seconds=int(time.monotonic() - self._began))
-                self._line.show(standing(seen), f"{elapsed}")
-                await asyncio.wait([poll], timeout=1)
+                self._show(seen)
+                await asyncio.wait([poll], timeout=FRAME_TIME if self._line.live else 1)
         finally:
             poll.cancel()
         self._seen = poll.result().body
         return poll.result()
+
+    def _show(self, seen: dict[str, Any]) -> None:
+        """Says where it stands. On a terminal the card's address has a line of its own, which stays and is not cut."""
+        if not self._line.live:
+            self._line.show(standing(seen))
+            return
+        if seen.get("card_url") and not self._card_told:
+            self._card_told = True
+            self._line.clear()
+            explain(plain(f"Card: {seen['card_url']}"))
+        elapsed = time.monotonic() - self._began
+        turning = spinner(int(elapsed / FRAME_TIME))
+        self._line.show(
+            f"{turning} {timedelta(seconds=int(elapsed))}  {standing({**seen, 'card_url': None})}"
+        )
 
     async def _ask(self) -> str:
         given = self._given
@@ -220,6 +260,8 @@ class _Asking:
         while True:
             try:
                 started = await self._api.call("POST", "/api/approvals", body, key=key)
+            except CallRefusedError as error:
+                raise await with_missing(self._api, error, given) from error
             except UnreachableError as error:
                 if time.monotonic() - self._began + max(pause, error.retry_after) > patience:
                     raise
@@ -236,7 +278,14 @@ class _Asking:
         if receipt and self._receipt_file:
             self._receipt_file.keep(receipt, await self._published(), self._what_was_asked(approval))
         self._line.clear()
-        say(json.dumps(approval["outcome"] or approval) if self._given.json else ending(approval))
+        if self._given.json:
+            show_record(
+                approval["outcome"] or {"request_id": approval["id"], "status": approval["status"]},
+                (),
+                self._given.json,
+            )
+        else:
+            say(ending(approval))
         if receipt is None and approval["status"] in YES:
             complain(
                 f"{approval['id']} has no receipt, so nothing proves that yes; the server's log says why."

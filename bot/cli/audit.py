@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from bot import config
 from bot.cli.api_client import ApiClient
-from bot.cli.arguments import since
+from bot.cli.arguments import examples, since
 from bot.cli.keys_of import published_keys
 from bot.records.audit import AuditReport, audit
 from bot.records.export import REQUESTS, ExportedLog, RecordsExport
@@ -48,6 +48,9 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         "verify",
         help="find what was removed, altered, cut off or is missing",
         description="Exit status: 0 the records are whole, 1 they are not, 4 they could not be checked.",
+        **examples(
+            "countersign audit verify", "countersign audit verify s3://bucket/records --jwks keys.json"
+        ),
     )
     check.add_argument("place", metavar="PLACE", nargs="?", help=place)
     check.add_argument("--jwks", metavar="FILE", type=Path, help="check offline, with keys that were kept")
@@ -64,7 +67,11 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     check.add_argument("--json", action="store_true", help="print what was found as JSON")
     check.set_defaults(command=_verify)
 
-    export = actions.add_parser("export", help="copy a part into a folder that can be checked by itself")
+    export = actions.add_parser(
+        "export",
+        help="copy a part into a folder that can be checked by itself",
+        **examples("countersign audit export for-the-auditor --from 365d"),
+    )
     export.add_argument("folder", metavar="FOLDER", type=Path, help="a new folder")
     export.add_argument(
         "--from",

@@ -8,14 +8,19 @@ import os
 from typing import Any
 
 from bot.cli.api_client import ApiClient, approval_path
+from bot.cli.arguments import examples
 from bot.terminal import report
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Adds the subcommand."""
-    parser = commands.add_parser("cancel", help="withdraw a request of yours")
-    parser.add_argument("id", metavar="ID")
-    parser.add_argument("--reason", default="")
+    parser = commands.add_parser(
+        "cancel",
+        help="withdraw a request of yours",
+        **examples('countersign cancel deploy-k7m2x9qd --reason "Not needed any more."'),
+    )
+    parser.add_argument("id", metavar="ID", help="the request")
+    parser.add_argument("--reason", default="", help="why")
     parser.add_argument(
         "--fulfilment", action="store_true", help="call off what follows its approval, as the owner of that"
     )

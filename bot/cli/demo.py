@@ -7,12 +7,17 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from bot.cli.arguments import examples
 from orchestration.domain.errors import CountersignError
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Adds the subcommand."""
-    parser = commands.add_parser("demo", help="a workspace in your browser, with nothing to sign up for")
+    parser = commands.add_parser(
+        "demo",
+        help="a workspace in your browser, with nothing to sign up for",
+        **examples("countersign demo", "countersign demo --headless --scenario deploy"),
+    )
     parser.add_argument(
         "--data",
         type=Path,

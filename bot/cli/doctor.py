@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
+from bot.cli.arguments import examples
 from bot.doctor.finding import DoctorFinding, Severity
 from bot.terminal import plain, say
 
@@ -27,6 +28,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         description="Checks every setting, Slack, Twilio, the mail server, the public address, the hub, the disk and "
         "the policies, while the server runs or not. It reads the settings that `countersign run` reads, so run it as "
         "the same user. It sends nothing to anybody and changes nothing.",
+        **examples("countersign doctor", "countersign doctor --strict --json"),
     )
     parser.add_argument("--strict", action="store_true", help="warnings are faults too")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")

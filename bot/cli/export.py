@@ -9,13 +9,17 @@ import os
 from typing import Any
 
 from bot.cli.api_client import ApiClient
-from bot.cli.arguments import since
+from bot.cli.arguments import examples, since
 from bot.terminal import say
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Adds the subcommand."""
-    parser = commands.add_parser("export", help="everything on record, one JSON object a line")
+    parser = commands.add_parser(
+        "export",
+        help="everything on record, one JSON object a line",
+        **examples("countersign export --since 90d > requests.jsonl"),
+    )
     parser.add_argument(
         "--since", type=since, required=True, help="a date, a time, or how long ago, such as 90d"
     )

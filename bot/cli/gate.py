@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from bot.cli.arguments import examples
 from bot.gate import gate_file
 from bot.gate.gate_file import CallAction, GateFile, GateFileError
 from bot.terminal import explain, say
@@ -20,9 +21,11 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     gate = commands.add_parser("gate", help="which calls of an agent pass, are refused, or wait for people")
     actions = gate.add_subparsers(metavar="COMMAND", required=True)
     check = actions.add_parser(
-        "check", help="find every fault in a gate file; exit status 1 when there is one"
+        "check",
+        help="find every fault in a gate file; exit status 1 when there is one",
+        **examples("countersign gate check gate.toml"),
     )
-    check.add_argument("file", type=Path, metavar="FILE")
+    check.add_argument("file", type=Path, metavar="FILE", help="the gate file")
     check.set_defaults(command=_check)
 
 

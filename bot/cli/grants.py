@@ -4,48 +4,81 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
-from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from bot.cli.api_client import ApiClient
-from bot.terminal import plain, report, say
+from bot.cli.arguments import at_least_one, examples
+from bot.cli.output import Column, add_json, show_table, time, value, waiting
+from bot.terminal import explain, report
+from orchestration.domain.text import line
+
+LIMIT: Final = 30
+# Those of `StandingGrant` in bot/http/api/grants.py, which takes long to import. A test compares them.
+FIELDS: Final = (
+    "id",
+    "policy",
+    "request",
+    "call",
+    "fixed",
+    "vary",
+    "requester",
+    "asked_with",
+    "granted_by",
+    "confirmed",
+    "granted_at",
+    "until",
+    "uses",
+    "used",
+    "ended",
+    "ended_at",
+    "ended_by",
+    "reason",
+)
+COLUMNS: Final = (
+    value("id"),
+    value("policy"),
+    Column("USED", lambda grant: f"{grant['used']} of {grant['uses']}"),
+    time("until", "UNTIL"),
+    value("granted_by", "GIVEN BY"),
+    Column("AGENT", lambda grant: line(grant["call"]["agent"])),
+    Column("TOOL", lambda grant: line(grant["call"]["tool"])),
+)
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Adds the subcommand."""
     parser = commands.add_parser("grants", help="standing grants: calls that are approved in advance")
     actions = parser.add_subparsers(metavar="COMMAND", required=True)
-    listing = actions.add_parser("list", help="those that have not ended")
-    listing.add_argument("--json", action="store_true", help="all of each, one JSON object a line")
+    listing = actions.add_parser(
+        "list",
+        help="those that have not ended",
+        description="Lists the standing grants that have not ended, the one that ends first at the beginning.",
+        **examples("countersign grants list", "countersign grants list --json id,used,until"),
+    )
+    listing.add_argument(
+        "--limit", type=at_least_one, default=LIMIT, metavar="N", help=f"at most so many (default {LIMIT})"
+    )
+    add_json(listing, FIELDS)
     listing.set_defaults(command=lambda given: asyncio.run(_list(given)))
-    revoking = actions.add_parser("revoke", help="end one: the next such call is asked about")
-    revoking.add_argument("id", metavar="ID")
+    revoking = actions.add_parser(
+        "revoke",
+        help="end one: the next such call is asked about",
+        **examples("countersign grants revoke agents-k7m2x9qd-grant"),
+    )
+    revoking.add_argument("id", metavar="ID", help="the grant, as `grants list` names it")
     revoking.set_defaults(command=lambda given: asyncio.run(_revoke(given)))
 
 
 async def _list(given: argparse.Namespace) -> int:
     async with ApiClient(os.environ) as api:
-        reply = await api.call("GET", "/api/grants")
-    for grant in reply.body["grants"]:
-        if not say(json.dumps(grant) if given.json else plain(_line(grant))):
-            break
+        reply = await waiting(api.call("GET", "/api/grants"), f"Asking {api.url}")
+    grants = reply.body["grants"]
+    show_table(grants[: given.limit], COLUMNS, given.json)
+    if len(grants) > given.limit:
+        explain(f"There are more than these {given.limit}; --limit says how many are shown.")
     return 0
-
-
-def _line(grant: dict[str, Any]) -> str:
-    until = datetime.fromisoformat(grant["until"]).astimezone()
-    call = grant["call"]
-    parts = [
-        grant["id"],
-        f"{call['agent']} calls {call['tool']}",
-        f"{grant['used']} of {grant['uses']} uses",
-        f"until {until:%Y-%m-%d %H:%M}",
-        f"given by {grant['granted_by']}",
-    ]
-    return " · ".join(parts)
 
 
 async def _revoke(given: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from bot import config
+from bot.cli.arguments import examples
 from bot.cli.first_files import SETTINGS, FirstAnswers, first_files
 from bot.security.whole_files import written_whole
 from bot.slack.ids import SlackIds, is_channel
@@ -51,6 +52,10 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         help="write a policy file, the settings and the Slack app's manifest for a new set-up",
         description="Asks five questions, and writes policies.toml, countersign.env and manifest.yml. What an option "
         "says is not asked. Tokens and secrets are left for you to fill in.",
+        **examples(
+            "countersign init",
+            "countersign init --yes --channel C0PURCHASES --approver U02ALICE --into countersign",
+        ),
     )
     parser.add_argument(
         "--public-url",

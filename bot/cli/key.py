@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from bot import config
-from bot.cli.arguments import since
+from bot.cli.arguments import examples, since
+from bot.cli.output import add_json, show_table, time, value
 from bot.security.keys import SigningKeys
-from bot.terminal import report, say
+from bot.terminal import report
+
+FIELDS: Final = ("kid", "state", "retired_at")
+COLUMNS: Final = (value("kid"), value("state"), time("retired_at", "RETIRED"))
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
@@ -21,9 +25,19 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     rotate = actions.add_parser("rotate", help="sign with a new key from now on")
     rotate.set_defaults(command=_rotate)
 
-    actions.add_parser("list", help="every key, the one that signs first").set_defaults(command=_list)
+    listing = actions.add_parser(
+        "list",
+        help="every key, the one that signs first",
+        **examples("countersign key list", "countersign key list --json kid,state"),
+    )
+    add_json(listing, FIELDS)
+    listing.set_defaults(command=_list)
 
-    retire = actions.add_parser("retire", help="no longer believe a key, such as one that was stolen")
+    retire = actions.add_parser(
+        "retire",
+        help="no longer believe a key, such as one that was stolen",
+        **examples("countersign key retire KID --before 2d"),
+    )
     retire.add_argument("kid", metavar="KID", help="the key, as `key list` names it")
     retire.add_argument(
         "--before",
@@ -41,10 +55,16 @@ def _rotate(_: argparse.Namespace) -> int:
     return 0
 
 
-def _list(_: argparse.Namespace) -> int:
-    for number, (kid, retired_at) in enumerate(_keys().listed()):
-        state = f"retired {retired_at.isoformat(timespec='seconds')}" if retired_at else "verifies"
-        say(f"{kid}  {state if number else 'signs'}")
+def _list(given: argparse.Namespace) -> int:
+    keys = [
+        {
+            "kid": kid,
+            "state": ("retired" if retired_at else "verifies") if number else "signs",
+            "retired_at": retired_at.isoformat(timespec="seconds") if retired_at else None,
+        }
+        for number, (kid, retired_at) in enumerate(_keys().listed())
+    ]
+    show_table(keys, COLUMNS, given.json)
     return 0
 
 

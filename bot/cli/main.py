@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -30,6 +31,8 @@ SUBCOMMANDS: Final = (
     "ask",
     "status",
     "list",
+    "approve",
+    "reject",
     "cancel",
     "grants",
     "export",
@@ -43,8 +46,10 @@ SUBCOMMANDS: Final = (
     "hook",
     "mcp",
     "hub",
+    "completion",
 )
 NOT_DONE: Final = 4
+COMPLETING: Final = "_ARGCOMPLETE"  # set by the function of the shell that `completion` prints
 # The hook of a coding agent: with any other status but 2, the client may take a failure for a yes.
 HOOK: Final = "hook"
 BLOCKED: Final = 2
@@ -86,6 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
+    if COMPLETING in os.environ:
+        _complete(os.environ.get("COMP_LINE", ""))
     called = [word for word in words[:1] if word in SUBCOMMANDS]
     if called == ["hub"]:
         hub_exit_status: int = _module("hub").run(words[1:])
@@ -97,6 +104,15 @@ def _run(words: list[str]) -> int:
     quieten()
     exit_status: int = given.command(given)
     return exit_status
+
+
+def _complete(line: str) -> None:
+    """Tells the shell what could follow in its line, and ends the process."""
+    # Imported late, as no call of a command needs it.
+    import argcomplete  # noqa: PLC0415
+
+    called = [word for word in line.split()[1:2] if word in SUBCOMMANDS]
+    argcomplete.autocomplete(_parser(called or SUBCOMMANDS), always_complete_options="long")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -12,6 +12,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from bot.cli.arguments import examples
+
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Adds the subcommand."""
@@ -29,6 +31,10 @@ def _add_gate(actions: argparse._SubParsersAction[Any]) -> None:
         usage="countersign mcp gate --gate FILE [--name SERVER] (--url URL [--header NAME=VARIABLE …] | -- COMMAND …)",
         help="an MCP server whose calls pass, are refused, or wait for people, as a gate file says",
         description="Speaks MCP over standard input and output, as the server behind it does.",
+        **examples(
+            "countersign mcp gate --gate gate.toml -- npx some-mcp-server",
+            "countersign mcp gate --gate gate.toml --url https://mcp.example/mcp",
+        ),
     )
     gate.add_argument("--gate", metavar="FILE", type=Path, required=True, help="the gate file")
     gate.add_argument(

@@ -1,4 +1,4 @@
-"""`countersign policies check|digest FILE`: every fault in a policy file; what receipts call its policies."""
+"""`countersign policies`: those that one may ask under, every fault in a policy file, what receipts call them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,33 @@ from pathlib import Path
 from typing import Any, Final
 
 from bot import config
+from bot.cli.api_client import ApiClient
+from bot.cli.arguments import examples
 from bot.cli.diagram import state_diagram
+from bot.cli.output import Column, add_json, show_table, value, waiting
 from bot.outbound.signing import action_secret
 from bot.security.secrets import Secrets
 from bot.terminal import explain, say
 from orchestration.domain import policy_file
 from orchestration.domain.errors import PolicyError
 from orchestration.domain.policy_book import PolicyBook
+from orchestration.domain.text import line
 
 FAULTS_FOUND: Final = 1
+# Those of `PolicyView` in bot/http/api/policies.py, which takes long to import. A test compares them.
+FIELDS: Final = ("policy", "title", "amount_required", "currency", "fields")
+COLUMNS: Final = (
+    value("policy"),
+    Column("AMOUNT", lambda item: "required" if item["amount_required"] else "optional"),
+    value("currency"),
+    Column(
+        "FIELDS",
+        lambda item: ", ".join(
+            f"{field['name']}{'*' if field['required'] else ''}" for field in item["fields"]
+        ),
+    ),
+    Column("TITLE", lambda item: line(item["title"])),
+)
 POLICY_KEY: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 NEEDS_TWILIO: Final = (
     "Note: {policies} sends codes by SMS, so `countersign run` will need the TWILIO_ settings."
@@ -30,10 +48,21 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Adds the subcommand."""
     policies = commands.add_parser("policies", help="what may be asked for, and who decides")
     actions = policies.add_subparsers(metavar="COMMAND", required=True)
-    check = actions.add_parser(
-        "check", help="find every fault in a policy file; exit status 1 when there is one"
+    listing = actions.add_parser(
+        "list",
+        help="under which policies one may ask, and what each wants to know",
+        description="Lists the policies of the server, with the token of COUNTERSIGN_TOKEN. Required fields have a *.",
+        **examples("countersign policies list", "countersign policies list --json policy,fields"),
     )
-    check.add_argument("file", type=Path, metavar="FILE")
+    add_json(listing, FIELDS)
+    listing.set_defaults(command=lambda given: asyncio.run(_list(given)))
+
+    check = actions.add_parser(
+        "check",
+        help="find every fault in a policy file; exit status 1 when there is one",
+        **examples("countersign policies check policies.toml"),
+    )
+    check.add_argument("file", type=Path, metavar="FILE", help="the policy file")
     check.add_argument(
         "--workspace",
         action="store_true",
@@ -100,6 +129,13 @@ def _digest(given: argparse.Namespace) -> int:
     digests |= {key: policy.digest() for key, policy in book.gatherings.items()}
     for key, digest in sorted(digests.items()):
         say(f"{digest}  {key}")
+    return 0
+
+
+async def _list(given: argparse.Namespace) -> int:
+    async with ApiClient(os.environ) as api:
+        reply = await waiting(api.call("GET", "/api/policies"), f"Asking {api.url}")
+    show_table(reply.body["items"], COLUMNS, given.json)
     return 0
 
 

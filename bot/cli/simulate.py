@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from bot.cli.arguments import examples
 from bot.terminal import say, stop_signal
 from orchestration.domain.errors import CountersignError
 
@@ -51,6 +52,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         description="Serves a simulated Slack workspace until Ctrl-C: the Web API, signed HTTP delivery or Socket "
         "Mode, and a page in which you are everybody. Whoever reaches the page acts as anybody in it, so it is "
         "served on loopback only; from another machine, forward the port (ssh -L).",
+        **examples("countersign simulate --request-url http://127.0.0.1:3000/slack/events"),
     )
     parser.add_argument(
         "--listen",

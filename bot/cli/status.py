@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 from typing import Any
 
 from bot.cli.api_client import ApiClient, approval_path
-from bot.cli.summary import ending, standing
-from bot.terminal import plain, say
+from bot.cli.approvals_shown import FIELDS, LINES
+from bot.cli.arguments import examples
+from bot.cli.output import add_json, show_record, waiting
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Adds the subcommand."""
-    parser = commands.add_parser("status", help="where a request stands")
-    parser.add_argument("id", metavar="ID")
-    parser.add_argument("--json", action="store_true", help="all of it, as JSON")
+    parser = commands.add_parser(
+        "status",
+        help="where a request stands",
+        description="Shows where a request stands, or how it ended.",
+        **examples(
+            "countersign status deploy-k7m2x9qd",
+            "countersign status deploy-k7m2x9qd --json status,card_url",
+        ),
+    )
+    parser.add_argument("id", metavar="ID", help="the request, as `countersign list` names it")
+    add_json(parser, FIELDS)
     parser.set_defaults(command=lambda given: asyncio.run(_status(given)))
 
 
 async def _status(given: argparse.Namespace) -> int:
     async with ApiClient(os.environ) as api:
-        reply = await api.call("GET", approval_path(given.id))
-    if given.json:
-        say(json.dumps(reply.body))
-    else:
-        say(ending(reply.body) if reply.status == 200 else plain(standing(reply.body)))
+        reply = await waiting(api.call("GET", approval_path(given.id)), f"Asking {api.url}")
+    show_record(reply.body, LINES, given.json)
     return 0

@@ -1,7 +1,8 @@
-"""An approval in one line, for the terminal."""
+"""An approval in words, for the terminal: in one line, and its parts."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,14 +20,11 @@ def standing(approval: dict[str, Any]) -> str:
     """Where an approval stands, in one line."""
     parts = [approval["id"], approval["status"]]
     if approval["levels"]:
-        level = approval["levels"][-1]
-        yes = sum(vote["choice"] == "approve" for vote in level["decisions"])
-        parts.append(f"{inert(level['name'])}: {yes} of {level['needed']}")
-        parts.append(f"waiting for {', '.join(level['waiting_for'] or level['approvers'])}")
-        if level["escalated_to"]:
-            parts.append(f"escalated to {level['escalated_to']}, {_ESCALATED[level['escalated_because']]}")
+        parts += [level_now(approval), f"waiting for {waited_for(approval)}"]
+        if to := escalated(approval):
+            parts.append(f"escalated to {to}")
     if approval.get("edits"):
-        parts.append(f"changed by {_editors(approval)}")
+        parts.append(f"changed by {editors(approval)}")
     if approval["deadline"]:
         until = datetime.fromisoformat(approval["deadline"]).astimezone()
         parts.append(f"until {until:%a %H:%M}")
@@ -40,17 +38,57 @@ def ending(approval: dict[str, Any]) -> str:
     outcome = approval["outcome"] or {}
     by = f" by {outcome['processed_by']}" if outcome.get("processed_by") else ""
     words = in_quotes(outcome.get("comments") or "") or outcome.get("reason")
-    by += f", changed by {_editors(approval)}" if approval.get("edits") else ""
-    follows = f" · {_following(approval['fulfilment'])}" if approval.get("fulfilment") else ""
-    return plain(f"{approval['id']} {approval['status']}{by}{f': {words}' if words else ''}{follows}")
+    by += f", changed by {editors(approval)}" if approval.get("edits") else ""
+    after = f" · {follows(approval)}" if approval.get("fulfilment") else ""
+    return plain(f"{approval['id']} {approval['status']}{by}{f': {words}' if words else ''}{after}")
 
 
-def _editors(approval: dict[str, Any]) -> str:
-    return ", ".join(dict.fromkeys(edit["actor"] for edit in approval["edits"]))
+def how_it_ended(approval: Mapping[str, Any]) -> str:
+    """Who ended it, when, and what they said. "" while it is open."""
+    outcome = approval.get("outcome")
+    if not outcome:
+        return ""
+    at = datetime.fromisoformat(outcome["processed_at"]).astimezone()
+    by = f" by {outcome['processed_by']}" if outcome.get("processed_by") else ""
+    words = in_quotes(outcome.get("comments") or "") or outcome.get("reason")
+    return f"{at:%Y-%m-%d %H:%M}{by}{f': {words}' if words else ''}"
 
 
-def _following(fulfilment: dict[str, Any]) -> str:
-    """Where it stands after its approval."""
+def level_now(approval: Mapping[str, Any]) -> str:
+    """The newest level, and how many have approved of those that it needs."""
+    if not approval["levels"]:
+        return ""
+    level = approval["levels"][-1]
+    yes = sum(vote["choice"] == "approve" for vote in level["decisions"])
+    return f"{inert(level['name'])}: {yes} of {level['needed']}"
+
+
+def waited_for(approval: Mapping[str, Any]) -> str:
+    """Who has not decided yet. "" once it has ended."""
+    if not approval["levels"] or approval.get("outcome"):
+        return ""
+    level = approval["levels"][-1]
+    return ", ".join(level["waiting_for"] or level["approvers"])
+
+
+def escalated(approval: Mapping[str, Any]) -> str:
+    """To whom the newest level went, and why. "" where it did not."""
+    level = approval["levels"][-1] if approval["levels"] else {}
+    if not level.get("escalated_to"):
+        return ""
+    return f"{level['escalated_to']}, {_ESCALATED[level['escalated_because']]}"
+
+
+def editors(approval: Mapping[str, Any]) -> str:
+    """Who changed it, each once."""
+    return ", ".join(dict.fromkeys(edit["actor"] for edit in approval.get("edits") or []))
+
+
+def follows(approval: Mapping[str, Any]) -> str:
+    """Where it stands after its approval. "" where nothing follows."""
+    fulfilment = approval.get("fulfilment")
+    if not fulfilment:
+        return ""
     parts = [inert(fulfilment["state"])]
     if fulfilment["stopped"]:
         parts.append(

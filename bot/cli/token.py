@@ -7,11 +7,22 @@ import os
 from typing import Any, Final
 
 from bot import config
+from bot.cli.arguments import examples
+from bot.cli.output import Column, add_json, show_table, time, value
 from bot.outbound.signing import callback_secret, response_secret
 from bot.security.secrets import Secrets
 from bot.security.tokens import RATE, TokenError, TokenFile
 from bot.terminal import OutputError, complain, report, say
 
+FIELDS: Final = ("name", "owner", "scopes", "rate", "created_at", "revoked_at")
+COLUMNS: Final = (
+    value("name"),
+    value("owner"),
+    Column("STATE", lambda token: "revoked" if token["revoked_at"] else "in force"),
+    time("created_at", "CREATED"),
+    time("revoked_at", "REVOKED"),
+    Column("SCOPES", lambda token: " ".join(token["scopes"])),
+)
 UNSEEN: Final = "Nobody has seen the token {name}, which works: revoke it, and make another of another name."
 
 
@@ -20,7 +31,15 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     token = commands.add_parser("token", help="tokens for programs; run it where the server runs")
     actions = token.add_subparsers(metavar="ACTION", required=True)
 
-    create = actions.add_parser("create", help="make one; its secret is shown once and kept nowhere")
+    create = actions.add_parser(
+        "create",
+        help="make one; its secret is shown once and kept nowhere",
+        description="Makes a token. Whoever has it may do what its scopes say, as its owner.",
+        **examples(
+            "countersign token create ci --owner U02RITA --scope request",
+            "countersign token create alice-terminal --owner U02ALICE --scope decide:deploy",
+        ),
+    )
     create.add_argument("name", metavar="NAME", help="what records will call it")
     create.add_argument("--owner", metavar="U…", required=True, help="the person it acts for")
     create.add_argument(
@@ -39,10 +58,18 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         secret.add_argument("name", metavar="NAME")
         secret.set_defaults(command=_receiver_secret, secret_of=secret_of)
 
-    actions.add_parser("list", help="every token, without secrets").set_defaults(command=_list)
+    listing = actions.add_parser(
+        "list",
+        help="every token, without secrets",
+        **examples("countersign token list", "countersign token list --json name,scopes"),
+    )
+    add_json(listing, FIELDS)
+    listing.set_defaults(command=_list)
 
-    revoke = actions.add_parser("revoke", help="refuse it from now on")
-    revoke.add_argument("name", metavar="NAME")
+    revoke = actions.add_parser(
+        "revoke", help="refuse it from now on", **examples("countersign token revoke ci")
+    )
+    revoke.add_argument("name", metavar="NAME", help="the token, as `token list` names it")
     revoke.set_defaults(command=_revoke)
 
 
@@ -70,10 +97,19 @@ def _receiver_secret(given: argparse.Namespace) -> int:
     return 0
 
 
-def _list(_: argparse.Namespace) -> int:
-    for token in _file().all():
-        state = f"revoked {token.revoked_at:%Y-%m-%d}" if token.revoked_at else "in force"
-        say(f"{token.name:<24} {token.owner:<12} {state:<18} {' '.join(sorted(token.scopes))}")
+def _list(given: argparse.Namespace) -> int:
+    tokens = [
+        {
+            "name": token.name,
+            "owner": token.owner,
+            "scopes": sorted(token.scopes),
+            "rate": token.rate,
+            "created_at": token.created_at.isoformat(),
+            "revoked_at": token.revoked_at.isoformat() if token.revoked_at else None,
+        }
+        for token in _file().all()
+    ]
+    show_table(tokens, COLUMNS, given.json)
     return 0
 
 

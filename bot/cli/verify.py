@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from bot.cli.arguments import examples
 from bot.cli.keys_of import published_keys
 from bot.cli.receipt_check import OtherReceiptError, check_claims
 from bot.cli.summary import YES
@@ -31,6 +32,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         help="check a receipt, and that it says yes to this request",
         description="Exit status: 0 genuine, approved and about the request of --id; 1 genuine, but not approved, "
         "about something else, or without --id; 4 not genuine or not checked.",
+        **examples("countersign verify - --id deploy-k7m2x9qd < receipt.jwt"),
     )
     check.add_argument("receipt", metavar="RECEIPT", help="the receipt; - reads it from standard input")
     check.add_argument("--id", metavar="ID", help="which request it has to be about")

@@ -90,15 +90,18 @@ def progress_of(state: OrchestrationState) -> Progress:
     given = _input(state)
     if progress is None:
         edits = given.state.edits if given.state else []
+        request = with_edits(given.request, edits)
         progress = Progress(
             request_id=state.instance_id,
             status=Status.PENDING,
             policy=given.request.policy,
-            title=given.request.title,
+            title=request.title,
+            amount=request.amount,
+            currency=request.currency,
             requester=given.request.requester,
             asked_at=made_at(state),
             nonce=given.nonce,
-            digest=with_edits(given.request, edits).digest(),
+            digest=request.digest(),
             asked_digest=given.request.digest(),
             edits=edits,
             answered=given.state.answered if given.state else 0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
@@ -252,6 +253,8 @@ class Progress(Recorded):
     status: Status
     policy: str
     title: str
+    amount: Decimal | None = Field(default=None, description="With every edit; None also in older ones")
+    currency: str | None = None
     requester: str
     asked_at: datetime
     asked_without_seal: bool = False

@@ -5,25 +5,24 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pydantic import ValidationError
 
 from orchestration.domain import documents, gathering_policy
 from orchestration.domain.document_reviews import faults_of_reviews
 from orchestration.domain.errors import PolicyError
+from orchestration.domain.fault_words import NO_SUCH_KEY, words_of
 from orchestration.domain.ids import IdReader
 from orchestration.domain.names import policy_name_fault
 from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.text import is_blank, line
+from orchestration.domain.toml_lines import Location, lines_of
 
-Location = tuple[str | int, ...]
 # Where a policy of each kind is kept in the model. One without a kind is decided by approvers.
 KINDS: Final = {gathering_policy.KIND: "gatherings"}
-NO_SUCH_KEY: Final = "there is no such key"
-# What pydantic says in other words.
-PLAIN: Final = {"extra_forbidden": NO_SUCH_KEY, "missing": "is missing"}
 
 
 def load(path: Path, ids: IdReader) -> PolicyBook:
@@ -58,10 +57,7 @@ def parse(text: str, source: str, ids: IdReader) -> PolicyBook:
     try:
         book = PolicyBook.model_validate(_completed(tables, ids), extra="forbid", context=ids)
     except ValidationError as error:
-        faults += [
-            (_in_file(fault["loc"]), PLAIN.get(fault["type"]) or fault["msg"].removeprefix("Value error, "))
-            for fault in error.errors()
-        ]
+        faults += [(_in_file(fault["loc"]), words_of(fault, PolicyBook)) for fault in error.errors()]
     else:
         # Not a part of the model: a request that is open keeps its policy, whatever a later release finds.
         faults += [
@@ -83,6 +79,17 @@ def parse(text: str, source: str, ids: IdReader) -> PolicyBook:
             (("policies", key, "grants", *place), words)
             for key, policy in book.policies.items()
             for place, words in policy.grants_faults()
+        ]
+        faults += [
+            (("policies", key, "levels", number, "remind_every"), words)
+            for key, policy in book.policies.items()
+            for number, level in enumerate(policy.levels)
+            for words in _reminder_faults(level)
+        ]
+        faults += [
+            (("policies", key, "remind_every"), words)
+            for key, gathering in book.gatherings.items()
+            for words in _reminder_faults(gathering)
         ]
         faults += faults_of_reviews(book.policies, book.enrolled())
         faults += [(("people", person, "phone"), words) for person, words in book.shared_phones()]
@@ -111,6 +118,19 @@ def _reserved(tables: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
                 ("policies", key, "kind"),
                 f"write {kinds}, or leave it out for a policy that approvers decide",
             )
+
+
+class _Reminding(Protocol):
+    @property
+    def remind_every(self) -> timedelta | None: ...
+    @property
+    def timeout(self) -> timedelta: ...
+
+
+def _reminder_faults(waits: _Reminding) -> Iterator[str]:
+    """Whether a reminder could ever be sent."""
+    if waits.remind_every is not None and waits.remind_every >= waits.timeout:
+        yield "is not less than timeout, so nobody would be reminded; write a shorter time, or leave it out"
 
 
 def _as_kept(value: Any) -> Any:
@@ -175,35 +195,7 @@ def _place(loc: Location) -> str:
 
 
 def locate(text: str, loc: Location) -> int:
-    """The 1-based line of the file nearest to that place: its key, or else the header of its table."""
-    parts = [part for part in loc if not _BRANCHES.match(str(part))]
-    lines = text.splitlines()
-    for depth in range(len(parts), 0, -1):
-        start = _header(lines, parts[:depth])
-        if start is not None:
-            rest = [part for part in parts[depth:] if isinstance(part, str)]
-            return (_key(lines, start, rest[0]) if rest else None) or start
-    return 1
-
-
-def _header(lines: list[str], parts: list[str | int]) -> int | None:
-    """The line of `[a.b]`, or of the n-th `[[a.b]]` when the place ends in n."""
-    number = parts[-1] if isinstance(parts[-1], int) else None
-    name = ".".join(str(part) for part in parts if isinstance(part, str))
-    wanted = f"[[{name}]]" if number is not None else f"[{name}]"
-    found = [
-        at
-        for at, line in enumerate(lines, 1)
-        if line.split("#")[0].replace(" ", "").replace('"', "").strip() == wanted
-    ]
-    return found[number or 0] if len(found) > (number or 0) else None
-
-
-def _key(lines: list[str], start: int, key: str) -> int | None:
-    """The line of `key =` in the table whose header is on line `start`."""
-    for at in range(start, len(lines)):
-        if lines[at].startswith("["):
-            return None
-        if re.match(rf'\s*"?{re.escape(key)}"?\s*[=.]', lines[at]):
-            return at + 1
-    return None
+    """The 1-based line of that place in the file, or of what is nearest above it where the file does not have it."""
+    lines = lines_of(text)
+    parts = tuple(part for part in loc if not _BRANCHES.match(str(part)))
+    return next((lines[parts[:depth]] for depth in range(len(parts), 0, -1) if parts[:depth] in lines), 1)

@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import secrets
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Final
@@ -145,14 +146,23 @@ class ApprovalRequest(Model):
     def _currency_apart(cls, given: Any) -> Any:
         return currency_apart(given)
 
-    def digest(self) -> str:
-        """SHA-256 (hex) over canonical JSON of what was asked: what a decision is about, and nothing that follows."""
+    def facts(self) -> dict[str, Any]:
+        """What was asked, as plain data: what a decision is about, and nothing that follows."""
         asked = self.model_dump(
             mode="json", include={"policy", "title", "description", "amount", "currency", "fields"}
         )
         if self.call is not None:
             asked["call"] = self.call.facts().model_dump(mode="json")
-        return hashlib.sha256(to_json(asked).encode()).hexdigest()
+        return asked
+
+    def digest(self) -> str:
+        """SHA-256 (hex) over canonical JSON of its facts."""
+        return digest_of_facts(self.facts())
+
+
+def digest_of_facts(facts: Mapping[str, Any]) -> str:
+    """The digest of a request with these facts, as its cards, decisions and receipts name it."""
+    return hashlib.sha256(to_json(facts).encode()).hexdigest()
 
 
 class Identity(Recorded):

@@ -50,6 +50,7 @@ from orchestration.domain.names import EntityName, EventName, OrchestrationName
 from orchestration.domain.people import EnrolledPerson
 from orchestration.domain.policy import Escalation, FieldSpec, Level, Policy
 from orchestration.domain.request import Status
+from tests.lint import command_table
 from tests.support import ROOT
 
 README = ROOT / "README.md"
@@ -195,6 +196,10 @@ def test_the_command_line_page_has_every_command_and_no_other() -> None:
     for words in commands():
         if " " in words:
             assert re.search(rf"`(countersign )?{words}\b", section(words.split(maxsplit=1)[0])), words
+
+
+def test_the_table_of_commands_is_that_of_the_parsers() -> None:
+    assert command_table.in_page() == command_table.table(), "python -m tests.lint.command_table --write"
 
 
 @pytest.mark.parametrize("command", sorted(words for words in commands() if " " not in words))

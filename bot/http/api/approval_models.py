@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from decimal import Decimal
+from typing import Any
 
 from pydantic import BaseModel, Field
 
 from bot.http.api.fulfilment_models import FulfilmentView
+from orchestration.approval.status import RequestView
 from orchestration.domain.commands import Progress
-from orchestration.domain.request import ActionState, CardRef, LevelState, Outcome, RequestEdit, Status
+from orchestration.domain.request import (
+    ActionState,
+    CardRef,
+    LevelState,
+    Outcome,
+    RequestEdit,
+    Status,
+    digest_of_facts,
+)
 
 # Where people find the newest of a request's cards; None while there is none.
 CardUrl = Callable[[Sequence[CardRef]], str | None]
@@ -22,6 +33,8 @@ class Approval(BaseModel):
     status: Status
     policy: str
     title: str
+    amount: Decimal | None = Field(description="With every edit; null where the request has none")
+    currency: str | None
     requester: str
     asked_at: datetime
     nonce: str = Field(description="Which start of the request this is. A decision names it")
@@ -53,6 +66,8 @@ class Approval(BaseModel):
             status=progress.status,
             policy=progress.policy,
             title=progress.title,
+            amount=progress.amount,
+            currency=progress.currency,
             requester=progress.requester,
             asked_at=progress.asked_at,
             nonce=progress.nonce,
@@ -67,6 +82,28 @@ class Approval(BaseModel):
             actions=progress.actions,
             outcome=progress.outcome,
             fulfilment=fulfilment,
+        )
+
+
+class AskedFacts(BaseModel):
+    """What is asked, with every edit: all that a decision on it is about."""
+
+    id: str
+    nonce: str = Field(description="Which start of the request this is. A decision names it")
+    digest: str = Field(description="SHA-256 of the canonical JSON of `facts`. A decision names it")
+    facts: dict[str, Any] = Field(
+        description="`policy`, `title`, `description`, `amount`, `currency`, `fields`, and `call` of a tool call"
+    )
+
+    @classmethod
+    def of(cls, view: RequestView) -> AskedFacts:
+        """From one look, so that the digest is that of the facts."""
+        facts = view.request.facts()
+        return cls(
+            id=view.progress.request_id,
+            nonce=view.progress.nonce,
+            digest=digest_of_facts(facts),
+            facts=facts,
         )
 
 

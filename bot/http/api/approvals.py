@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from bot.http.api.approval_access import ApprovalAccess
-from bot.http.api.approval_models import Approval, ApprovalPage
+from bot.http.api.approval_models import Approval, ApprovalPage, AskedFacts
 from bot.http.api.commands import KEY_HEADER, command_id_of, idempotency_key
 from bot.http.api.endpoint import DECIDE_ANY, ApiCall, Endpoint, ResponseSpec, json_response
 from bot.http.api.long_polling import is_final
@@ -97,6 +97,15 @@ class ApprovalRoutes:
             ),
             Endpoint(
                 "GET",
+                f"{one}/asked",
+                self.asked,
+                "What is asked, with every edit: what a decision is about",
+                _LOOKERS,
+                {200: ResponseSpec("All of it", AskedFacts)},
+                ("not-found",),
+            ),
+            Endpoint(
+                "GET",
                 f"{one}/timeline",
                 self.timeline,
                 "Every step, from the durable history",
@@ -161,6 +170,11 @@ class ApprovalRoutes:
             return json_response(await self._access.shown(progress))
         headers = {"Location": self._urls.approval(request_id), "Retry-After": POLL_AFTER}
         return json_response(await self._access.shown(progress), 202, headers)
+
+    async def asked(self, call: ApiCall) -> web.Response:
+        """What is asked, for whoever is to decide it."""
+        request_id = await self._access.visible(call.token, call.part("id"))
+        return json_response(AskedFacts.of(await self._service.view(request_id)))
 
     async def timeline(self, call: ApiCall) -> web.Response:
         """Every step. For an approval that was stopped, also what `reconcile` did."""

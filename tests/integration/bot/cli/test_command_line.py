@@ -112,6 +112,7 @@ async def test_what_cannot_be_asked_exits_4_with_one_line(api: ApiWorld) -> None
         (api.url, ci, ("Beans", "--policy", "coffee"), "there is no 'coffee'"),
         (api.url, "csn_wrong", ("Beans", "--policy", "deploy"), "Send a valid token"),
         (api.url, ci, ("Beans", "--policy", "deploy", "--field", "nonsense"), "not NAME=VALUE"),
+        (api.url, ci, ("Beans", "--policy", "deploy", "--json", "nonsense"), "there is no field 'nonsense'"),
         ("nowhere", ci, ("Beans", "--policy", "deploy"), "COUNTERSIGN_URL"),
         (api.url, "", ("Beans", "--policy", "deploy"), "COUNTERSIGN_TOKEN"),
         ("http://127.0.0.1:9", ci, ("Beans", "--policy", "deploy", "--wait", "1s"), "cannot be reached"),
@@ -128,23 +129,81 @@ async def test_status_list_cancel_export(own_api: ApiWorld) -> None:
     ci = api.token("ci")
     first, second = await api.ask(ci, title="First"), await api.ask(ci, title="Sec\u200bond")
     code, out, _ = await run(api.url, ci, "status", first)
-    assert (code, out.startswith(f"{first} · pending · On call: 0 of 1")) == (0, True)
+    shown = dict(line.split("\t") for line in out.splitlines())
+    assert (code, shown["id"], shown["status"], shown["level"]) == (0, first, "pending", "On call: 0 of 1")
     code, out, _ = await run(api.url, ci, "cancel", second, "--reason", "No need.")
     assert code == 0
     await api.until(second, lambda progress: progress.outcome is not None)
-    (listed, just), exported = await asyncio.gather(
+    (listed, just, newest), exported = await asyncio.gather(
         asyncio.gather(
-            run(api.url, ci, "list", "--since", "1h"), run(api.url, ci, "list", "--status", "cancelled")
+            run(api.url, ci, "list", "--since", "1h"),
+            run(api.url, ci, "list", "--status", "cancelled"),
+            run(api.url, ci, "list", "--limit", "1", "--json", "id,title,amount"),
         ),
         run(api.url, ci, "export", "--since", "2020-01-01"),
     )
-    assert [line.split()[0] for line in listed[1].splitlines()] == [first, second]
-    assert [line.split()[:2] for line in just[1].splitlines()] == [[second, "cancelled"]]
+    rows = [line.split("\t") for line in listed[1].splitlines()]
+    assert [(row[0], row[-1]) for row in rows] == [(second, "Second"), (first, "First")]
+    assert [line.split("\t")[:2] for line in just[1].splitlines()] == [[second, "cancelled"]]
+    assert json.loads(newest[1]) == [{"id": second, "title": "Second", "amount": None}]
+    assert "There are more than these 1" in newest[2]
     lines = [json.loads(line) for line in exported[1].splitlines()]
     assert [(line["id"], line["status"]) for line in lines] == [(first, "pending"), (second, "cancelled")]
     assert lines[1]["outcome"]["comments"] == "No need."
     code, _, err = await run(api.url, ci, "status", "deploy-00000000")
     assert (code, "no request with that ID" in err) == (4, True)
+
+
+async def test_a_token_that_may_decides_what_its_owner_was_shown(api: ApiWorld) -> None:
+    ci, ada = api.token("ci"), api.token("ada", "U0ADA", "decide:deploy")
+    reads = api.token("reads", "U0ADA", "read", "request", "admin")
+    request_id, other = await api.ask(ci, title="Ship it"), await api.ask(ci, title="Not this")
+    digest = json.loads((await run(api.url, ci, "status", request_id, "--json", "digest"))[1])["digest"]
+    refused = await asyncio.gather(
+        run(api.url, reads, "approve", request_id, "--digest", digest),
+        run(api.url, ci, "approve", request_id, "--digest", digest),
+        run(api.url, ada, "approve", request_id, "--digest", "0" * 64),
+        run(api.url, ada, "approve", other, "--digest", digest),
+        run(api.url, ada, "approve", request_id),
+    )
+    assert [code for code, *_ in refused] == [4] * 5, refused
+    assert "asks something else now" in refused[2][2]
+    assert "--digest: is needed" in refused[4][2]
+    assert (await api.service.status(request_id)).status == "pending"
+    code, out, err = await run(
+        api.url, ada, "reject", other, "--digest", await digest_of(api, other), "--comment", "No."
+    )
+    assert (code, err) == (0, ""), out
+    code, said = await at_terminal(api, ada, "no", "approve", request_id)
+    assert (code, "nothing was decided" in said) == (4, True)
+    code, said = await at_terminal(api, ada, "approve", "approve", request_id)
+    assert (code, "  | Ship it" in said) == (0, True)
+    assert [(await api.service.status(one)).status for one in (request_id, other)] == ["approved", "rejected"]
+
+
+async def digest_of(api: ApiWorld, request_id: str) -> str:
+    return (await api.service.status(request_id)).digest
+
+
+async def at_terminal(api: ApiWorld, token: str, typed: str, *arguments: str) -> tuple[int | None, str]:
+    """The status of a command whose person types one line, and what it showed on the terminal."""
+    ours, theirs = os.openpty()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "bot", *arguments),
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], "COUNTERSIGN_URL": api.url, "COUNTERSIGN_TOKEN": token},
+            stdin=theirs,
+            stdout=DEVNULL,
+            stderr=theirs,
+        )
+        os.write(ours, f"{typed}\n".encode())
+        code = await asyncio.wait_for(process.wait(), PATIENCE_S)
+        return code, os.read(ours, 65536).decode()
+    finally:
+        os.close(theirs)
+        os.close(ours)
 
 
 async def test_tokens_are_made_listed_and_revoked_on_the_data_directory(
@@ -169,7 +228,7 @@ async def test_tokens_are_made_listed_and_revoked_on_the_data_directory(
         "U0RITA",
         frozenset({"request", "decide:deploy"}),
     )
-    assert token("list")[1].split()[:4] == ["ci", "U0RITA", "in", "force"]
+    assert token("list")[1].split("\t")[:3] == ["ci", "U0RITA", "in force"]
     assert token("revoke", "ci")[0] == 0
     assert TokenFile(file).find(secret.strip()) is None
     assert "revoked" in token("list")[1]

@@ -26,14 +26,14 @@ async def test_status_says_where_it_stands_and_its_owner_calls_it_off(orders: Or
     request_id = await orders.ordered()
     code, out, _ = await run(orders, orders.admin, "status", request_id)
     assert code == 0
-    assert out == f"{request_id} approved by U0ADA · Created, waiting for PaymentReceived or PaymentFailed\n"
+    assert "after it\tCreated, waiting for PaymentReceived or PaymentFailed\n" in out
     code, _, err = await run(orders, orders.rita, "cancel", request_id, "--fulfilment")
     assert code == 4
     assert "Only the owner of what follows the approval may call it off" in err
     code, out, _ = await run(orders, orders.owner, "cancel", request_id, "--fulfilment", "--reason", "Left")
     assert (code, out) == (0, "It is now Cancelled.\n")
     code, out, _ = await run(orders, orders.admin, "status", request_id)
-    assert out == f"{request_id} approved by U0ADA · Cancelled\n"
+    assert "after it\tCancelled\n" in out
 
 
 async def test_an_auditor_finds_the_records_whole_with_every_step(orders: OrderWorld) -> None:

@@ -222,7 +222,7 @@ async def test_it_is_listed_and_revoked_on_the_command_line(grants: GrantWorld) 
 
     code, out = await run("list")
     [line] = [line for line in out.splitlines() if grant.id in line]
-    assert (code, line.split(" · ")[1:3]) == (0, ["claude-code calls Edit", "0 of 3 uses"])
+    assert (code, line.split("\t")[2], line.split("\t")[-2:]) == (0, "0 of 3", ["claude-code", "Edit"])
     assert await run("revoke", grant.id) == (0, "Revoked. The next such call is asked about.\n")
     assert grant.id not in (await run("list", "--json"))[1]
     assert (await run("revoke", grant.id))[0] == 4

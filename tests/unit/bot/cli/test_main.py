@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import pkgutil
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -50,7 +51,7 @@ def test_without_a_subcommand_all_are_listed(capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit):
         main(["--help"])
     said = capsys.readouterr().out
-    assert all(f"\n    {name} " in said for name in SUBCOMMANDS)
+    assert all(re.search(rf"^    {name}\s", said, re.MULTILINE) for name in SUBCOMMANDS)
 
 
 def test_asking_without_a_receipt_takes_no_cryptography() -> None:

@@ -75,7 +75,7 @@ def test_a_review_waits_for_72_hours_and_is_asked_by_its_place_alone() -> None:
         (book(requester="nobody"), "documents.requester"),
         (book(link="https://share.example/"), "documents.link"),
         (book(open_at_once=0), "documents.open_at_once"),
-        (book(colour="red"), "documents.colour: there is no such key"),
+        (book(colour="red"), "documents.colour: there is no such key here"),
         (
             book("auto_approve_when = { type = ['text/plain'] }"),
             "auto_approve_when: does not go with documents",
@@ -116,7 +116,7 @@ def test_a_review_asks_for_the_very_document_and_its_outcome_moves_it() -> None:
 
 
 def test_no_policy_file_can_list_a_move() -> None:
-    with pytest.raises(PolicyError, match="move: there is no such key"):
+    with pytest.raises(PolicyError, match="move: there is no such key here"):
         parsed(book('on = { approved = { move = { place = "/etc" } } }'))
 
 

@@ -89,14 +89,17 @@ LONELY = f'{STATE}name = "Lost"\nevents = [{{ name = "Found", to = "Paid" }}]\n'
             "when.1.matches: vendor is no required field of this policy",
         ),
         ([(', matches = "amount"', "")], "a condition has exactly one of equals, at_least, at_most, matches"),
-        ([('matches = "amount"', 'matches = "sum"')], "when.0.matches: String should match pattern"),
+        ([('matches = "amount"', 'matches = "sum"')], "when.0.matches: does not match "),
         ([('name = "Delivered"', 'name = "ApprovalDecision"')], "is one of Countersign's own events"),
         (
             [('{ name = "PaymentFailed", to = "Cancelled" },', '{ name = "Shipped", to = "Paid" },' * 2)],
             "events.2.name: an event Shipped before it has no condition, so this is never looked at",
         ),
         ([('escalate_to = ["C0ESCALATIONS"]', 'escalate_to = ["#ops"]')], "fulfilment.escalate_to.0"),
-        ([('timeout = "3d"', 'timeuot = "3d"')], "states.0.timeuot: there is no such key"),
+        (
+            [('timeout = "3d"', 'timeuot = "3d"')],
+            "states.0.timeuot: there is no such key here; did you mean timeout?",
+        ),
     ],
 )
 def test_what_cannot_work_is_a_fault_that_names_its_place_and_the_remedy(

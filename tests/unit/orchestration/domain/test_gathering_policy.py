@@ -61,8 +61,8 @@ def test_a_file_may_have_nothing_but_gatherings() -> None:
         ('person = "U0ADA"', 'event = "ScanFinished"', 1, "two sources have the same event"),
         ('event = "ScanFinished"', 'event = "ApprovalDecision"', 9, "is one of Countersign's own events"),
         ('person = "U0ADA"', 'person = "U0ADA"\npost = "https://x.example"', 7, "post asks a system"),
-        ('channel = "C0GENERAL"', 'channel = "C0GENERAL"\nlevels = []', 5, "there is no such key"),
-        ('[{ name = "answer", required = true }]', "[]", 6, "at least 1 item"),
+        ('channel = "C0GENERAL"', 'channel = "C0GENERAL"\nlevels = []', 5, "there is no such key here"),
+        ('[{ name = "answer", required = true }]', "[]", 6, "at least 1 entry"),
         (
             '[{ name = "answer", required = true }]',
             '[{ name = "a" }, { name = "a" }]',
@@ -71,6 +71,12 @@ def test_a_file_may_have_nothing_but_gatherings() -> None:
         ),
         ("[policies.poll]", "[policies.gathering]", 1, "what Countersign calls one of its own workflows"),
         ('timeout = "1d"', 'timeout = "1d"\nremind_every = "1s"', 1, "remind_every is at least a minute"),
+        (
+            'timeout = "1d"',
+            'timeout = "1d"\nremind_every = "2d"',
+            6,
+            "remind_every: is not less than timeout",
+        ),
         (
             'timeout = "1d"',
             'timeout = "1d"\nescalation = { channel = "C0E", after = "1d" }',
