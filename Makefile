@@ -143,6 +143,8 @@ lock: $(STAMP) ## pin what pyproject.toml allows; UPGRADE=--upgrade for the newe
 	    --no-deps --group chart -o requirements-chart.lock
 	$(BIN)/uv pip compile $(UPGRADE) --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
 	    -c requirements-dev.lock --group supply -o requirements-supply.lock
+	$(BIN)/uv pip compile $(UPGRADE) --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+	    -c requirements-dev.lock --group docs -o requirements-docs.lock
 	$(BIN)/npm install --prefix $(NODE) --package-lock-only --loglevel error >/dev/null
 	$(BIN)/npm install --prefix tests/azurite --package-lock-only --loglevel error >/dev/null
 	$(BIN)/npm install --prefix tests/mermaid --package-lock-only --loglevel error >/dev/null
