@@ -1,7 +1,7 @@
 """Writes the reference pages that are made from the code: `python -m tests.site.reference`, or `make reference`.
 
-They come from the parser of the command line, the OpenAPI document and the pydantic models. A test compares each page with
-what this writes.
+They come from the parser of the command line, the OpenAPI document and the pydantic models. A test compares each page
+with what this writes.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from bot.http.api import openapi
 from bot.http.api.problems import CONTENT_TYPE
 from bot.slack.input.target import GatheringTarget, GrantTarget, Target
 from orchestration.domain import commands as events
+from orchestration.domain.gathering import GatheringAnswer, GatheringWithdrawal
 from orchestration.domain.gathering_policy import GatheringPolicy
 from orchestration.domain.people import EnrolledPerson
 from orchestration.domain.policy import Policy
@@ -59,8 +60,8 @@ def _usage(action: argparse.Action) -> str:
 def command_line() -> Iterator[str]:
     yield "# Command line, option by option\n" + MADE
     yield (
-        "What `--help` says, for every command. [Command line](../command-line.md) has what the commands are for, and the\n"
-        "exit statuses."
+        "What `--help` says, for every command. [Command line](../command-line.md) has what the commands are for,\n"
+        "and the exit statuses."
     )
     for words, parser in commands().items():
         actions = [
@@ -95,8 +96,8 @@ def http_api() -> Iterator[str]:
     refusals: dict[tuple[str, str], None] = {}
     yield "# HTTP API, field by field\n" + MADE
     yield (
-        "Every address with what it takes and answers, from the OpenAPI document that a server has at `/api/openapi.json`.\n"
-        "[HTTP API](../http-api.md) has the scopes, the verdicts and the limits."
+        "Every address with what it takes and answers, from the OpenAPI document that a server has at\n"
+        "`/api/openapi.json`. [HTTP API](../http-api.md) has the scopes, the verdicts and the limits."
     )
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
@@ -129,8 +130,8 @@ def policy_file() -> Iterator[str]:
     yield (
         "Every key with its type and limits. `Policy` is a table `[policies.NAME]`, `GatheringPolicy` one with\n"
         '`kind = "gathering"`, `EnrolledPerson` a table `[people.U…]`, and `GateFile` a gate file.\n'
-        "[Policy file](../policy-file.md) and [gate file](../gate-file.md) say what they are for. A duration is written as\n"
-        "there, such as `2d`; the limits here are in ISO 8601."
+        "[Policy file](../policy-file.md) and [gate file](../gate-file.md) say what they are for. A duration is written\n"
+        "as there, such as `2d`; the limits here are in ISO 8601."
     )
     worked_out = {"Policy": {"key", "groups"}, "GatheringPolicy": {"key", "groups"}}
     yield "\n## Objects"
@@ -147,13 +148,26 @@ def wire() -> Iterator[str]:
     ]
     yield "# Events, metadata and outcomes, field by field\n" + MADE
     yield (
-        "What travels between Countersign, Slack and the task hub. `Target`, `GatheringTarget` and `GrantTarget` are the\n"
-        "metadata of messages. `ApprovalRequest` is the input of an approval, `Outcome` its output.\n"
-        "[Names on the wire](../wire.md) says who sends what, and [verify a receipt](../../guides/receipts.md) what a receipt\n"
-        "says of an outcome."
+        "What travels between Countersign, Slack and the task hub. `Target`, `GatheringTarget` and `GrantTarget` are\n"
+        "the metadata of messages. `ApprovalRequest` is the input of an approval, `Outcome` its output.\n"
+        "[Names on the wire](../wire.md) says who sends what, and [verify a receipt](../../guides/receipts.md) what a\n"
+        "receipt says of an outcome."
     )
     yield "\n## Objects"
-    yield from objects(_models([*named, Target, GatheringTarget, GrantTarget, ApprovalRequest, Outcome]))
+    yield from objects(
+        _models(
+            [
+                *named,
+                GatheringAnswer,
+                GatheringWithdrawal,
+                Target,
+                GatheringTarget,
+                GrantTarget,
+                ApprovalRequest,
+                Outcome,
+            ]
+        )
+    )
 
 
 PAGES: Final[Mapping[str, Callable[[], Iterator[str]]]] = {

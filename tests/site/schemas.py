@@ -49,22 +49,17 @@ def kind(schema: Mapping[str, Any]) -> str:
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}](#{name.lower()})"
-    if "const" in schema:
-        return f"`{schema['const']}`"
-    if "enum" in schema:
-        return " or ".join(f"`{value}`" for value in schema["enum"])
-    for choices in ("anyOf", "oneOf", "allOf"):
-        if choices in schema:
-            return " or ".join(dict.fromkeys(map(kind, schema[choices])))
+    values = schema.get("enum", [schema["const"]] if "const" in schema else [])
+    choices = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf") or []
+    if values or choices:
+        return " or ".join(dict.fromkeys([f"`{value}`" for value in values] or map(kind, choices)))
     match schema.get("type", "any value"):
         case "array":
             return f"list of {kind(schema.get('items') or {})}"
         case "object" if isinstance(schema.get("additionalProperties"), dict):
             return f"object, by name, of {kind(schema['additionalProperties'])}"
-        case "null":
-            return "nothing"
         case found:
-            return str(found)
+            return "nothing" if found == "null" else str(found)
 
 
 def limits(schema: Mapping[str, Any]) -> str:

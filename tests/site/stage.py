@@ -2,8 +2,8 @@
 
 The README is the site's first page, and pages beside the code are pages of the site as well. A link from one page to
 another goes on leading there. A link to any other file of the repository leads to its source, and a picture is copied.
-A link that leads nowhere ends with exit status 1 and one line that names the page and the link. Whether each anchor is there
-is checked by what builds the site.
+A link that leads nowhere ends with exit status 1 and one line that names the page and the link. What builds the site
+checks whether each anchor is there.
 """
 
 import os
@@ -33,7 +33,8 @@ PLACES: Final = {
 }
 FENCED = re.compile(r"(^ *```.*?^ *```$)", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
-# Nothing of another host is to run in the pages, so Mermaid is served with them; it is large, so only where it is needed.
+# Nothing of another host is to run in the pages, so Mermaid is served with them. It is large: only for those that
+# have a diagram.
 MERMAID: Final = ROOT / "tests/mermaid/node_modules/mermaid/dist/mermaid.min.js"
 STYLE: Final = Path(__file__).with_name("style.css")
 
@@ -98,9 +99,9 @@ def main() -> int:
     try:
         pages = list(stage(STAGED))
     except DeadLinkError as dead:
-        print(dead, file=sys.stderr)
+        sys.stderr.write(f"{dead}\n")
         return 1
-    print(f"{len(pages)} pages in {STAGED.relative_to(ROOT)}")
+    sys.stdout.write(f"{len(pages)} pages in {STAGED.relative_to(ROOT)}\n")
     return 0
 
 
