@@ -130,8 +130,8 @@ def policy_file() -> Iterator[str]:
     yield (
         "Every key with its type and limits. `Policy` is a table `[policies.NAME]`, `GatheringPolicy` one with\n"
         '`kind = "gathering"`, `EnrolledPerson` a table `[people.U…]`, and `GateFile` a gate file.\n'
-        "[Policy file](../policy-file.md) and [gate file](../gate-file.md) say what they are for. A duration is written\n"
-        "as there, such as `2d`; the limits here are in ISO 8601."
+        "[Policy file](../policy-file.md) and [gate file](../gate-file.md) say what they are for. A duration is\n"
+        "written as there, such as `2d`; the limits here are in ISO 8601."
     )
     worked_out = {"Policy": {"key", "groups"}, "GatheringPolicy": {"key", "groups"}}
     yield "\n## Objects"
