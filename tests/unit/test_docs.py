@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
 import json
 import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -18,26 +18,10 @@ from opentelemetry.sdk import environment_variables
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from bot import config
-from bot.cli import main as cli
 from bot.demo.scenarios.script import NAMES
 from bot.gate import condition, gate_file
 from bot.gate.gate_file import GateFile, Rule
-from bot.http.api.approvals import ApprovalRoutes
-from bot.http.api.calls import CallRoutes
-from bot.http.api.challenges import ChallengeRoutes
-from bot.http.api.digests import DigestRoutes
-from bot.http.api.docs import DocsRoutes
 from bot.http.api.endpoint import DECIDE_ANY
-from bot.http.api.entities import EntityRoutes
-from bot.http.api.fulfilments import FulfilmentRoutes
-from bot.http.api.gatherings import GatheringRoutes
-from bot.http.api.grants import GrantRoutes
-from bot.http.api.hooks import HookRoutes
-from bot.http.api.instances import InstancesRoutes
-from bot.http.api.jwks import JwksRoutes
-from bot.http.api.management import ManagementRoutes
-from bot.http.api.policies import PolicyRoutes
-from bot.http.api.seals import SealRoutes
 from bot.http.api.timeline import _ACTIVITIES
 from bot.outbound.signing import callback_secret
 from bot.security.secrets import Secrets
@@ -52,6 +36,8 @@ from orchestration.domain.policy import Escalation, FieldSpec, Level, Policy
 from orchestration.domain.request import Status
 from tests.lint import command_table
 from tests.support import ROOT
+from tests.support.commands import commands
+from tests.support.endpoints import endpoints
 
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md")), ROOT / "orchestration/hub/README.md"]
@@ -68,6 +54,7 @@ def prose(page: Path) -> str:
     return FENCED.sub("", page.read_text(encoding="utf-8"))
 
 
+@cache
 def anchors(page: Path) -> set[str]:
     """As GitHub makes them: lower case, punctuation dropped, spaces to dashes, repeats numbered."""
     found: set[str] = set()
@@ -168,19 +155,6 @@ def test_every_variable_that_is_read_is_a_setting_or_on_the_page() -> None:
 CLI_PAGE = ROOT / "docs/reference/command-line.md"
 
 
-def commands() -> dict[str, argparse.ArgumentParser]:
-    """Every command by its words, such as `token create`."""
-
-    def below(parser: argparse.ArgumentParser, words: str) -> Iterator[tuple[str, argparse.ArgumentParser]]:
-        for action in parser._actions:
-            if isinstance(action, argparse._SubParsersAction):
-                for word, child in action.choices.items():
-                    yield f"{words} {word}".strip(), child
-                    yield from below(child, f"{words} {word}".strip())
-
-    return dict(below(cli._parser(), ""))
-
-
 def section(command: str) -> str:
     """What the page says of a top-level command."""
     found = re.search(
@@ -272,29 +246,10 @@ def test_the_timeline_page_has_every_kind() -> None:
 
 
 def test_the_api_page_has_every_address_with_its_scopes_and_no_other() -> None:
-    nothing: Any = None  # listing endpoints needs nothing of what serves them
-    rooms: list[Any] = [
-        CallRoutes(nothing, nothing, nothing),
-        ChallengeRoutes(nothing),
-        HookRoutes(nothing, nothing, nothing, nothing, nothing),
-        GatheringRoutes(nothing, nothing, nothing, nothing, nothing),
-        ApprovalRoutes(nothing, nothing, nothing, nothing),
-        PolicyRoutes(nothing),
-        FulfilmentRoutes(nothing),
-        ManagementRoutes(nothing, nothing),
-        InstancesRoutes(nothing, nothing),
-        EntityRoutes(nothing),
-        JwksRoutes(nothing, nothing),
-        SealRoutes(nothing),
-        DigestRoutes(nothing),
-        GrantRoutes(nothing),
-        DocsRoutes(None),
-    ]
-    endpoints = [endpoint for room in rooms for endpoint in room.endpoints()]
     rows = table(ROOT / "docs/reference/http-api.md", "Addresses")
     listed = {address: row for row in rows for address in coded([row])}
-    assert set(listed) == {f"{endpoint.method} {endpoint.path}" for endpoint in endpoints}
-    for endpoint in endpoints:
+    assert set(listed) == {f"{endpoint.method} {endpoint.path}" for endpoint in endpoints()}
+    for endpoint in endpoints():
         row = listed[f"{endpoint.method} {endpoint.path}"]
         scopes = {"decide:POLICY" if scope == DECIDE_ANY else scope for scope in endpoint.scopes}
         assert coded([row], 2) == scopes, row
