@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +14,15 @@ from bot.telemetry import logs
 from bot.telemetry.log_formats import JSON, TEXT
 from bot.telemetry.redaction import Redactor
 from orchestration import telemetry
+
+
+@pytest.fixture(autouse=True)
+def root_as_before() -> Iterator[None]:
+    """Other tests count what is logged from WARNING on."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    root.setLevel(level)
 
 
 def record(message: str, *values: object, error: BaseException | None = None) -> logging.LogRecord:
