@@ -46,6 +46,7 @@ async def run(environment: dict[str, str], words: tuple[str, ...], output: objec
 # Runs each command in a fork, so that what all of them import is imported once.
 FORKING = """
 import json, os, sys
+from bot.cli import api_client, ask, cancel, list, policies, status, token
 from bot.cli.main import main
 
 def ended(words):
