@@ -44,9 +44,7 @@ def test_a_code_that_does_not_arrive_says_why() -> None:
     raised = past.EventRaisedEvent(event_id=-1, timestamp=AT, name="SmsChallengeUndelivered", input=report)
     [told] = timeline_entries([raised])
     assert (told.kind, told.refused) == ("code_undelivered", None)
-    assert told.text.endswith(
-        "your enrolled number cannot receive text messages; please ask who runs Countersign"
-    )
+    assert told.text.endswith("has not arrived: their enrolled number cannot receive text messages")
 
 
 def test_a_challenge_that_broke_confirms_nothing() -> None:
