@@ -20,7 +20,7 @@ from bot.security.tokens import PREFIX as API_TOKEN
 from bot.telemetry.log_formats import FORMATS
 from orchestration.domain.errors import CountersignError
 from orchestration.hub import RETENTION, WORK_LIMIT, parse_retention, parse_work_limit
-from orchestration.service.open_requests import OpenLimits
+from orchestration.service.open_limits import OpenLimits
 
 SLACK_API_URL: Final = "https://slack.com/api/"
 LISTEN: Final = "127.0.0.1:3000"

@@ -67,7 +67,8 @@ from orchestration.service.calls import (
 from orchestration.service.edit_check import unfit_edits
 from orchestration.service.hub_health import HubHealth, hub_health
 from orchestration.service.making import made
-from orchestration.service.open_requests import OpenLimits, OpenRequests
+from orchestration.service.open_limits import OpenLimits
+from orchestration.service.open_requests import OpenRequests
 from orchestration.service.request_ids import RequestIds
 from orchestration.service.starting import RequestStarter
 from orchestration.service.tickets import Ticket, verdict_after_end, verdict_in

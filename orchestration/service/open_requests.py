@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Final
 
 from durabletask.client import AsyncTaskHubGrpcClient
@@ -17,20 +16,13 @@ from orchestration.domain.ids import entity_key
 from orchestration.domain.request import WORKLIST
 from orchestration.people.worklist import WorklistState
 from orchestration.service.calls import COMMIT_BUDGET, translated, within_budget
+from orchestration.service.open_limits import OpenLimits
 
 # Seconds after which what this process began is on the asker's worklist, or never will be.
 LISTED_WITHIN: Final = 60.0
 # Seconds for which an asker who had too many is refused without another look at each of their requests.
 REFUSED_FOR: Final = 5.0
 AT_ONCE: Final = 16
-
-
-@dataclass(frozen=True)
-class OpenLimits:
-    """How many requests may be open at once: of one person without a token, and of one API token."""
-
-    per_person: int = 100
-    per_token: int = 500
 
 
 class OpenRequests:

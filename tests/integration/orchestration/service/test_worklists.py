@@ -26,7 +26,7 @@ from orchestration.people.person import person as person_entity
 from orchestration.people.worklist import ASKED_KEPT, WAITS_KEPT, WorklistState, worklist
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.service.approvals import Actor, ApprovalService
-from orchestration.service.open_requests import OpenLimits
+from orchestration.service.open_limits import OpenLimits
 from orchestration.service.operations import Operations
 from orchestration.service.worklists import AwaitedAnswer, Worklist, Worklists
 from tests.support import PATIENCE_S
