@@ -43,7 +43,7 @@ $(NODE_STAMP): $(NODE)/package.json $(NODE)/package-lock.json | $(STAMP)
 demo: $(STAMP) ## a workspace in your browser: no account, no Docker, no Slack
 	$(BIN)/countersign demo --data data/demo
 
-test: lint ## everything that must hold, in under five minutes
+test: lint ## everything that must hold: five to ten minutes on two cores
 	$(BIN)/pytest -n 5
 
 lint: $(STAMP) $(NODE_STAMP) ## style, types, layers, names, the page, Dockerfile, workflows
