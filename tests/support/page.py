@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from playwright.async_api import Locator, Page
+from playwright.async_api import Locator, Page, expect
 
 PICTURES = os.environ.get("COUNTERSIGN_PICTURES")
 
@@ -20,7 +20,10 @@ async def picture(page: Page, name: str, scheme: Literal["light", "dark"] = "lig
 
 
 async def become(page: Page, user: str, channel: str | None = None) -> None:
-    await page.get_by_test_id(f"person-{user}").click()
+    person = page.get_by_test_id(f"person-{user}")
+    await person.click()
+    # Until then the channels are those of the person before, and a click on one of them is lost.
+    await expect(person).to_have_attribute("aria-pressed", "true")
     if channel:
         await page.get_by_test_id(f"channel-{channel}").click()
 
