@@ -95,7 +95,7 @@ def add_json(parser: argparse.ArgumentParser, fields: Sequence[str]) -> None:
         type=chosen,
         help="print these fields as JSON, separated by commas; without FIELDS, all of them",
     )
-    action.completer = _fields_completer(fields)  # type: ignore[attr-defined]
+    action.completer = _fields_completer(fields)  # type: ignore[attr-defined]  # argcomplete looks for this name
 
 
 def _fields_completer(fields: Sequence[str]) -> Callable[..., list[str]]:

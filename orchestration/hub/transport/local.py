@@ -112,6 +112,7 @@ class LocalChannel(grpc.Channel):
 
         return call
 
+    # The protocol of the hub has no call whose request is a stream. gRPC's interface asks for both all the same.
     def stream_unary(self, *_: Any, **__: Any) -> Any:  # noqa: D102 - gRPC's contract
         raise NotImplementedError("the hub has no such call")
 

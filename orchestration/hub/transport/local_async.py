@@ -76,6 +76,7 @@ class AsyncLocalChannel(grpc.aio.Channel):
         call.first = send
         return call
 
+    # The protocol of the hub has no call whose request is a stream. gRPC's interface asks for both all the same.
     def stream_unary(self, *_: Any, **__: Any) -> Any:  # noqa: D102 - gRPC's contract
         raise NotImplementedError("the hub has no such call")
 
