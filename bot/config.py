@@ -6,7 +6,6 @@ Every fault is one line that names the setting and says what to do.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,8 +16,8 @@ from urllib.parse import urlsplit
 from bot.security import data_dir as data_dir_check
 from bot.security import tokens as token_file
 from bot.security.tokens import PREFIX as API_TOKEN
+from bot.setting_sources import SECRETS, SettingError, gather
 from bot.telemetry.log_formats import FORMATS
-from orchestration.domain.errors import CountersignError
 from orchestration.hub import RETENTION, WORK_LIMIT, parse_retention, parse_work_limit
 from orchestration.service.open_limits import OpenLimits
 
@@ -29,78 +28,12 @@ HUB: Final = "embedded"
 SCHEDULER: Final = "DURABLE_TASK_SCHEDULER_CONNECTION_STRING"
 CLOCKS: Final = ("system", "skippable")
 
-SETTINGS: Final = frozenset(
-    {
-        "SLACK_BOT_TOKEN",
-        "SLACK_SIGNING_SECRET",
-        "SLACK_APP_TOKEN",
-        "COUNTERSIGN_SLACK_API_URL",
-        "COUNTERSIGN_ACCESS_LOG",
-        "COUNTERSIGN_LISTEN",
-        "COUNTERSIGN_LOG_FORMAT",
-        "COUNTERSIGN_PUBLIC_URL",
-        "COUNTERSIGN_DATA_DIR",
-        "COUNTERSIGN_HUB",
-        "COUNTERSIGN_HUB_CLOCK",
-        "COUNTERSIGN_HUB_TOKEN",
-        "COUNTERSIGN_METRICS_TOKEN",
-        "COUNTERSIGN_PAYLOAD_STORE",
-        "DURABLE_TASK_SCHEDULER_CONNECTION_STRING",
-        "COUNTERSIGN_OPEN_PER_PERSON",
-        "COUNTERSIGN_OPEN_PER_TOKEN",
-        "COUNTERSIGN_POLICIES",
-        "COUNTERSIGN_RETENTION",
-        "COUNTERSIGN_SECRET",
-        "COUNTERSIGN_SMS_API_IN_ALL",
-        "COUNTERSIGN_SMS_API_PER_TOKEN",
-        "COUNTERSIGN_SMS_COUNTRIES",
-        "COUNTERSIGN_SMS_DIGITS",
-        "COUNTERSIGN_SMTP_CA",
-        "COUNTERSIGN_SMTP_FROM",
-        "COUNTERSIGN_SMTP_HOST",
-        "COUNTERSIGN_SMTP_PASSWORD",
-        "COUNTERSIGN_SMTP_TLS",
-        "COUNTERSIGN_SMTP_USER",
-        "COUNTERSIGN_TOKENS",
-        "COUNTERSIGN_TWILIO_API_URL",
-        "TWILIO_ACCOUNT_SID",
-        "TWILIO_API_KEY",
-        "TWILIO_API_SECRET",
-        "TWILIO_AUTH_TOKEN",
-        "TWILIO_FROM",
-        "TWILIO_MESSAGING_SERVICE_SID",
-        "COUNTERSIGN_SIGNING_KEY",
-        "COUNTERSIGN_STOP_DELAY",
-        "COUNTERSIGN_CALLBACK_HOSTS",
-        "COUNTERSIGN_CALLBACK_NETWORKS",
-        "COUNTERSIGN_RECORDS_STORE",
-        "COUNTERSIGN_RECORDS_WEBHOOK",
-        "COUNTERSIGN_WORK_LIMIT",
-    }
-)
-SECRETS: Final = (
-    "COUNTERSIGN_HUB_TOKEN",
-    "COUNTERSIGN_METRICS_TOKEN",
-    "COUNTERSIGN_PAYLOAD_STORE",
-    "COUNTERSIGN_SECRET",
-    "COUNTERSIGN_SIGNING_KEY",
-    "COUNTERSIGN_SMTP_PASSWORD",
-    "SLACK_APP_TOKEN",
-    "SLACK_BOT_TOKEN",
-    "SLACK_SIGNING_SECRET",
-    "TWILIO_API_SECRET",
-    "TWILIO_AUTH_TOKEN",
-)
 LONGEST_STOP_DELAY: Final = 300  # seconds
 # An asker's worklist keeps the IDs of what they have open.
 MOST_OPEN: Final = 1000
 SHORTEST_TOKEN: Final = 20  # characters, of what whoever scrapes proves to be let in with
 SMTP: Final = "COUNTERSIGN_SMTP_"  # those that `bot.mail` reads
 SMS: Final = ("COUNTERSIGN_SMS_", "COUNTERSIGN_TWILIO_", "TWILIO_")  # those that `bot.twilio` reads
-
-
-class SettingError(CountersignError):
-    """A setting is missing or wrong."""
 
 
 @dataclass(frozen=True)
@@ -365,66 +298,6 @@ def issuer(environment: Mapping[str, str]) -> str:
     if public is not None:
         return _url("COUNTERSIGN_PUBLIC_URL", public)
     return _local_url(*_listen(given.get("COUNTERSIGN_LISTEN", LISTEN)))
-
-
-def sources(environment: Mapping[str, str]) -> list[Mapping[str, str]]:
-    """Where settings come from, what counts more last: the file of COUNTERSIGN_CONFIG, the environment.
-
-    Raises `SettingError` when the file cannot be used.
-    """
-    config = environment.get("COUNTERSIGN_CONFIG")
-    return [*([_config_file(Path(config).expanduser())] if config else []), environment]
-
-
-def gather(environment: Mapping[str, str]) -> dict[str, str]:
-    """The settings as given, not yet checked. The file's values, and over them the environment's."""
-    given: dict[str, str] = {}
-    for source in sources(environment):
-        given |= _with_secrets(source)
-    return given
-
-
-def _with_secrets(source: Mapping[str, str]) -> dict[str, str]:
-    """The settings that one source has, with those secrets that it keeps in files. An empty one counts as not set."""
-    given = {name: value for name in SETTINGS if (value := source.get(name, "").strip())}
-    for name in SECRETS:
-        if place := source.get(f"{name}_FILE"):
-            if name in given:
-                raise SettingError(f"{name}: is set, and so is {name}_FILE; keep one of them.")
-            try:
-                given[name] = Path(place).expanduser().read_text().strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise SettingError(
-                    f"{name}_FILE: {place} cannot be read ({_reason(error)}); give a file that this user can read."
-                ) from error
-            if not given[name]:
-                raise SettingError(f"{name}_FILE: {place} is empty; write the secret into it.")
-    return given
-
-
-def _reason(error: OSError | UnicodeDecodeError) -> str:
-    """Why a file cannot be read, without its path: the error text names it already."""
-    return error.strerror or str(error) if isinstance(error, OSError) else "it is not UTF-8 text"
-
-
-def _config_file(path: Path) -> dict[str, str]:
-    try:
-        table = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(
-            f"COUNTERSIGN_CONFIG: {path} cannot be read ({_reason(error)}); give a file that this user can read."
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise SettingError(f"COUNTERSIGN_CONFIG: {path} is not valid TOML; correct it ({error}).") from error
-    known = SETTINGS | {f"{name}_FILE" for name in SECRETS}
-    for name, value in table.items():
-        if name not in known:
-            raise SettingError(
-                f"COUNTERSIGN_CONFIG: {path} has {name}, which is not a setting; correct its name or remove it."
-            )
-        if not isinstance(value, str):
-            raise SettingError(f"COUNTERSIGN_CONFIG: {name} in {path} must be a string in quotes.")
-    return table
 
 
 def _require(given: Mapping[str, str], name: str, remedy: str) -> str:

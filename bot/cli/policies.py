@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from bot import config
+from bot import config, setting_sources
 from bot.cli.api_client import ApiClient
 from bot.cli.arguments import examples
 from bot.cli.diagram import state_diagram
@@ -149,7 +149,7 @@ def _check(given: argparse.Namespace) -> int:
 
     try:
         # The TWILIO_ settings of this shell are no part of the file, so missing ones are a note and no fault.
-        settings = config.gather(os.environ)
+        settings = setting_sources.gather(os.environ)
         sms = read_twilio(settings) is not None
         set_up = SetUp.read(settings)
         book = policy_reloading.load(given.file, actions.installed(), sms=True)
@@ -182,7 +182,7 @@ async def _compare(settings: Mapping[str, str], book: PolicyBook) -> None:
 
     token = settings.get("SLACK_BOT_TOKEN")
     if token is None:
-        raise config.SettingError(
+        raise setting_sources.SettingError(
             "SLACK_BOT_TOKEN: is not set; --workspace asks Slack, so give the token of the server."
         )
     url = settings.get("COUNTERSIGN_SLACK_API_URL", config.SLACK_API_URL).rstrip("/") + "/"

@@ -8,10 +8,10 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
 
-from bot.config import SECRETS, SettingError
 from bot.doctor import files, hub, mail, policies, records, server, settings, slack, sms
 from bot.doctor.finding import DoctorFinding, error
 from bot.doctor.subject import Subject
+from bot.setting_sources import SECRETS, SettingError
 from bot.telemetry.redaction import Redactor
 
 PATIENCE: Final = 30.0  # seconds, for each check

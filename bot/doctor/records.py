@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-from bot.config import SettingError
 from bot.doctor.aside import aside
 from bot.doctor.finding import DoctorFinding, error, ok, unchecked
 from bot.doctor.subject import Subject
 from bot.records.store import RecordStore
+from bot.setting_sources import SettingError
 
 
 async def check(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
-from bot import config, policy_reloading
-from bot.config import SettingError, Settings
+from bot import config, policy_reloading, setting_sources
+from bot.config import Settings
 from bot.mail.settings import MailSettings, read_mail
 from bot.outbound import actions
 from bot.security import keys, secrets
@@ -18,6 +18,7 @@ from bot.security.keys import SigningKeys
 from bot.security.secrets import Secrets
 from bot.security.tokens import FILE as TOKENS
 from bot.set_up import SetUp
+from bot.setting_sources import SettingError
 from bot.twilio.account import NO_PUBLIC_URL
 from bot.twilio.settings import TwilioSettings, read_api_limits, read_digits, read_twilio
 from orchestration.domain.errors import CountersignError, PolicyError
@@ -118,7 +119,7 @@ def _gathered(environment: Mapping[str, str]) -> tuple[dict[str, str], list[str]
     left = dict(environment)
     while True:
         try:
-            return config.gather(left), faults, wrong
+            return setting_sources.gather(left), faults, wrong
         except SettingError as error:
             name = str(error).partition(":")[0]
             lost = name if name.endswith("_FILE") else f"{name}_FILE"
@@ -142,7 +143,9 @@ def _settings(given: Mapping[str, str], faults: list[str], wrong: set[str]) -> S
                 found = config.read(left)
             except CountersignError as error:
                 named = {
-                    name for name in str(error).partition(":")[0].split(" and ") if name in config.SETTINGS
+                    name
+                    for name in str(error).partition(":")[0].split(" and ")
+                    if name in setting_sources.SETTINGS
                 }
                 if named <= wrong:
                     raise
@@ -178,30 +181,30 @@ def _policies(
 
 def _oddities(environment: Mapping[str, str], wrong: set[str]) -> Iterator[str]:
     """Names that are no setting, and places that nobody has filled in."""
-    known = config.SETTINGS | {f"{name}_FILE" for name in config.SECRETS} | _OTHERS
+    known = setting_sources.SETTINGS | {f"{name}_FILE" for name in setting_sources.SECRETS} | _OTHERS
     for name in sorted(environment):
         if name.startswith(PREFIXES) and name not in known:
             yield f"{name}: is not a setting, so nothing reads it; correct its name, or remove it."
     try:
-        found = config.sources(environment)
+        found = setting_sources.sources(environment)
     except SettingError:
         return
     for name in sorted({name for source in found for name, value in source.items() if not value.strip()}):
         filled = any((source.get(name) or source.get(f"{name}_FILE") or "").strip() for source in found)
-        if name in config.SETTINGS and name not in wrong and not filled:
+        if name in setting_sources.SETTINGS and name not in wrong and not filled:
             yield f"{name}: is empty, which counts as not set; fill it in, or remove it."
 
 
 def files_of(environment: Mapping[str, str]) -> dict[str, Path]:
     """The files that hold secrets, by the setting that names them."""
     found: dict[str, Path] = {}
-    for source in config.sources(environment):
+    for source in setting_sources.sources(environment):
         found |= {
             f"{name}_FILE": Path(place).expanduser()
-            for name in config.SECRETS
+            for name in setting_sources.SECRETS
             if (place := source.get(f"{name}_FILE"))
         }
     place = environment.get("COUNTERSIGN_CONFIG")
-    if place and set(tomllib.loads(Path(place).expanduser().read_text())) & set(config.SECRETS):
+    if place and set(tomllib.loads(Path(place).expanduser().read_text())) & set(setting_sources.SECRETS):
         found["COUNTERSIGN_CONFIG"] = Path(place).expanduser()
     return found

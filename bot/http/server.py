@@ -9,9 +9,10 @@ from typing import Final, Protocol
 
 from aiohttp import web
 
-from bot.config import SettingError, Settings
+from bot.config import Settings
 from bot.hub_membership import HubMembership
 from bot.request_body import refuse_encodings
+from bot.setting_sources import SettingError
 from bot.slack.api.connection import SlackConnection
 from bot.stopping import Stopping
 from bot.telemetry.incoming import observed

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from bot.config import SettingError
+from bot.setting_sources import SettingError
 from orchestration.domain.emails import email_address
 
 HOST: Final = "COUNTERSIGN_SMTP_HOST"

@@ -25,8 +25,8 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from bot.config import SettingError
 from bot.outbound.addresses import Network, may_be_called
+from bot.setting_sources import SettingError
 from orchestration import telemetry
 from orchestration.domain.errors import DeliveryError, ThrottledError, TryFailedError
 

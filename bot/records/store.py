@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from bot.config import SettingError
+from bot.setting_sources import SettingError
 from bot.stores import StoreAddressError, open_store
 from orchestration.domain.errors import CountersignError
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from bot.config import SettingError, Settings
+from bot.config import Settings
 from bot.security.secrets import Secrets
+from bot.setting_sources import SettingError
 from bot.twilio.phones import EnrolledPhones
 from bot.twilio.sender import TwilioSender
 from bot.twilio.settings import (

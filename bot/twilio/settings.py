@@ -9,7 +9,7 @@ from typing import Final
 
 import phonenumbers
 
-from bot.config import SettingError
+from bot.setting_sources import SettingError
 from orchestration.challenge.codes import MAX_DIGITS, MIN_DIGITS
 from orchestration.domain.people import e164
 from orchestration.service.challenges import ApiLimits

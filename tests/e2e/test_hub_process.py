@@ -11,7 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from bot import config
+from bot import setting_sources
 from bot.cli import main
 from orchestration.runtime.connect import connect
 from tests.support.core_world import SEAL_KEYS
@@ -69,7 +69,7 @@ def test_any_other_address_is_refused_with_the_advice(
 def test_a_missing_setting_is_one_line_and_status_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in config.SETTINGS:
+    for name in setting_sources.SETTINGS:
         monkeypatch.delenv(name, raising=False)
     assert main.main(["run"]) == 4
     said = capsys.readouterr().err

@@ -17,7 +17,7 @@ import pytest
 from opentelemetry.sdk import environment_variables
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from bot import config
+from bot import setting_sources
 from bot.demo.scenarios.script import NAMES
 from bot.gate import condition, gate_file
 from bot.gate.gate_file import GateFile, Rule
@@ -126,16 +126,16 @@ def test_the_settings_page_has_every_setting_and_no_other() -> None:
         *table(SETTINGS_PAGE, "SMS"),
         *table(SETTINGS_PAGE, "E-mail"),
     ]
-    assert coded(server) == config.SETTINGS
+    assert coded(server) == setting_sources.SETTINGS
     traces = coded(table(SETTINGS_PAGE, "Traces"))
     # The one that names the exporters is of whoever sets the SDK up.
     assert traces <= {*vars(environment_variables), EXPORTER}
-    assert coded(table(SETTINGS_PAGE)) == config.SETTINGS | VARIABLES | traces
+    assert coded(table(SETTINGS_PAGE)) == setting_sources.SETTINGS | VARIABLES | traces
 
 
 def test_the_settings_page_says_which_are_secrets() -> None:
     secrets = {row[0].strip("`") for row in table(SETTINGS_PAGE) if row[1].endswith("a secret")}
-    assert secrets == set(config.SECRETS)
+    assert secrets == set(setting_sources.SECRETS)
 
 
 def test_every_variable_that_is_read_is_a_setting_or_on_the_page() -> None:
@@ -148,8 +148,8 @@ def test_every_variable_that_is_read_is_a_setting_or_on_the_page() -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and pattern.fullmatch(node.value)
         for word in [node.value]
     }
-    assert words >= config.SETTINGS
-    assert words <= config.SETTINGS | VARIABLES
+    assert words >= setting_sources.SETTINGS
+    assert words <= setting_sources.SETTINGS | VARIABLES
 
 
 CLI_PAGE = ROOT / "docs/reference/command-line.md"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bot import config
+from bot import config, setting_sources
 from bot.security.tokens import TokenFile
 from bot.stopping import CLOSING
 from tests.support import ROOT
@@ -251,7 +251,7 @@ def test_what_cannot_work_is_refused_before_it_is_installed(values: dict[str, An
 def test_its_schema_knows_every_secret_and_every_value() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     listed = set(schema["properties"]["secrets"]["properties"]["keys"]["items"]["enum"])
-    assert listed == set(config.SECRETS)
+    assert listed == set(setting_sources.SECRETS)
     refused = set(schema["properties"]["settings"]["propertyNames"]["not"]["enum"])
     set_by_the_chart = environment(EVERYTHING).keys() - EVERYTHING["settings"].keys() - FILES.keys()
     by_another_name = {"DURABLE_TASK_SCHEDULER_CONNECTION_STRING", "OTEL_EXPORTER_OTLP_HEADERS"}
@@ -259,7 +259,7 @@ def test_its_schema_knows_every_secret_and_every_value() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     assert schema["properties"].keys() - {"global"} == values.keys()
     named = set(re.findall(r"\b(?:COUNTERSIGN|SLACK)_[A-Z_]+", (CHART / "values.yaml").read_text()))
-    assert named <= config.SETTINGS
+    assert named <= setting_sources.SETTINGS
 
 
 def test_its_version_is_that_of_the_package() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bot import config
+from bot import config, setting_sources
 from tests.support import ROOT
 from tests.support.dockerfile import stages
 from tests.support.named_settings import secret_names
@@ -42,7 +42,7 @@ def test_it_names_settings_that_exist_and_gives_secrets_by_file() -> None:
     assert set(BOT["secrets"]) == COMPOSE["secrets"].keys()
     # Those in comments too, which somebody will uncomment.
     named = set(re.findall(r"\b(?:COUNTERSIGN|SLACK|TWILIO)_[A-Z_]+", TEXT))
-    assert named <= config.SETTINGS | {f"{name}_FILE" for name in config.SECRETS}
+    assert named <= setting_sources.SETTINGS | {f"{name}_FILE" for name in setting_sources.SECRETS}
 
 
 @pytest.mark.parametrize("hub", [None, EMULATOR.findall(TEXT)[0]])

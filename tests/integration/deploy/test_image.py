@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bot import config
+from bot import setting_sources
 from tests.faults.passing import listen
 from tests.support import PATIENCE_S, ROOT, only_writable
 from tests.support.dockerfile import health_command, stages
@@ -42,7 +42,7 @@ def test_its_data_directory_is_inside_the_volume() -> None:
 def test_no_secret_is_in_it() -> None:
     """Neither by the Dockerfile, whose ARG and ENV anybody reads in the image, nor with what is copied."""
     said = (ROOT / "Dockerfile").read_text()
-    assert set(SETTING.findall(said)) <= config.SETTINGS - set(config.SECRETS)
+    assert set(SETTING.findall(said)) <= setting_sources.SETTINGS - set(setting_sources.SECRETS)
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     assert "*" in lines
     sent = {line.removeprefix("!") for line in lines if line.startswith("!")}

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bot import config
-from bot.config import SCHEDULER, SettingError
+from bot import config, setting_sources
+from bot.config import SCHEDULER
 from bot.security.data_dir import DataDirError
 from bot.security.tokens import TokenError, TokenFile
+from bot.setting_sources import SettingError
 
 A_SCHEDULER = "Endpoint=https://s.durabletask.io;Authentication=ManagedIdentity;TaskHub=default"
 
@@ -196,7 +197,7 @@ def test_a_wrong_config_file_is_one_line_too(
 
 def test_no_secret_may_be_seen_in_the_log(environment: dict[str, str]) -> None:
     """Each of several in one setting too. No hub takes all of the settings, so it is read of two."""
-    given = {name: f"xapp-{name} other-{name}" for name in config.SECRETS}
+    given = {name: f"xapp-{name} other-{name}" for name in setting_sources.SECRETS}
     given["SLACK_BOT_TOKEN"] = "xoxb-1-SLACK_BOT_TOKEN"
     given["COUNTERSIGN_METRICS_TOKEN"] = "other-COUNTERSIGN_METRICS_TOKEN"
     kept: set[str] = set()
@@ -206,5 +207,5 @@ def test_no_secret_may_be_seen_in_the_log(environment: dict[str, str]) -> None:
     ):
         fit = {name: value for name, value in given.items() if name != unfit}
         kept |= {*config.read(environment | fit | {"COUNTERSIGN_HUB": hub}).secrets}
-    assert {f"other-{name}" for name in config.SECRETS} - {"other-SLACK_BOT_TOKEN"} <= kept
+    assert {f"other-{name}" for name in setting_sources.SECRETS} - {"other-SLACK_BOT_TOKEN"} <= kept
     assert {*given.values()} <= kept

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import SECRETS
+from bot.setting_sources import SECRETS
 
 COMMAND = (sys.executable, "-m", "bot")
 SETTINGS = {

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
-from bot.config import SettingError
 from bot.outbound.actions import OutcomeActions
 from bot.outbound.callbacks import CallbackSender
 from bot.outbound.cloud_events import CloudEvents
 from bot.outbound.http_client import HttpClient, allowed_hosts, allowed_networks
 from bot.security.secrets import Secrets
+from bot.setting_sources import SettingError
 from orchestration.domain.effects import RunActionInput, SendCallbackInput
 from orchestration.domain.errors import DeliveryError, ThrottledError, TryFailedError
 from orchestration.domain.request import EventFormat

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from bot.cli.main import main
-from bot.config import SECRETS
+from bot.setting_sources import SECRETS
 
 ASKED = ("init", "--yes", "--channel", "C0PURCHASES", "--approver", "U0ADA", "--approver", "S0MANAGERS")
 HTTP = ("--public-url", "https://countersign.acme.example/")

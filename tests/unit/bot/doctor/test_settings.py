@@ -12,12 +12,12 @@ import pytest
 
 from bot.cli.doctor import tell
 from bot.cli.main import main
-from bot.config import SECRETS
 from bot.doctor import files, policies, settings
 from bot.doctor.examination import examine, redactor
 from bot.doctor.finding import DoctorFinding, Severity, error, ok
 from bot.doctor.slack import clock
 from bot.doctor.subject import Subject
+from bot.setting_sources import SECRETS
 from bot.slack.api.slack_time import SlackTime
 from tests.support.doctor import POLICIES, environment, faults, findings
 from tests.support.machine import FakeMachine

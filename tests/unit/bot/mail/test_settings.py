@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import SettingError
 from bot.mail.settings import MailTls, read_mail
+from bot.setting_sources import SettingError
 
 FROM = {"COUNTERSIGN_SMTP_FROM": "Acme <no-reply@acme.example>"}
 

@@ -17,7 +17,6 @@ import fsspec
 import pytest
 from standardwebhooks import Webhook
 
-from bot.config import SettingError
 from bot.outbound.http_client import HttpClient
 from bot.records.head_file import HeadFile
 from bot.records.head_webhook import HeadWebhook, webhook_secret
@@ -27,6 +26,7 @@ from bot.records.reading import Logs
 from bot.records.store import RecordStore
 from bot.security.secrets import Secrets
 from bot.security.signatures import PublishedKeys
+from bot.setting_sources import SettingError
 from tests.support.logs import Keeper
 from tests.support.receipts import ISSUER, NONCE, ended, published
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.config import SettingError
+from bot.setting_sources import SettingError
 from bot.twilio.settings import read_twilio
 
 SERVICE = "MG" + "0a" * 16
