@@ -13,7 +13,7 @@ from bot.slack.messages import cards
 from bot.slack.text import unescape
 from orchestration.domain.request import ApprovalRequest, RemarkKind, Via
 from orchestration.service.approvals import Actor
-from orchestration.service.sweep import reconcile_id
+from orchestration.service.sweep import ReconcileSweep, reconcile_id
 from tests.integration.bot.life.conftest import (
     ACCESS,
     DEPLOYS,
@@ -124,7 +124,8 @@ async def test_a_request_that_an_operator_stops_has_its_cards_say_so(world: Worl
         return state is not None and state.runtime_status is OrchestrationStatus.COMPLETED
 
     await until(settled)
-    await asyncio.sleep(1.1)  # two more sweeps
+    again = ReconcileSweep(client)  # as after a start of the bot: it looks at everything once more
+    assert [await again.sweep() for _ in range(2)] == [0, 0]
     assert len(await direct(people.rita, "was stopped by an operator")) == 1
     await client.close()
 
