@@ -257,6 +257,10 @@ class Vote(Recorded):
     grant: GrantTerms | None = Field(
         default=None, description="An approval's standing grant of calls like this one, where it gives one"
     )
+    groups: list[str] | None = Field(
+        default=None,
+        description="The round's groups that the holder was in at that moment; none where an older release counted it",
+    )
 
 
 class RemarkKind(StrEnum):
