@@ -259,6 +259,7 @@ class Vote(Recorded):
     )
     groups: list[str] | None = Field(
         default=None,
+        exclude_if=lambda groups: groups is None,  # what an older release wrote stays as it wrote it
         description="The round's groups that the holder was in at that moment; none where an older release counted it",
     )
 
