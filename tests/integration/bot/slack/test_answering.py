@@ -122,7 +122,7 @@ async def test_a_press_in_a_crowd_is_acknowledged_by_a_debt_and_answered_once(wo
 async def test_what_can_be_neither_said_nor_owed_is_not_acknowledged(world: World) -> None:
     card = await ask(world.person("U0RITA"))
     await silenced(world)
-    world.app.connection.close()
+    await world.lose_hub()
     status, _ = await deliver(world, **pressed("U0ADA", card))
     assert status == 503
 
