@@ -34,13 +34,13 @@ from orchestration.runtime.connect import Connection, connect
 from orchestration.sealing.keys import SealKeys
 from tests.faults.passing import answered, passed_on
 from tests.faults.processes import is_ready, reserved
-from tests.support import PATIENCE_S
+from tests.support import PATIENCE_S, hub_forms
 
 # What `bot.app.running` is given in a world, besides its settings: nothing waits as long as a real workspace needs.
 PACE: Final = 0.01
-PROMPT: Final = {"sweep_every": 0.5, "redraw_every": 0.02, "records_every": 0.1, "documents_every": 0.05}
+PROMPT: Final[dict[str, Any]] = {"sweep_every": 0.5, "redraw_every": 0.02, "records_every": 0.1, "documents_every": 0.05}
 
-PAUSE: Final = (0.2, 2.0)  # seconds in which all of them run, until the next is killed
+PAUSE: Final = (0.1, 1.0)  # seconds in which all of them run, until the next is killed
 _LOOK: Final = 0.02
 _AGAIN: Final = frozenset({502, 503})  # a bot that starts, or has not joined the hub yet
 
@@ -80,7 +80,7 @@ class BotReplica:
         self._process: ForkServerProcess | None = None
 
     def launch(self, settings: Mapping[str, str], orchestrators: Orchestrators) -> None:
-        given = {**settings, "COUNTERSIGN_LISTEN": self.listen}
+        given = {**settings, **hub_forms.identity(), "COUNTERSIGN_LISTEN": self.listen}
         self._process = _forking().Process(
             target=_run, args=(given, orchestrators, str(self._log)), name=self.name, daemon=True
         )
@@ -258,7 +258,8 @@ def _run(settings: Mapping[str, str], orchestrators: Orchestrators, log: str) ->
     written = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     for said in (sys.stdout, sys.stderr):
         os.dup2(written, said.fileno())
-    logging.basicConfig(level=logging.INFO, force=True)
+    logging.basicConfig(level=logging.WARNING, force=True)
+    os.environ.update(settings)
     asyncio.run(_serve(settings, orchestrators))
 
 

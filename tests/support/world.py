@@ -63,6 +63,9 @@ class World:
         has its own, in the current form; one outside the bot goes on while the bot is stopped. `orchestrators` of
         somebody else run beside the bot's own. `settings` go over those that a world gives the bot by itself.
         """
+        self._several = replicas.wanted()
+        if self._several > 1 and socket_mode:
+            pytest.skip("of one bot: in Socket Mode each is connected by itself, and there is no front door")
         self.data = data
         self.policies = data / "policies.toml"
         self.write(policies)
@@ -94,10 +97,7 @@ class World:
         self._people: list[Person] = []
         self._bot = AsyncExitStack()
         self._app: Countersign | None = None
-        self._several = replicas.wanted()
         self._service: ApprovalService | None = None
-        if self._several > 1 and socket_mode:
-            pytest.skip(f"of one bot: {self._several} have a front door, and Socket Mode has none")
 
     async def __aenter__(self) -> Self:
         await self.simulator.start()
@@ -231,7 +231,7 @@ class World:
 
     @property
     def hub(self) -> Hub:
-        found = self._hub or self._outside or (self._app and self._app.connection.hub)
+        found = self._hub or self._outside or (self._app.connection.hub if self._app else None)
         assert found is not None
         return found
 
