@@ -13,9 +13,11 @@ import os
 import random
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
+from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any, Final, Self
@@ -38,7 +40,12 @@ from tests.support import PATIENCE_S, hub_forms
 
 # What `bot.app.running` is given in a world, besides its settings: nothing waits as long as a real workspace needs.
 PACE: Final = 0.01
-PROMPT: Final[dict[str, Any]] = {"sweep_every": 0.5, "redraw_every": 0.02, "records_every": 0.1, "documents_every": 0.05}
+PROMPT: Final[dict[str, Any]] = {
+    "sweep_every": 0.5,
+    "redraw_every": 0.02,
+    "records_every": 0.1,
+    "documents_every": 0.05,
+}
 
 PAUSE: Final = (0.1, 1.0)  # seconds in which all of them run, until the next is killed
 _LOOK: Final = 0.02
@@ -254,13 +261,21 @@ def _forking() -> ForkServerContext:
 
 
 def _run(settings: Mapping[str, str], orchestrators: Orchestrators, log: str) -> None:
-    """What a bot's process does until SIGTERM."""
+    """What a bot's process does until SIGTERM, or until the process that tests is gone."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     written = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     for said in (sys.stdout, sys.stderr):
         os.dup2(written, said.fileno())
     logging.basicConfig(level=logging.WARNING, force=True)
     os.environ.update(settings)
     asyncio.run(_serve(settings, orchestrators))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 async def _serve(settings: Mapping[str, str], orchestrators: Orchestrators) -> None:

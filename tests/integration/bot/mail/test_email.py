@@ -156,7 +156,10 @@ async def test_a_repeat_with_the_same_key_sends_one_code_and_costs_one_attempt(
     codes = {one["Message-ID"].split("@")[0][1:]: one.get_content().split()[3] for one in mail.messages}
     assert set(codes) == {challenge, other}
     # Learned first, as others on the hub would need it.
-    for secrets in (f"{NEW_SECRET} {OLD_SECRET} {FUTURE_SECRET}", f"{FUTURE_SECRET} {NEW_SECRET} {OLD_SECRET}"):
+    for secrets in (
+        f"{NEW_SECRET} {OLD_SECRET} {FUTURE_SECRET}",
+        f"{FUTURE_SECRET} {NEW_SECRET} {OLD_SECRET}",
+    ):
         await api.stop()
         api.set(COUNTERSIGN_SECRET=secrets)
         await api.start()
