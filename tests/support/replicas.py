@@ -85,6 +85,7 @@ class BotReplica:
         self.url = f"http://{self.listen}"
         self._log = log
         self._process: ForkServerProcess | None = None
+        self._killed = False
 
     def launch(self, settings: Mapping[str, str], orchestrators: Orchestrators) -> None:
         given = {**settings, **hub_forms.identity(), "COUNTERSIGN_LISTEN": self.listen}
@@ -92,6 +93,7 @@ class BotReplica:
             target=_run, args=(given, orchestrators, str(self._log)), name=self.name, daemon=True
         )
         self._process.start()
+        self._killed = False
 
     async def until_ready(self, http: aiohttp.ClientSession) -> None:
         async with asyncio.timeout(PATIENCE_S):
@@ -101,14 +103,16 @@ class BotReplica:
 
     def must_run(self) -> None:
         """Fails where it has ended by itself."""
-        assert self._process is not None
-        code = self._process.exitcode
-        assert code is None, f"{self.name} ended by itself, with {code}:\n{self._log.read_text()[-4000:]}"
+        code = self._process.exitcode if self._process else None
+        assert code is None or self._killed, (
+            f"{self.name} ended by itself, with {code}:\n{self._log.read_text()[-4000:]}"
+        )
 
     async def end(self, number: signal.Signals) -> None:
         """Sends it the signal, where it runs, and returns once it is gone."""
         if self._process is None or self._process.pid is None or self._process.exitcode is not None:
             return
+        self._killed = number is signal.SIGKILL
         os.kill(self._process.pid, number)
         await asyncio.to_thread(self._process.join, PATIENCE_S)
         assert self._process.exitcode is not None, (

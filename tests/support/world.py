@@ -63,8 +63,8 @@ class World:
         has its own, in the current form; one outside the bot goes on while the bot is stopped. `orchestrators` of
         somebody else run beside the bot's own. `settings` go over those that a world gives the bot by itself.
         """
-        self._several = replicas.wanted()
-        if self._several > 1 and socket_mode:
+        self.several = replicas.wanted()
+        if self.several > 1 and socket_mode:
             pytest.skip("of one bot: in Socket Mode each is connected by itself, and there is no front door")
         self.data = data
         self.policies = data / "policies.toml"
@@ -154,7 +154,7 @@ class World:
         """Starts the bot, on the hub file that is there, and waits until Slack is connected."""
         if self._hub is None and self._outside is None and hub_forms.current() is not HubForm.EMBEDDED:
             self._outside = await asyncio.to_thread(hub_forms.outside, self.data)
-        await (self._start_several() if self._several > 1 else self._start_one())
+        await (self._start_several() if self.several > 1 else self._start_one())
         self.workspace.now = lambda: self.now().timestamp()
 
     async def _start_one(self) -> None:
@@ -182,7 +182,7 @@ class World:
         )
         self._see_outside(connection, self.hub)
         self.client, self._service = services.client, services.approvals
-        bots = Replicas(self._several, self.url, self.data / "bots", settings, self._orchestrators)
+        bots = Replicas(self.several, self.url, self.data / "bots", settings, self._orchestrators)
         await self._bot.enter_async_context(bots)
 
     @staticmethod
@@ -207,7 +207,7 @@ class World:
 
     @property
     def app(self) -> Countersign:
-        if self._several > 1:
+        if self.several > 1:
             pytest.skip("of one bot: it looks into the bot's process")
         assert self._app is not None, "the world has been started"
         return self._app
