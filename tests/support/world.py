@@ -171,16 +171,18 @@ class World:
             self._see_outside(self._app.connection, self._outside)
         self.client = self._app.connection.client()
         self._bot.push_async_callback(self.client.close)
-        self._service = self._app.service
+        self.connection, self._service = self._app.connection, self._app.service
+        self.grants, self.gatherings = self._app.grants, self._app.api.gatherings
         await self._app.connecting
 
     async def _start_several(self) -> None:
         """On one data directory, as several bots on one machine may be."""
         settings = self.settings()
-        connection, services = await self._bot.enter_async_context(
+        self.connection, services = await self._bot.enter_async_context(
             replicas.looked_at(settings, self.data / "looked-at")
         )
-        self._see_outside(connection, self.hub)
+        self._see_outside(self.connection, self.hub)
+        self.grants, self.gatherings = services.grants, services.gatherings
         self.client, self._service = services.client, services.approvals
         bots = Replicas(self.several, self.url, self.data / "bots", settings, self._orchestrators)
         await self._bot.enter_async_context(bots)

@@ -59,7 +59,7 @@ async def test_a_delegate_is_asked_and_answers_for_whom_it_says(world: Gathering
         assert not actions_of(told)
         body = {
             "source": "legal",
-            "nonce": (await world.app.api.gatherings.status(request_id)).nonce,
+            "nonce": (await world.gatherings.status(request_id)).nonce,
             "values": {"ready": False},
         }
         token = world.token("f", "U0FAY", "decide:readiness")
@@ -122,7 +122,7 @@ async def test_who_has_no_fit_delegate_is_asked_themselves(
         started = await world.gather(world.token("ci", "U0RITA", "request"))
         message = await asked(ada, "Is 4.2 ready?")
         assert "in the place of" not in text_of(message)
-        progress = await world.app.api.gatherings.status(started["id"])
+        progress = await world.gatherings.status(started["id"])
         assert progress.sources[0].delegate is None
 
 
@@ -131,7 +131,7 @@ async def test_nobody_answers_for_whom_the_operator_revoked(world: GatheringWorl
     await away(world, "U0ADA", "U0FAY")
     request_id = (await world.gather(world.token("ci"), policy="poll"))["id"]
     before = await world.gathering(request_id, lambda progress: len(progress.posts) == 3)
-    service, fay = world.app.api.gatherings, Actor("U0FAY", Via.CHAT)
+    service, fay = world.gatherings, Actor("U0FAY", Via.CHAT)
     world.write(policies("gathering").replace('"U0ADA"', '"U0SAM"') + "\n[people.U0ADA]\nrevoked = true\n")
     await world.eventually(lambda: "U0ADA" in service.book().revoked())
 
