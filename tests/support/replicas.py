@@ -10,6 +10,7 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import pickle
 import random
 import signal
 import sys
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import aiohttp
+import pytest
 from aiohttp import web
 
 from bot import config
@@ -51,6 +53,10 @@ PAUSE: Final = (0.1, 1.0)  # seconds in which all of them run, until the next is
 _LOOK: Final = 0.02
 _AGAIN: Final = frozenset({502, 503})  # a bot that starts, or has not joined the hub yet
 
+one_home: Final = pytest.mark.one_bot(
+    "the bot at which a Home was opened draws it, and that one may be killed"
+)
+
 Orchestrators = tuple[Callable[..., Any], ...]
 
 
@@ -73,6 +79,15 @@ class Tally:
 
     kills = 0
     worlds = 0
+
+
+def can_run(orchestrators: Orchestrators) -> bool:
+    """Whether another process finds them."""
+    try:
+        pickle.dumps(orchestrators)
+    except (pickle.PicklingError, AttributeError):
+        return False
+    return True
 
 
 class BotReplica:
@@ -160,8 +175,9 @@ class Replicas:
             )
             opening.push_async_callback(self._http.close)
             for bot in self._bots:
-                self._launch(bot)
                 opening.callback(bot.close)
+            for bot in self._bots:
+                self._launch(bot)
             opening.push_async_callback(self._end)
             for bot in self._bots:
                 await bot.until_ready(self._http)

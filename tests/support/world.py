@@ -66,6 +66,8 @@ class World:
         self.several = replicas.wanted()
         if self.several > 1 and socket_mode:
             pytest.skip("of one bot: in Socket Mode each is connected by itself, and there is no front door")
+        if self.several > 1 and not replicas.can_run(orchestrators):
+            pytest.skip("of one bot: its orchestrations are made while the test runs")
         self.data = data
         self.policies = data / "policies.toml"
         self.write(policies)

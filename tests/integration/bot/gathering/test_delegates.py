@@ -18,6 +18,7 @@ from tests.integration.bot.gathering.test_home import shows
 from tests.support.gathering import ANSWER, DEPLOYS, GatheringWorld, answer, asked
 from tests.support.messages import actions_of, says, text_of
 from tests.support.receiver import Receiver
+from tests.support.replicas import one_home
 from tests.support.simulated import fault
 from tests.support.world import policies
 
@@ -30,6 +31,7 @@ async def away(world: GatheringWorld, person: str, delegate: str | None) -> None
     await world.service.set_away(person, entry)
 
 
+@one_home
 async def test_a_delegate_is_asked_and_answers_for_whom_it_says(world: GatheringWorld) -> None:
     """On the card, the thread, both Homes, the API and the record. The asked can still answer, and that stays."""
     await away(world, "U0ADA", "U0FAY")

@@ -20,6 +20,7 @@ from orchestration.domain.request import Status
 from tests.support import PATIENCE_S, ROOT
 from tests.support.granting import CHANNEL, GrantWorld, an_edit, at
 from tests.support.messages import private
+from tests.support.replicas import one_home
 from tests.support.simulated import fault
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -111,6 +112,7 @@ async def test_it_is_listed_and_revoked_by_tokens_that_may(grants: GrantWorld) -
     assert request.status == 404
 
 
+@one_home
 async def test_it_is_on_home_of_who_may_revoke_it_and_gone_with_its_end(own_grants: GrantWorld) -> None:
     grants = own_grants
     dirk, sam, call = grants.person("U0DIRK"), grants.person("U0SAM"), an_edit()
