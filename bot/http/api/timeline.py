@@ -88,7 +88,8 @@ def timeline_entries(
         entry = _entry(event, scheduled, refused)
         if entry is not None:
             found.append(entry)
-    return found
+    # What a turn did has the time at which the turn ended, and what somebody sent meanwhile an earlier one.
+    return sorted(found, key=lambda entry: entry.at)
 
 
 def _entry(  # noqa: C901, PLR0911, PLR0912 - one arm for each kind of event
