@@ -23,7 +23,7 @@ from orchestration.domain.held_call import HeldCall
 from orchestration.domain.ids import PersonId
 from orchestration.domain.names import EntityName, OrchestrationName
 from orchestration.domain.responses import ResponseTarget
-from orchestration.domain.text import Line, Prose
+from orchestration.domain.text import Line, Prose, scalar_text
 
 APPROVAL: Final = OrchestrationName.APPROVAL
 RECONCILE: Final = OrchestrationName.RECONCILE
@@ -53,6 +53,7 @@ TokenName = Annotated[
 # Random, made anew at each start: a request that comes again under an old ID is still another one.
 Nonce = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{22}$", description="Which start of the request it was")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of what was asked")]
+FIELD_VALUE: Final = 3000  # characters of the longest value that a field of any type takes
 CallbackUrl = Annotated[str, Field(pattern=r"^https?://[!-~]+$", max_length=500)]
 
 _DURATION: Final = re.compile(r"^(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$")
@@ -111,7 +112,9 @@ class ApprovalRequest(Model):
     description: Prose = Field(default="", max_length=10_000)
     amount: Annotated[Number, Field(ge=0, max_digits=15, decimal_places=2)] | None = None
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
-    fields: dict[str, Annotated[Prose, Field(max_length=500)]] = Field(default_factory=dict, max_length=10)
+    fields: dict[str, Annotated[Prose, BeforeValidator(scalar_text), Field(max_length=FIELD_VALUE)]] = Field(
+        default_factory=dict, max_length=10
+    )
     requester: PersonId
     asked_with: TokenName | None = Field(default=None, description="The API token it was asked by, if it was")
     timeout: Duration | None = None

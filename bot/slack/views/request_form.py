@@ -12,6 +12,7 @@ from bot.slack.blocks import Json
 from bot.slack.input.amounts import AMOUNT_LIMIT
 from bot.slack.input.draft import Askable, Draft, Policies
 from bot.slack.text import plain
+from bot.slack.views.field_inputs import field_input
 
 ASK: Final = "ask"
 CHOOSE_POLICY: Final = "choose_policy"
@@ -60,13 +61,7 @@ def ask_form(policies: Policies, draft: Draft, origin: Origin, doubt: str = "") 
             )
         )
     parts += [
-        blocks.text_input(
-            FIELD + spec.name,
-            plain(spec.title, 48) or spec.name,
-            limit=500,
-            initial=draft.fields.get(spec.name, ""),
-            optional=not spec.required,
-        )
+        field_input(FIELD + spec.name, spec, draft.fields.get(spec.name, ""))
         for spec in (chosen.fields if chosen else [])
     ]
     parts.append(

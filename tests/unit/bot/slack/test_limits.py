@@ -26,8 +26,9 @@ from orchestration.approval.status import RequestView
 from orchestration.domain.cards import Card, Notice, Shown, Step, StepKind, Waiting
 from orchestration.domain.commands import Progress
 from orchestration.domain.effects import SendMessageInput
+from orchestration.domain.fields import FieldSpec
 from orchestration.domain.held_call import HeldCall
-from orchestration.domain.policy import FieldSpec, Level, Policy
+from orchestration.domain.policy import Level, Policy
 from orchestration.domain.request import (
     ActionState,
     ApprovalRequest,

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from orchestration.domain import arguments as args
 from orchestration.domain.edits import as_diff, between, editable, edited, with_edits
 from orchestration.domain.errors import InvalidRequestError, PolicyError
+from orchestration.domain.fields import FieldSpec
 from orchestration.domain.held_call import CallFacts, HeldCall
-from orchestration.domain.policy import FieldSpec, Level, Policy
+from orchestration.domain.policy import Level, Policy
 from orchestration.domain.request import ApprovalRequest, RequestEdit, Via
 from tests.support.book import parsed
 

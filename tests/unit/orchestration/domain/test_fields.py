@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from orchestration.domain.answer_fields import AnswerField, FieldType, read_values
 from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.fields import FieldSpec, FieldType, read_values
 
 FIELDS = [
-    AnswerField(name="ready", type=FieldType.YES_NO, required=True),
-    AnswerField(name="risk", type=FieldType.CHOICE, choices=["Low", "High"]),
-    AnswerField(name="days", type=FieldType.NUMBER),
-    AnswerField(name="from", label="From when", type=FieldType.DATE),
-    AnswerField(name="notes"),
+    FieldSpec(name="ready", type=FieldType.YES_NO, required=True),
+    FieldSpec(name="risk", type=FieldType.CHOICE, choices=["Low", "High"]),
+    FieldSpec(name="days", type=FieldType.NUMBER),
+    FieldSpec(name="from", label="From when", type=FieldType.DATE),
+    FieldSpec(name="notes"),
 ]
 
 
@@ -97,4 +97,4 @@ def test_anything_is_read_or_refused_in_words(values: dict[str, object]) -> None
 )
 def test_choices_go_with_their_type(field: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match="choice"):
-        AnswerField.model_validate({"name": "x", **field})
+        FieldSpec.model_validate({"name": "x", **field})
