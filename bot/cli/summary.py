@@ -71,6 +71,12 @@ def waited_for(approval: Mapping[str, Any]) -> str:
     return ", ".join(level["waiting_for"] or level["approvers"])
 
 
+def delegates(approval: Mapping[str, Any]) -> str:
+    """Who decides for whom at the newest level."""
+    level = approval["levels"][-1] if approval["levels"] else {}
+    return ", ".join(f"{present} for {absent}" for absent, present in level.get("delegates", {}).items())
+
+
 def escalated(approval: Mapping[str, Any]) -> str:
     """To whom the newest level went, and why. "" where it did not."""
     level = approval["levels"][-1] if approval["levels"] else {}

@@ -175,7 +175,7 @@ def outcome_event(record: Record) -> dict[str, Any]:
     return {
         "type": f"approval.{ended.status}",
         "timestamp": ended.processed_at.isoformat(),
-        "data": {"request": asked, "outcome": ended.model_dump(mode="json", by_alias=True)},
+        "data": {"request": asked, "outcome": ended.told().model_dump(mode="json", by_alias=True)},
     }
 
 

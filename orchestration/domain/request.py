@@ -326,7 +326,14 @@ class LevelState(Recorded):
     approvals: int = Field(
         default=0, description="How many of these it has: of different people, with a code where it needs one"
     )
-    approvers: list[str] = Field(default_factory=list, description="Who may decide: people and groups")
+    asked: list[str] = Field(
+        default_factory=list,
+        description="Whom the policy names for it, people and groups; nothing that happens changes it",
+    )
+    approvers: list[str] = Field(
+        default_factory=list,
+        description="Who may decide: as `asked`, with each delegate in the place of the one for whom they decide",
+    )
     waiting_for: list[str] = Field(default_factory=list, description="Who was asked and has not decided")
     delegates: dict[str, str] = Field(
         default_factory=dict, description="Who decides for whom: absent to delegate"
@@ -347,6 +354,10 @@ class LevelState(Recorded):
     )
     escalation_needed: int = Field(default=1, description="How many approvals the escalation's round takes")
     escalation_approvals: int = Field(default=0, description="How many of these it has")
+
+    def told(self) -> LevelState:
+        """As others are told of it once it is over: nobody is waited for. The record keeps who had not decided."""
+        return self.model_copy(update={"waiting_for": []})
 
 
 class CardRef(Recorded):
@@ -398,6 +409,10 @@ class Outcome(Recorded):
     grant: GrantUse | None = Field(
         default=None, description="The standing grant by which it was approved, where nobody was asked"
     )
+
+    def told(self) -> Outcome:
+        """As others are told of it: nobody is waited for any more."""
+        return self.model_copy(update={"levels": [level.told() for level in self.levels]})
 
 
 def to_json(value: object) -> str:
