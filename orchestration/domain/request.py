@@ -355,9 +355,14 @@ class LevelState(Recorded):
     escalation_needed: int = Field(default=1, description="How many approvals the escalation's round takes")
     escalation_approvals: int = Field(default=0, description="How many of these it has")
 
-    def told(self) -> LevelState:
-        """As others are told of it once it is over: nobody is waited for. The record keeps who had not decided."""
-        return self.model_copy(update={"waiting_for": []})
+    def awaited(self) -> list[str]:
+        """Whose decision it waits for: the people who were asked, or else the people and groups who may decide."""
+        voted = {vote.actor for vote in self.decisions}
+        return self.waiting_for or [who for who in self.approvers if who not in voted]
+
+    def told(self, *, over: bool) -> LevelState:
+        """As others are told of it: nobody is waited for once it is over. The record keeps who had not decided."""
+        return self.model_copy(update={"waiting_for": [] if over else self.awaited()})
 
 
 class CardRef(Recorded):
@@ -412,7 +417,7 @@ class Outcome(Recorded):
 
     def told(self) -> Outcome:
         """As others are told of it: nobody is waited for any more."""
-        return self.model_copy(update={"levels": [level.told() for level in self.levels]})
+        return self.model_copy(update={"levels": [level.told(over=True) for level in self.levels]})
 
 
 def to_json(value: object) -> str:

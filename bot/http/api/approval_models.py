@@ -50,7 +50,8 @@ class Approval(BaseModel):
         description="Where its newest card is in Slack; null until it is posted, and where there is none"
     )
     levels: list[LevelState] = Field(
-        description="Those so far, the newest last. `waiting_for` of one that is over is empty"
+        description="Those so far, the newest last. `waiting_for` is whose decision one waits for, and empty once it "
+        "is over"
     )
     actions: list[ActionState]
     outcome: Outcome | None
@@ -81,8 +82,7 @@ class Approval(BaseModel):
             deadline=progress.deadline,
             card_url=card_url,
             levels=[
-                level.told() if level.status.ended or progress.status.ended else level
-                for level in progress.levels
+                level.told(over=level.status.ended or progress.status.ended) for level in progress.levels
             ],
             actions=progress.actions,
             outcome=progress.outcome.told() if progress.outcome else None,
