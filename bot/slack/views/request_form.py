@@ -61,7 +61,7 @@ def ask_form(policies: Policies, draft: Draft, origin: Origin, doubt: str = "") 
             )
         )
     parts += [
-        field_input(FIELD + spec.name, spec, draft.fields.get(spec.name, ""))
+        _of_its_type(field_input(FIELD + spec.name, spec, draft.fields.get(spec.name, "")))
         for spec in (chosen.fields if chosen else [])
     ]
     parts.append(
@@ -96,6 +96,11 @@ def block_of(field: str | None, view: Mapping[str, Any]) -> str:
     shown = [block["block_id"] for block in view["blocks"] if block["type"] == "input"]
     wanted = {"currency": AMOUNT}.get(field or "", field or "")
     return next((block for block in (wanted, FIELD + wanted) if block in shown), shown[0])
+
+
+def _of_its_type(block: Json) -> Json:
+    """What was typed into an input of another type, for another policy, is not put into this one."""
+    return {**block, "element": {**block["element"], "action_id": block["element"]["type"]}}
 
 
 def _policy_chooser(policies: Policies, chosen: Askable | None) -> Json:
