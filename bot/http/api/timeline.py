@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -113,9 +112,9 @@ def timeline_entries(
         entry = _timer(event, timers) or _entry(event, scheduled, refused)
         if entry is not None:
             found.append(entry)
-    for code in sorted(wrong_codes, key=lambda code: code.at):
-        bisect.insort(found, _wrong(code), key=lambda entry: entry.at)
-    return found
+    found.extend(_wrong(code) for code in wrong_codes)
+    # What a turn did has the time at which the turn ended, and what somebody sent meanwhile an earlier one.
+    return sorted(found, key=lambda entry: entry.at)
 
 
 def _wrong(code: WrongCode) -> TimelineEntry:

@@ -16,6 +16,7 @@ from orchestration.approval.state import ApprovalInput
 from orchestration.domain.cards import StepKind
 from orchestration.domain.commands import Progress
 from orchestration.domain.effects import PostReplyInput
+from orchestration.domain.fields import FieldType
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Remark, RemarkKind
 from orchestration.service.approvals import ApprovalService
@@ -47,6 +48,8 @@ class RequestRecord:
         for level in self.progress.levels:
             found.update(level.approvers, level.waiting_for, level.delegates, level.delegates.values())
             found.update(vote.actor for vote in level.decisions)
+        named = [spec.name for spec in self.policy.fields if spec.type is FieldType.PERSON]
+        found.update(self.request.fields[name] for name in named if self.request.fields.get(name))
         found.update(remark.actor for remark in self.remarks)
         found.update(edit.actor for edit in self.progress.edits)
         found.update(person for edit in self.progress.edits for person in edit.voided)

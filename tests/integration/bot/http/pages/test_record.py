@@ -102,8 +102,14 @@ async def test_a_request_that_was_removed_is_said_to_be(reader: RecordReader) ->
 
 async def test_all_of_a_decided_request_is_on_it(reader: RecordReader) -> None:
     api = reader.api
+    fields = {
+        "service": "web",
+        "until": "2026-12-24",
+        "reviewer": "U0ADA",
+        "ticket": "https://t.example/7?a=1&b=2",
+    }
     request_id = await asked(
-        api, title="Deploy 4f2c1a?", description="First line.\nSecond line.", fields={"service": "web"}
+        api, title="Deploy 4f2c1a?", description="First line.\nSecond line.", fields=fields
     )
     ask = api.token("ada", "U0ADA", "decide:deploy")
     question = {"kind": "question", "text": "Is it tested?"}
@@ -116,6 +122,7 @@ async def test_all_of_a_decided_request_is_on_it(reader: RecordReader) -> None:
         while "Everything done" not in (html := await reader.read(request_id)):
             await asyncio.sleep(0.02)
     said = words(html)
+    assert 'href="https://t.example/7?a=1&amp;b=2" rel="noopener noreferrer nofollow"' in html
     outcome = (await api.service.status(request_id)).outcome
     assert outcome is not None
     assert outcome.receipt is not None
@@ -124,6 +131,9 @@ async def test_all_of_a_decided_request_is_on_it(reader: RecordReader) -> None:
         "✓ Approved by Ada Okafor U0ADA , 20",
         "Asked by Rita Moreno U0RITA , by API with the token ci-",
         "Service web",
+        "Until Thursday, 24 December 2026",
+        "Reviewer Ada Okafor U0ADA",
+        "Ticket https://t.example/7?a=1&b=2",
         "First line. Second line.",
         "On call ✓ Approved · needs 1 Approvers: Ada Okafor U0ADA ✓ Ada Okafor U0ADA approved, ",
         "✓ Ada Okafor U0ADA approved, 20",
