@@ -15,6 +15,7 @@ from pydantic.json_schema import models_json_schema
 from bot.gate.gate_file import GateFile
 from bot.http.api import openapi
 from bot.http.api.problems import CONTENT_TYPE
+from bot.security.receipt_claims import ReceiptClaims
 from bot.setting_list import GROUPS
 from bot.slack.input.target import GatheringTarget, GrantTarget, Target
 from orchestration.domain import commands as events
@@ -170,12 +171,12 @@ def wire() -> Iterator[str]:
         and issubclass(model, events.SealedCommand)
         and model is not events.SealedCommand
     ]
-    yield "# Events, metadata and outcomes, field by field\n" + MADE
+    yield "# Events, metadata, outcomes and receipts, field by field\n" + MADE
     yield (
         "What travels between Countersign, Slack and the task hub. `Target`, `GatheringTarget` and `GrantTarget` are\n"
-        "the metadata of messages. `ApprovalRequest` is the input of an approval, `Outcome` its output.\n"
-        "[Names on the wire](../wire.md) says who sends what, and [verify a receipt](../../guides/receipts.md) what a\n"
-        "receipt says of an outcome."
+        "the metadata of messages. `ApprovalRequest` is the input of an approval, `Outcome` its output, and\n"
+        "`ReceiptClaims` what the receipt says of that. [Names on the wire](../wire.md) says who sends what, and\n"
+        "[verify a receipt](../../guides/receipts.md) how a receipt is checked."
     )
     yield "\n## Objects"
     yield from objects(
@@ -189,6 +190,7 @@ def wire() -> Iterator[str]:
                 GrantTarget,
                 ApprovalRequest,
                 Outcome,
+                ReceiptClaims,
             ]
         )
     )
