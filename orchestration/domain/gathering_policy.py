@@ -47,7 +47,7 @@ class Source(Recorded):
 
 
 class GatheringEscalation(Recorded):
-    """Who else hears of missing answers: a channel, and people in it, so long after it was asked."""
+    """Who else is told of missing answers: a channel, and people in it, that long after it was asked."""
 
     channel: PlaceId
     after: Duration

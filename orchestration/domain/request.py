@@ -358,7 +358,7 @@ class CardRef(Recorded):
 
 
 class ActionState(Recorded):
-    """What became of one action of the outcome."""
+    """The state of one outcome action."""
 
     label: str
     status: str = Field(default="pending", pattern="^(pending|done|failed)$")

@@ -126,7 +126,7 @@ class ClaimedCall(BaseModel):
 
 
 class NewResult(Model):
-    """What came of the call, by the attempt that claimed it."""
+    """The result of the call, given by the attempt that claimed it."""
 
     attempt: Attempt
     result: (
@@ -155,7 +155,7 @@ class Made(StrEnum):
 
 
 class CallOutcome(BaseModel):
-    """What came of a call that was approved."""
+    """What is known about an approved call: whether it was made, and its result."""
 
     id: str
     made: Made = Field(

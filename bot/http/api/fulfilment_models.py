@@ -82,7 +82,7 @@ class FulfilmentView(BaseModel):
 
 
 class HookResult(BaseModel):
-    """What became of an event, or of a cancellation."""
+    """What an event, or a cancellation, has done."""
 
     accepted: bool = Field(
         description="Whether it moved the request, waits for its state, or had come before"
