@@ -74,8 +74,8 @@ class Editing:
     def apply(self, decision: Decision, found: EditedRequest, factor: Factor | None) -> None:
         """Asks the changed request from now on.
 
-        After a change at a later level, all levels are asked again. The requester is told what has changed, and everybody
-        who had approved that they are asked again.
+        After a change at a later level, all levels are asked again. The requester is told what has changed, and
+        everybody who had approved that they are asked again.
         """
         record, state, actor = self._record, self._record.state, decision.actor
         levels = [level.decisions for level in state.past_levels]

@@ -42,6 +42,8 @@ from tests.support.endpoints import endpoints
 
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md")), ROOT / "orchestration/hub/README.md"]
+# It stands where GitHub looks for it, and on the site.
+SECURITY = ROOT / ".github/SECURITY.md"
 FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
@@ -93,7 +95,7 @@ def coded(rows: list[list[str]], column: int = 0) -> set[str]:
 # ---- links and form --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+@pytest.mark.parametrize("page", [*PAGES, SECURITY], ids=name)
 def test_every_link_leads_somewhere(page: Path) -> None:
     for target in links(page):
         path, _, anchor = target.partition("#")
