@@ -85,7 +85,7 @@ class ReceiptClaims(_Claims):
 
     sub: str = Field(description="The request's ID")
     jti: str = Field(
-        description="The nonce of this start of the request. After a purge the same ID may be decided anew"
+        description="The nonce of this start of the request. After a purge the same ID may be decided again"
     )
     policy: str = Field(description="The name of the policy that decided")
     policy_digest: str = Field(

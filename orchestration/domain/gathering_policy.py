@@ -66,7 +66,7 @@ class GatheringPolicy(Recorded):
     timeout: Duration
     remind_every: Duration | None = None
     owner: PersonId | None = Field(
-        default=None, description="Who hears of what keeps failing; else the requester"
+        default=None, description="Who is told if something keeps failing; else the requester"
     )
     delegates: list[PersonId] | None = Field(
         default=None,

@@ -137,7 +137,7 @@ class ApprovalRequest(Model):
     )
     accepts_edits: bool = Field(
         default=False,
-        description="Whether whoever asked goes by what was approved, and not by what they asked. Else nothing can be "
+        description="Whether the asker acts on what was approved, and not on what they asked. Else nothing can be "
         "changed",
     )
 

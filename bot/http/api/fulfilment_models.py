@@ -49,7 +49,7 @@ class FulfilmentStepView(BaseModel):
     payload_salt: str
     payload_digest: str | None
     on_record: bool
-    actions: list[ActionState] = Field(description="What became of the actions of the state")
+    actions: list[ActionState] = Field(description="The actions of the state")
 
 
 class FulfilmentView(BaseModel):
