@@ -39,7 +39,7 @@ class _Claims(BaseModel):
 class ReceiptDecision(_Claims):
     """One vote that counted."""
 
-    left_out = frozenset({"grant"})
+    left_out = frozenset({"groups", "grant"})
 
     level: str = Field(description="The name of the level that it was cast in")
     actor: str = Field(description="Who voted")
@@ -57,6 +57,11 @@ class ReceiptDecision(_Claims):
     )
     token: str | None = Field(description="The API token that it came with; null without one")
     at: _Time
+    groups: list[str] | None = Field(
+        default=None,
+        description="The groups of the level in which the holder of the seat was at that moment, as Slack said. Not in "
+        "receipts of older releases",
+    )
     grant: GrantTerms | None = Field(
         default=None, description="The standing grant that the vote gave. Left out where it gave none"
     )

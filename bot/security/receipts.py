@@ -70,6 +70,7 @@ def _decision(level: str, vote: Vote) -> ReceiptDecision:
         factor=vote.factor,
         token=vote.token,
         at=vote.at,
+        groups=vote.groups,
         grant=vote.grant,
     )
 

@@ -31,9 +31,10 @@ from bot.telemetry.tracing import EXPORTER
 from orchestration.domain import policy_file
 from orchestration.domain.actions import Action
 from orchestration.domain.commands import Reason
+from orchestration.domain.fields import FieldSpec
 from orchestration.domain.names import EntityName, EventName, OrchestrationName
 from orchestration.domain.people import EnrolledPerson
-from orchestration.domain.policy import Escalation, FieldSpec, Level, Policy
+from orchestration.domain.policy import Escalation, Level, Policy
 from orchestration.domain.request import Status
 from tests.lint import command_table
 from tests.support import ROOT
@@ -232,11 +233,15 @@ def test_the_pages_have_every_status_reason_and_event() -> None:
 
 def test_the_timeline_page_has_every_kind() -> None:
     tree = ast.parse((ROOT / "bot/http/api/timeline.py").read_text(encoding="utf-8"))
-    kinds = {
-        node.value.value
+    values = [
+        value
         for node in ast.walk(tree)
-        if isinstance(node, ast.keyword) and node.arg == "kind" and isinstance(node.value, ast.Constant)
-    }
+        if isinstance(node, ast.keyword) and node.arg == "kind"
+        for value in (
+            [node.value.body, node.value.orelse] if isinstance(node.value, ast.IfExp) else [node.value]
+        )
+    ]
+    kinds = {value.value for value in values if isinstance(value, ast.Constant)}
     assert {"asked", "waiting", "event"} <= kinds
     assert coded(table(ROOT / "docs/reference/wire.md", "The timeline")) == kinds | set(_ACTIVITIES)
 
