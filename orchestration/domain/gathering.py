@@ -353,7 +353,7 @@ class ReadGatheringInput(Recorded):
 
 
 class AskedGathering(Recorded):
-    """Result of `read_gathering`: what was asked, as it is on record, and what came of it."""
+    """Result of `read_gathering`: what was asked, as it is on record, and its result."""
 
     request: GatheringRequest
     result: Gathered

@@ -140,7 +140,7 @@ class ApprovalRequest(Model):
     )
     accepts_edits: bool = Field(
         default=False,
-        description="Whether whoever asked goes by what was approved, and not by what they asked. Else nothing can be "
+        description="Whether the asker acts on what was approved, and not on what they asked. Else nothing can be "
         "changed",
     )
 
@@ -382,7 +382,7 @@ class CardRef(Recorded):
 
 
 class ActionState(Recorded):
-    """What became of one action of the outcome."""
+    """The state of one outcome action."""
 
     label: str
     status: str = Field(default="pending", pattern="^(pending|done|failed)$")

@@ -74,7 +74,7 @@ def want(count: int) -> None:
     _count = count
 
 
-class Tally:
+class KillTally:
     """What this process has done to its bots: `kills`, and the `worlds` in which they were."""
 
     kills = 0
@@ -170,7 +170,7 @@ class Replicas:
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        Tally.worlds += 1
+        KillTally.worlds += 1
         async with AsyncExitStack() as opening:
             connector = aiohttp.TCPConnector(limit=0, force_close=True)
             self._http = aiohttp.ClientSession(
@@ -211,7 +211,7 @@ class Replicas:
             await asyncio.sleep(self._chance.uniform(*PAUSE))
             bot = self._chance.choice(self._bots)
             bot.must_run()
-            Tally.kills += 1
+            KillTally.kills += 1
             await bot.end(signal.SIGKILL)
             self._launch(bot)
             await bot.until_ready(self._http)
