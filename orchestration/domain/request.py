@@ -260,6 +260,11 @@ class Vote(Recorded):
     grant: GrantTerms | None = Field(
         default=None, description="An approval's standing grant of calls like this one, where it gives one"
     )
+    groups: list[str] | None = Field(
+        default=None,
+        exclude_if=lambda groups: groups is None,  # what an older release wrote stays as it wrote it
+        description="The round's groups that the holder was in at that moment; none where an older release counted it",
+    )
 
 
 class RemarkKind(StrEnum):

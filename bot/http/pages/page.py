@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
 
-from bot.http.pages.record import RequestRecord
+from bot.http.pages.record import MEMBERS_SHOWN, RequestRecord
 from bot.http.templating import TEMPLATES, render
 from bot.records.entries import unchecked_claims
 from bot.slack.ids import is_channel, is_person
@@ -61,6 +61,7 @@ def record_page(record: RequestRecord, names: Mapping[str, str], viewer: Viewer)
     """
     request, progress, policy = record.request, record.progress, record.policy
     specs = {spec.name: spec for spec in policy.fields}
+    entry = unchecked_claims(progress.outcome.receipt or "") if progress.outcome else {}
     return render(
         "record.html",
         style=STYLE,
@@ -68,7 +69,8 @@ def record_page(record: RequestRecord, names: Mapping[str, str], viewer: Viewer)
         policy=policy,
         progress=progress,
         outcome=progress.outcome,
-        entry=unchecked_claims(progress.outcome.receipt or "") if progress.outcome else {},
+        entry=entry,
+        signed_at=_moment(entry.get("signed_at")),
         amount=None if request.amount is None else format_amount(request.amount, request.currency),
         fields=[
             *call_fields(request),
@@ -86,6 +88,7 @@ def record_page(record: RequestRecord, names: Mapping[str, str], viewer: Viewer)
         as_diff=as_diff,
         later_levels=[] if progress.status.ended else policy.levels[len(progress.levels) :],
         remarks=record.remarks,
+        shown=MEMBERS_SHOWN,
         timeline=record.timeline,
         names=names,
         viewer=viewer,
@@ -131,6 +134,13 @@ def _iso(at: datetime) -> str:
 
 def _utc(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _moment(text: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def _utc_seconds(at: datetime) -> str:

@@ -184,7 +184,7 @@ async def test_a_hub_that_is_gone_is_said_where_it_was_asked(world: World) -> No
     rita = world.person("U0RITA")
     await rita.command(PURCHASES, "/request-approval purchase")
     form = await rita.wait_for_view("ask")
-    world.app.connection.close()
+    await world.lose_hub()
     await rita.command(PURCHASES, "/request-approval purchase New laptops")
     await rita.wait_for_message(PURCHASES, private("so nothing was recorded. Please try again"))
     with pytest.raises(ActionRefusedError) as refused:
