@@ -333,6 +333,7 @@ class LevelState(Recorded):
     )
     asked: list[str] = Field(
         default_factory=list,
+        exclude_if=lambda asked: not asked,  # what an older release wrote stays as it wrote it
         description="Whom the policy names for it, people and groups; nothing that happens changes it",
     )
     approvers: list[str] = Field(

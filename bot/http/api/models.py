@@ -253,15 +253,20 @@ class CommandResult(BaseModel):
     reason: Reason
     message: str = Field(description="The sentence that a person gets in Slack")
     ended_as: Status | None = None
+    card_url: str | None = Field(
+        default=None,
+        description="Where the newest card of the request is in Slack; null where it was refused",
+    )
 
     @classmethod
-    def of(cls, verdict: Verdict) -> CommandResult:
+    def of(cls, verdict: Verdict, card_url: str | None = None) -> CommandResult:
         """From the core's verdict."""
         return cls(
             accepted=verdict.accepted,
             reason=verdict.reason,
             message=sentence(verdict),
             ended_as=verdict.ended_as,
+            card_url=card_url,
         )
 
 
