@@ -6,12 +6,13 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from orchestration.approval import projection, shared_inputs
+from orchestration.approval import asking, projection, shared_inputs
 from orchestration.approval.granted import started_grant
 from orchestration.approval.outbox_items import (
     AddToDigest,
     AnyOutboxItem,
     EditCard,
+    EditMessage,
     HandOver,
     NotifyInstance,
     PostCard,
@@ -27,12 +28,13 @@ from orchestration.approval.outbox_items import (
     TellUse,
 )
 from orchestration.approval.record import Record
-from orchestration.domain.cards import Notice
+from orchestration.domain.cards import AskMessage, Notice
 from orchestration.domain.digests import AddToDigestInput, DigestLine
 from orchestration.domain.document_reviews import MoveAction
 from orchestration.domain.documents import reviewed
 from orchestration.domain.effects import (
     EditCardInput,
+    EditMessageInput,
     HandOverInput,
     PostCardInput,
     PostPreviewInput,
@@ -78,18 +80,10 @@ class ActivityInputs:
             case PostPreview():
                 return self._build_preview(attempt, maybe_done=maybe_done)
             case SendMessage():
-                return "send_message", SendMessageInput(
-                    message_id=item.message_id,
-                    user=item.user,
-                    notice=item.notice,
-                    card=projection.card(record, record.state.round),
-                    where=self._link(item),
-                    step=item.step,
-                    waiting=item.waiting,
-                    more=item.more,
-                    attempt=attempt,
-                    maybe_done=maybe_done,
-                )
+                return "send_message", self._build_message(item, item.round, attempt, maybe_done=maybe_done)
+            case EditMessage(message=message):
+                given = self._build_message(message, message.ref.round, attempt)
+                return "edit_message", EditMessageInput(ref=message.ref, message=given, attempt=attempt)
             case RemoveCopies():
                 return shared_inputs.removal(record.request_id, record.identity, item, attempt)
             case RunAction(index=index):
@@ -147,11 +141,31 @@ class ActivityInputs:
         )
         return "add_to_digest", AddToDigestInput(channel=record.policy.channel, line=line, attempt=attempt)
 
-    def _link(self, item: SendMessage) -> CardRef | None:
+    def _build_message(
+        self, item: SendMessage | AskMessage, round_: int | None, attempt: int, *, maybe_done: bool = False
+    ) -> SendMessageInput:
+        """`round_` is what the message asks its person to decide; None where it asks nothing."""
+        record = self._record
+        return SendMessageInput(
+            message_id=item.message_id,
+            user=item.user,
+            notice=item.notice,
+            card=projection.card(record, round_ or record.state.round),
+            where=self._link(item, round_),
+            step=item.step,
+            waiting=item.waiting if isinstance(item, SendMessage) else [],
+            more=item.more if isinstance(item, SendMessage) else 0,
+            asking=asking.asking(record, item),
+            attempt=attempt,
+            maybe_done=maybe_done,
+        )
+
+    def _link(self, item: SendMessage | AskMessage, round_: int | None) -> CardRef | None:
         """The card to look at. Who is to decide gets no card on which they may not."""
         cards = self._record.state.cards
         if item.notice in DECIDING:
-            return self._record.on_show()
+            number = round_ or self._record.state.round
+            return next((ref for ref in cards if ref.round == number), None)
         if item.notice is Notice.CARD_LATE and item.step is not None:
             return next((ref for ref in cards if ref.round == item.step.round), None)
         return cards[-1] if cards else None

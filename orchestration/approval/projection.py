@@ -112,6 +112,7 @@ def progress(record: Record) -> Progress:
         deadline=state.deadline,
         levels=record.levels(),
         cards=state.cards,
+        messages=state.messages,
         actions=state.actions,
         confirming=state.confirming,
         outcome=outcome(record) if record.ended else None,

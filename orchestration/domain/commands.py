@@ -10,6 +10,7 @@ from typing import Annotated, Final, Self
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
+from orchestration.domain.cards import AskMessage
 from orchestration.domain.grants import GrantTerms
 from orchestration.domain.ids import PersonId
 from orchestration.domain.names import EventName
@@ -269,6 +270,9 @@ class Progress(Recorded):
     deadline: datetime | None = None
     levels: list[LevelState] = Field(default_factory=list)
     cards: list[CardRef] = Field(default_factory=list)
+    messages: list[AskMessage] = Field(
+        default_factory=list, description="The direct messages on which people can decide"
+    )
     actions: list[ActionState] = Field(default_factory=list)
     confirming: dict[str, str] = Field(
         default_factory=dict, description="Person to the challenge they have to answer"

@@ -51,6 +51,7 @@ _ACTIVITIES: Final = {
     "post_reply": "Thread reply posted",
     "post_preview": "Document shown",
     "send_message": "Message sent",
+    "edit_message": "Message edited",
     "remove_copies": "Copies looked for",
     "run_action": "Action run",
     "members": "Group members looked up",

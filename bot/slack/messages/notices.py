@@ -11,9 +11,10 @@ from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input import away, grammar
 from bot.slack.input.target import Target
+from bot.slack.messages import cards, digests
 from bot.slack.messages.fulfilment import step_notice
 from bot.slack.text import bold, linked, mention, plain, quoted, safe, said, system, when, within
-from orchestration.domain.cards import Card, Notice, StepKind
+from orchestration.domain.cards import Asking, Card, Notice, StepKind
 from orchestration.domain.edits import as_diff
 from orchestration.domain.effects import DelegateChange, SendMessageInput
 from orchestration.domain.money import format_amount
@@ -59,6 +60,8 @@ DELEGATE_SET: Final = (
 TAKEN_BACK: Final = "What was set in your name for when you are away is taken back."
 BACK_AT_ONCE: Final = f"`{grammar.COMMAND} {grammar.BACK}` ends it."
 NOT_YOU: Final = "If you did not do that, tell whoever runs Countersign."
+THIS: Final = "this"
+DONE: Final = {Choice.APPROVE: "approved", Choice.REJECT: "rejected"}
 LISTED: Final = 20  # requests in a digest; the rest are counted
 SAID: Final = 600
 
@@ -100,8 +103,7 @@ def offers_answer(message: Mapping[str, Any]) -> bool:
 
 def recorded(card: Card, vote: Vote) -> str:
     """What whoever voted is told where the card cannot show it yet (mrkdwn)."""
-    done = "approved" if vote.choice is Choice.APPROVE else "rejected"
-    return RECORDED.format(done=done, what=_what(card.title, card.amount, card.currency))
+    return RECORDED.format(done=DONE[vote.choice], what=_what(card.title, card.amount, card.currency))
 
 
 def asked(request: ApprovalRequest, request_id: str, policy: Policy) -> str:
@@ -156,15 +158,55 @@ def _answer(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> Noti
 
 
 def _asked(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
-    if tell.card.status.ended:
-        return NoticeMessage(_how_it_stands(tell.card, what, _link(tell, links)))
-    return NoticeMessage(f"{_asked_instead(tell, what)} It waits{_until(tell.card)}. {_where(tell, links)}")
+    return _to_decide(tell, what, links, _asked_instead(tell, what), _asked_instead(tell, THIS))
 
 
 def _reminder(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
-    if tell.card.status.ended:
-        return NoticeMessage(_how_it_stands(tell.card, what, _link(tell, links)))
-    return NoticeMessage(f"{what} waits for your decision{_until(tell.card)}. {_where(tell, links)}")
+    waits = "{} waits for your decision"
+    if tell.asking is Asking.OPEN:
+        waits = f"Reminder: {waits}"
+    return _to_decide(tell, what, links, waits.format(what), waits.format(THIS))
+
+
+def _to_decide(
+    tell: SendMessageInput, what: str, links: Mapping[str, str], lead: str, lead_above: str
+) -> NoticeMessage:
+    """Says it in one line, `lead`; where the person can decide here, what is asked follows `lead_above`, with buttons.
+
+    What has become of it is said instead, once the person is not to decide it any more.
+    """
+    card = tell.card
+    if card.status.ended:
+        return NoticeMessage(_how_it_stands(card, what, _link(tell, links)))
+    if tell.asking not in {None, Asking.OPEN}:
+        return NoticeMessage(f"{_settled(tell, what)} {_link(tell, links)}".rstrip())
+    text = f"{lead}{_until(card)}. {_where(tell, links)}"
+    if tell.asking is None:
+        return NoticeMessage(text)
+    title, target = cards.heading(card), Target.of(card.request_id, card.round, card.identity)
+    code = tell.user in card.confirming
+    buttons = cards.buttons(title, target, code=code, whole=cards.shows_all(card), editable=card.editable)
+    return NoticeMessage(
+        text,
+        [
+            blocks.section(f"{lead_above}{_until(card)}. {_link(tell, links)}".rstrip()),
+            *cards.what_is_asked(card),
+            blocks.actions(
+                cards.ACTIONS, *buttons, cards.button(digests.DETAILS, "Details", None, title, target)
+            ),
+            blocks.context(cards.small_print(card)),
+        ],
+    )
+
+
+def _settled(tell: SendMessageInput, what: str) -> str:
+    """Why this message takes no decision any more, although the request has not ended."""
+    if tell.asking is Asking.REPEATED:
+        return f"{what} waits for your decision{_until(tell.card)}: see the newer message below."
+    votes = [vote for level in tell.card.levels for vote in level.decisions if vote.actor == tell.user]
+    if tell.asking is Asking.VOTED and votes:
+        return f"✓ You {DONE[votes[-1].choice]} {what}."
+    return f"{what} does not wait for you any more."
 
 
 def _action_failed(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
