@@ -89,8 +89,8 @@ class Effects(Posts):
                 self.card_posted(delivery.card, is_true=is_true)
             case SendMessage(message_id=message_id) if delivery.card is not None and item.round is not None:
                 # Another try may have drawn it when something else was true.
-                shown = "" if delivery.unsure else self._drawn_from.get(message_id, "")
-                self.message_posted(item, delivery.card, shown=shown)
+                drawn = "" if delivery.unsure else self._drawn_from.get(message_id, "")
+                self.message_posted(item, delivery.card, shown=drawn)
             case EditMessage(message=message):
                 self.message_edited(message)
             case RunAction(index=index):

@@ -79,6 +79,7 @@ class Card(Recorded):
     grantable: bool = Field(
         default=False, description="Whether calls like this one may be approved in advance on this copy"
     )
+    confirm: bool = Field(default=False, description="Whether Approve asks again, in a dialog, on this copy")
     escalation: bool = Field(default=False, description="Whether this copy was posted for the escalation")
     ended_at: datetime | None = None
     ended_by: str | None = None

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Final
 
 from bot.slack import blocks
@@ -24,6 +25,7 @@ from bot.slack.messages.status_labels import CALLED, DOT, FACTORS, MARKS, NO, OP
 from bot.slack.text import bold, code_beginning, mention, plain, quoted, safe, said, system, when, within
 from orchestration.domain.cards import Card
 from orchestration.domain.document_reviews import MOVES
+from orchestration.domain.inert import in_quotes
 from orchestration.domain.money import format_amount
 from orchestration.domain.request import ActionState, Factor, RemarkKind
 
@@ -110,20 +112,42 @@ def _shows_description(card: Card) -> bool:
 
 
 def buttons(
-    title: str, target: Target, *, code: bool, whole: bool = True, editable: bool = False
+    title: str,
+    target: Target,
+    *,
+    code: bool,
+    whole: bool = True,
+    editable: bool = False,
+    confirm: Json | None = None,
 ) -> list[Json]:
     """What decides, on a card and in Details alike; `code` where one is awaited, `whole` where all of it was shown.
 
-    `editable` where anything may be changed. Nobody is to change what they were not shown whole.
+    `editable` where anything may be changed. Nobody is to change what they were not shown whole. `confirm` is the
+    dialog that Approve asks first.
     """
+    approve = button(APPROVE, "Approve", "primary", title, target)
+    if confirm is not None:
+        approve = {**approve, "confirm": confirm}
     found = [
-        button(APPROVE, "Approve", "primary", title, target)
-        if whole
-        else button(READ, "Read and approve…", "primary", title, target),
+        approve if whole else button(READ, "Read and approve…", "primary", title, target),
         *([button(EDIT, "Change and approve…", None, title, target)] if whole and editable else []),
         button(REJECT, "Reject…", "danger", title, target),
     ]
     return [*found, button(ENTER_CODE, "Enter code…", None, title, target)] if code else found
+
+
+def to_confirm(card: Card) -> Json | None:
+    """The dialog that Approve asks first on this copy, where its policy wants one."""
+    return confirming_dialog(card.title, card.amount, card.currency) if card.confirm else None
+
+
+def confirming_dialog(title: str, amount: Decimal | None, currency: str | None) -> Json:
+    """Repeats what is about to be approved: its title and its amount."""
+    costs = "" if amount is None else format_amount(amount, currency)
+    named = plain(in_quotes(title), blocks.HEADER) if title.strip() else ""
+    return blocks.confirm(
+        "Approve this request?", DOT.join(filter(None, [named, costs])) or "…", yes="Approve"
+    )
 
 
 # ---- the three looks -------------------------------------------------------------------------------------
@@ -138,7 +162,14 @@ def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json
     parts.append(
         blocks.actions(
             ACTIONS,
-            *buttons(title, target, code=bool(card.confirming), whole=whole, editable=card.editable),
+            *buttons(
+                title,
+                target,
+                code=bool(card.confirming),
+                whole=whole,
+                editable=card.editable,
+                confirm=to_confirm(card),
+            ),
             *([button(GRANT, "Approve calls like this…", None, title, target)] if card.grantable else []),
             blocks.overflow(
                 MORE,

@@ -158,7 +158,14 @@ def _answer(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> Noti
 
 
 def _asked(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
-    return _to_decide(tell, what, links, _asked_instead(tell, what), _asked_instead(tell, THIS))
+    waits = "{} It waits"
+    return _to_decide(
+        tell,
+        what,
+        links,
+        waits.format(_asked_instead(tell, what)),
+        waits.format(_asked_instead(tell, THIS)),
+    )
 
 
 def _reminder(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
@@ -185,7 +192,14 @@ def _to_decide(
         return NoticeMessage(text)
     title, target = cards.heading(card), Target.of(card.request_id, card.round, card.identity)
     code = tell.user in card.confirming
-    buttons = cards.buttons(title, target, code=code, whole=cards.shows_all(card), editable=card.editable)
+    buttons = cards.buttons(
+        title,
+        target,
+        code=code,
+        whole=cards.shows_all(card),
+        editable=card.editable,
+        confirm=cards.to_confirm(card),
+    )
     return NoticeMessage(
         text,
         [
