@@ -42,7 +42,8 @@ class Offers:
     """What else there is for the one who reads: links to the card and the whole record, each where it can be had.
 
     `thread` is whether there is a card, and so a thread. `decide` is the round in which a decision of theirs counts
-    now, if any: they can decide here whatever became of the card. `code` is whether a code of theirs is awaited, and `confirm` whether Approve asks again.
+    now, if any: they can decide here whatever became of the card. `code` is whether a code of theirs is awaited,
+    and `confirm` whether Approve asks again.
     """
 
     card: str | None = None

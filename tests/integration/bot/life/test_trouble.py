@@ -6,6 +6,7 @@ import asyncio
 import os
 from functools import partial
 
+import pytest
 from durabletask.client import OrchestrationStatus
 
 from bot.simulator.control.person import ActionRefusedError, Person
@@ -60,6 +61,17 @@ async def test_only_who_has_not_decided_is_reminded(world: World, people: Cast) 
     await world.skip(hours=4)
     await until(lambda: _count(people.fin, 2))
     assert await direct(people.ada, "waits for your decision") == []
+    first, second = (await people.fin.messages("D0FIN"))[-2:]
+    assert actions_of(second) == ["approve", "reject", "digest_details"]
+    await sees(people.fin, "D0FIN", "see the newer message below")
+    with pytest.raises(ActionRefusedError):  # it has no button any more
+        await press(people.fin, first, "approve")
+    await press(people.fin, second, "digest_details")
+    assert [view["title"]["text"] for view in await people.fin.views()] == ["Details"]
+    await press(people.fin, second, "approve")
+    await sees(people.rita, DEPLOYS, "✓ *Approved* by <@U0FIN>")
+    done = await sees(people.fin, "D0FIN", "✓ <@U0FIN> approved *“Hotfix”*", "|See the card>")
+    assert (done["ts"], actions_of(done)) == (second["ts"], [])
 
 
 async def _count(person: Person, count: int) -> bool:
