@@ -33,7 +33,9 @@ TOO_LATE: Final = "That code has expired. Please press the button again for a ne
 USED: Final = "That code has been used already. Nothing is waiting for it."
 NOT_NEEDED: Final = "That code is no longer needed: what it was for has ended."
 NO_LONGER: Final = "That code no longer counts. Please press the button again for a new one."
-SAME_CODE: Final = "Two of your requests wait with that very code. Please press Enter code on the card you mean."
+SAME_CODE: Final = (
+    "Two of your requests wait with that very code. Please press Enter code on the card you mean."
+)
 NEWEST: Final = " A newer code that you have still counts."
 RIGHT: Final = "Thanks, confirmed."
 RIGHT_OF_SEVERAL: Final = "Thanks, confirmed: {subject}."
@@ -113,10 +115,8 @@ def words_for(heard: Heard, digits: int) -> str:
     if heard.ended is not None or heard.waiting == 0:
         fate = _fate(heard.ended) if heard.ended is not None else NOTHING_WAITS
         return fate + (NEWEST if heard.waiting else "")
-    if heard.not_a_code:
-        return NOT_A_CODE.format(digits=digits)
-    if heard.same_code:
-        return SAME_CODE
+    if heard.not_a_code or heard.same_code:
+        return SAME_CODE if heard.same_code else NOT_A_CODE.format(digits=digits)
     if heard.challenge is not None and heard.challenge.status is ChallengeStatus.VERIFIED:
         return _right(heard, heard.challenge)
     if heard.answered is None or heard.challenge is None:

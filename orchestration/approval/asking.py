@@ -26,12 +26,13 @@ def asking(record: Record, message: SendMessage | AskMessage) -> Asking | None:
 
 
 def _standing(record: Record, person: str, round_: int, *, repeated: bool) -> Asking:
-    voters = record.voting.voters()
+    voters, past = record.voting.voters(), record.state.past_levels
+    votes = [*(vote for level in past for vote in level.decisions), *record.state.votes]
+    if any((vote.round, vote.actor) == (round_, person) for vote in votes):
+        return Asking.VOTED
     of_round = voters.round(round_)
     if of_round is None or voters.barred(person) or person in voters.delegates_in(of_round):
         return Asking.OVER
-    if any((vote.round, vote.actor) == (round_, person) for vote in record.state.votes):
-        return Asking.VOTED
     return Asking.REPEATED if repeated else Asking.OPEN
 
 
@@ -44,4 +45,5 @@ def drawn_from(record: Record, message: SendMessage | AskMessage) -> str:
 
 def is_over(record: Record, message: AskMessage) -> bool:
     """Whether nothing will change any more what it shows, once it shows what is true now."""
-    return record.ended or asking(record, message) in {Asking.OVER, Asking.REPEATED}
+    closed = message.ref.round not in record.state.open_rounds
+    return closed or asking(record, message) in {Asking.OVER, Asking.REPEATED}

@@ -217,7 +217,12 @@ def _settled(tell: SendMessageInput, what: str) -> str:
     """Why this message takes no decision any more, although the request has not ended."""
     if tell.asking is Asking.REPEATED:
         return f"{what} waits for your decision{_until(tell.card)}: see the newer message below."
-    votes = [vote for level in tell.card.levels for vote in level.decisions if vote.actor == tell.user]
+    votes = [
+        vote
+        for level in tell.card.levels
+        for vote in level.decisions
+        if (vote.round, vote.actor) == (tell.card.round, tell.user)
+    ]
     if tell.asking is Asking.VOTED and votes:
         return f"✓ You {DONE[votes[-1].choice]} {what}."
     return f"{what} does not wait for you any more."

@@ -10,6 +10,7 @@ import pytest
 from durabletask.client import OrchestrationStatus
 
 from bot.simulator.control.person import ActionRefusedError, Person
+from bot.slack.input.target import Target
 from bot.slack.messages import cards
 from bot.slack.text import unescape
 from orchestration.domain.request import ApprovalRequest, RemarkKind, Via
@@ -121,11 +122,18 @@ async def test_an_order_that_keeps_failing_is_told_to_the_owner_who_has_it_tried
 
 async def test_a_request_that_an_operator_stops_has_its_cards_say_so(world: World, people: Cast) -> None:
     card = await ask(people.rita, "plain Sofas")
+    shown = Target.model_validate(card["metadata"]["event_payload"])
+    ada = Actor("U0ADA", Via.CHAT)
+    await world.service.delegate(request_id(card), ada, "U0SAM", shown=shown.identity, round=1)
+    asked = await sees(people.sam, "D0SAM", "<@U0ADA> handed their vote on *“Sofas”*", "|See the card>")
+    assert actions_of(asked) == ["approve", "reject", "digest_details"]
     client = world.client
     await client.terminate_orchestration(request_id(card))
     stopped = await sees(people.ada, PURCHASES, "*“Sofas”*", "– *Stopped by an operator*")
     assert (stopped["ts"], actions_of(stopped)) == (card["ts"], [])
     await sees(people.rita, "D0RITA", "*“Sofas”* was stopped by an operator.")
+    over = await sees(people.sam, "D0SAM", "*“Sofas”* was stopped by an operator.")
+    assert (over["ts"], actions_of(over)) == (asked["ts"], [])
 
     async def settled() -> bool:
         # Stopped before the card was on record, it has its copies looked for.

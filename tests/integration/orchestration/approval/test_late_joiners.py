@@ -140,7 +140,8 @@ def test_a_message_shows_what_became_of_what_it_asks() -> None:
     story.delegate("U0BOB", "U0SAM")
     assert stands(bob) == [Asking.OVER]
     record.end(Status.CANCELLED, story.at(6), by="U0RITA")
-    assert stands(again) == [Asking.OVER]
+    assert stands(again, bob) == [Asking.VOTED, Asking.OVER]
+    assert asking.is_over(record, again), "once it says how it ended"
     others = [sent("U0ADA", str(number)) for number in range(asking.DECIDABLE)]
     record.state.messages = others
     assert asking.asking(record, sent("U0MAX", "another")) is None, "so many alone have buttons"
