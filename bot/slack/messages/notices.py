@@ -216,7 +216,7 @@ def _to_decide(
 def _settled(tell: SendMessageInput, what: str) -> str:
     """Why this message takes no decision any more, although the request has not ended."""
     if tell.asking is Asking.REPEATED:
-        return f"{what} waits for your decision{_until(tell.card)}: see the newer message below."
+        return f"{what}: see the newer message below."
     votes = [
         vote
         for level in tell.card.levels

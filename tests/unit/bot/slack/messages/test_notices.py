@@ -289,7 +289,7 @@ def test_who_can_decide_in_a_message_decides_what_it_shows(story: MakeStory) -> 
     asks = buttons["elements"][0]["confirm"]
     assert asks["text"]["text"] == "“New laptops for the team” · 4,200.00 USD"
     for became, words in (
-        (Asking.REPEATED, "waits for your decision until <!date"),
+        (Asking.REPEATED, f"{WHAT}: see the newer message below."),
         (Asking.OVER, "does not wait for you any more."),
     ):
         over = notice(tell.model_copy(update={"asking": became}), {})
