@@ -67,7 +67,7 @@ async def test_only_who_has_not_decided_is_reminded(world: World, people: Cast) 
     with pytest.raises(ActionRefusedError):  # it has no button any more
         await press(people.fin, first, "approve")
     await press(people.fin, second, "digest_details")
-    assert [view["title"]["text"] for view in await people.fin.views()] == ["Details"]
+    assert [view["title"]["text"] for view in await until(people.fin.views)] == ["Details"]
     await press(people.fin, second, "approve")
     await sees(people.rita, DEPLOYS, "✓ *Approved* by <@U0FIN>")
     done = await sees(people.fin, "D0FIN", "✓ <@U0FIN> approved *“Hotfix”*", "|See the card>")
