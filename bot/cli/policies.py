@@ -134,7 +134,7 @@ def _digest(given: argparse.Namespace) -> int:
 
 async def _list(given: argparse.Namespace) -> int:
     async with ApiClient(os.environ) as api:
-        reply = await waiting(api.call("GET", "/api/policies"), f"Asking {api.url}")
+        reply = await waiting(api.call("GET", "/api/policies"), f"AskState {api.url}")
     show_table(reply.body["items"], COLUMNS, given.json)
     return 0
 

@@ -6,14 +6,15 @@ from typing import Final
 
 from orchestration.approval.outbox_items import SendMessage
 from orchestration.approval.record import Record
-from orchestration.domain.cards import Asking, AskMessage
+from orchestration.domain.cards import AskState
+from orchestration.domain.commands import AskMessage
 
 # They are in the custom status, so that they can be corrected however the request ends. Whoever is asked after these
 # gets a message with a link to the card.
 DECIDABLE: Final = 50  # messages of a request
 
 
-def asking(record: Record, message: SendMessage | AskMessage) -> Asking | None:
+def asking(record: Record, message: SendMessage | AskMessage) -> AskState | None:
     """Whether its person can decide by this message now, or why not any more. None where it is no such message."""
     messages = record.state.messages
     at = next((at for at, one in enumerate(messages) if one.message_id == message.message_id), None)
@@ -25,15 +26,15 @@ def asking(record: Record, message: SendMessage | AskMessage) -> Asking | None:
     return _standing(record, message.user, round_, repeated=repeated)
 
 
-def _standing(record: Record, person: str, round_: int, *, repeated: bool) -> Asking:
+def _standing(record: Record, person: str, round_: int, *, repeated: bool) -> AskState:
     voters, past = record.voting.voters(), record.state.past_levels
     votes = [*(vote for level in past for vote in level.decisions), *record.state.votes]
     if any((vote.round, vote.actor) == (round_, person) for vote in votes):
-        return Asking.VOTED
+        return AskState.VOTED
     of_round = voters.round(round_)
     if of_round is None or voters.barred(person) or person in voters.delegates_in(of_round):
-        return Asking.OVER
-    return Asking.REPEATED if repeated else Asking.OPEN
+        return AskState.OVER
+    return AskState.REPEATED if repeated else AskState.OPEN
 
 
 def drawn_from(record: Record, message: SendMessage | AskMessage) -> str:
@@ -46,4 +47,4 @@ def drawn_from(record: Record, message: SendMessage | AskMessage) -> str:
 def is_over(record: Record, message: AskMessage) -> bool:
     """Whether nothing will change any more what it shows, once it shows what is true now."""
     closed = message.ref.round not in record.state.open_rounds
-    return closed or asking(record, message) in {Asking.OVER, Asking.REPEATED}
+    return closed or asking(record, message) in {AskState.OVER, AskState.REPEATED}

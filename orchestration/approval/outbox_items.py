@@ -10,7 +10,8 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from orchestration.domain.cards import AskMessage, Notice, Step, Waiting
+from orchestration.domain.cards import Notice, Step, Waiting
+from orchestration.domain.commands import AskMessage
 from orchestration.domain.request import CardRef
 from orchestration.durable.outbox import OutboxItem
 

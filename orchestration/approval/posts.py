@@ -25,8 +25,8 @@ from orchestration.approval.outbox_items import (
     SendMessage,
 )
 from orchestration.approval.record import Record
-from orchestration.domain.cards import AskMessage, Notice, Step, StepKind, Waiting
-from orchestration.domain.commands import Reason
+from orchestration.domain.cards import Notice, Step, StepKind, Waiting
+from orchestration.domain.commands import AskMessage, Reason
 from orchestration.domain.documents import has_preview, reviewed
 from orchestration.domain.effects import Delivery
 from orchestration.domain.request import CardRef
@@ -228,8 +228,7 @@ class Posts:
             ref=ref,
             message_id=item.message_id,
             user=item.user,
-            notice=item.notice,
-            step=item.step,
+            reminds=item.notice is Notice.REMINDER,
             shown=shown,
         )
         self._record.state.messages = [*self._record.state.messages, message]

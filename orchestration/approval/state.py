@@ -7,8 +7,8 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestration.approval.outbox_items import AnyOutboxItem, SendMessage
-from orchestration.domain.cards import AskMessage, Step
-from orchestration.domain.commands import Reason, Verdict
+from orchestration.domain.cards import Step
+from orchestration.domain.commands import AskMessage, Reason, Verdict
 from orchestration.domain.grants import GrantPattern, GrantUse
 from orchestration.domain.ids import PersonId
 from orchestration.domain.people import KnownPerson

@@ -196,26 +196,13 @@ class Notice(StrEnum):
     FULFILMENT = "fulfilment"  # its step says what happened
 
 
-class Asking(StrEnum):
+class AskState(StrEnum):
     """How it stands with what one direct message asks its person to decide."""
 
     OPEN = "open"
     VOTED = "voted"
     REPEATED = "repeated"  # by a later message
     OVER = "over"  # it does not wait for this person any more
-
-
-class AskMessage(Recorded):
-    """A direct message on which a person can decide, once it is posted. `ref.round` is the round that it asks."""
-
-    ref: CardRef
-    message_id: str
-    user: str
-    notice: Notice
-    step: Step | None = None
-    shown: str = Field(
-        default="", description="What it was last drawn from, to know when it has to be edited"
-    )
 
 
 class Waiting(Recorded):

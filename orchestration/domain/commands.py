@@ -10,7 +10,6 @@ from typing import Annotated, Final, Self
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from orchestration.domain.cards import AskMessage
 from orchestration.domain.grants import GrantTerms
 from orchestration.domain.ids import PersonId
 from orchestration.domain.names import EventName
@@ -245,6 +244,18 @@ class Verdict(Recorded):
     def begun(self) -> bool:
         """Whether a code is on its way that will make it count."""
         return self.reason in BEGUN
+
+
+class AskMessage(Recorded):
+    """A direct message on which a person can decide, once it is posted. `ref.round` is the round that it asks."""
+
+    ref: CardRef
+    message_id: str
+    user: str
+    reminds: bool = Field(default=False, description="Whether it is a reminder, and not the first that asks")
+    shown: str = Field(
+        default="", description="What it was last drawn from, to know when it has to be edited"
+    )
 
 
 class Progress(Recorded):

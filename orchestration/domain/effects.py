@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from pydantic import Field, JsonValue
 
-from orchestration.domain.cards import Asking, Card, Notice, Step, Waiting
+from orchestration.domain.cards import AskState, Card, Notice, Step, Waiting
 from orchestration.domain.documents import DocumentMove, ReviewedDocument
 from orchestration.domain.held_call import CallFacts
 from orchestration.domain.people import PersonEntry
@@ -74,7 +74,7 @@ class SendMessageInput(Posting):
     step: Step | None = None
     waiting: list[Waiting] = Field(default_factory=list, description="The most urgent that wait for them")
     more: int = Field(default=0, description="How many others wait")
-    asking: Asking | None = Field(
+    asking: AskState | None = Field(
         default=None, description="Of a message on which the person can decide; None of all others"
     )
 

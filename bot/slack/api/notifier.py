@@ -25,7 +25,8 @@ from bot.slack.input import target
 from bot.slack.input.target import Target, message_metadata, steps_metadata
 from bot.slack.messages import digests, thread
 from bot.slack.messages.cards import render
-from bot.slack.messages.notices import LISTED, NoticeMessage, delegate_change, notice, recorded
+from bot.slack.messages.notice_words import NoticeMessage
+from bot.slack.messages.notices import LISTED, delegate_change, notice, recorded
 from bot.slack.text import mention, safe
 from orchestration.domain.cards import Card, Step
 from orchestration.domain.digests import PostDigestInput

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from orchestration.approval import asking
-from orchestration.domain.cards import Asking, AskMessage, Notice
-from orchestration.domain.commands import Reason
+from orchestration.domain.cards import AskState
+from orchestration.domain.commands import AskMessage, Reason
 from orchestration.domain.request import CardRef, Choice, EscalationCause, Status
 from tests.support.book import parsed
 from tests.support.direct_request import DirectRequest
@@ -124,23 +124,23 @@ def test_a_message_shows_what_became_of_what_it_asks() -> None:
 
     def sent(user: str, number: str) -> AskMessage:
         ref = CardRef(channel="D0", ts=number, round=1)
-        return AskMessage(ref=ref, message_id=number, user=user, notice=Notice.REMINDER)
+        return AskMessage(ref=ref, message_id=number, user=user, reminds=True)
 
     ada, again, bob = sent("U0ADA", "1"), sent("U0ADA", "2"), sent("U0BOB", "3")
     record.state.messages = [ada, again, bob]
 
-    def stands(*messages: AskMessage) -> list[Asking | None]:
+    def stands(*messages: AskMessage) -> list[AskState | None]:
         return [asking.asking(record, message) for message in messages]
 
-    assert stands(ada, again, bob) == [Asking.REPEATED, Asking.OPEN, Asking.OPEN]
+    assert stands(ada, again, bob) == [AskState.REPEATED, AskState.OPEN, AskState.OPEN]
     before = asking.drawn_from(record, again)
     story.vote("U0ADA", Choice.APPROVE, 5)
-    assert stands(again, bob) == [Asking.VOTED, Asking.OPEN]
+    assert stands(again, bob) == [AskState.VOTED, AskState.OPEN]
     assert asking.drawn_from(record, again) != before
     story.delegate("U0BOB", "U0SAM")
-    assert stands(bob) == [Asking.OVER]
+    assert stands(bob) == [AskState.OVER]
     record.end(Status.CANCELLED, story.at(6), by="U0RITA")
-    assert stands(again, bob) == [Asking.VOTED, Asking.OVER]
+    assert stands(again, bob) == [AskState.VOTED, AskState.OVER]
     assert asking.is_over(record, again), "once it says how it ended"
     others = [sent("U0ADA", str(number)) for number in range(asking.DECIDABLE)]
     record.state.messages = others

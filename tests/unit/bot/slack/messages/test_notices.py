@@ -8,7 +8,7 @@ from bot.slack.input.target import Target
 from bot.slack.messages import cards
 from bot.slack.messages.notices import notice
 from bot.slack.messages.thread import line
-from orchestration.domain.cards import Asking, Notice, Step, StepKind, Waiting
+from orchestration.domain.cards import AskState, Notice, Step, StepKind, Waiting
 from orchestration.domain.request import CardRef, Choice, EditedValue, Factor, RequestEdit, Status, Via
 from tests.support.story import ASKED, PURCHASE, RequestStory
 
@@ -276,7 +276,7 @@ def test_what_each_message_says(story: MakeStory) -> None:
 
 def test_who_can_decide_in_a_message_decides_what_it_shows(story: MakeStory) -> None:
     told = story(PURCHASE.model_copy(update={"confirm": True}), description="Five of them.")
-    tell = told.tell(Notice.REMINDER, "U0FAY", asking=Asking.OPEN)
+    tell = told.tell(Notice.REMINDER, "U0FAY", asking=AskState.OPEN)
     drawn = notice(tell, {told.record.request_id: URL})
     assert drawn.text.startswith(f"Reminder: {WHAT} waits for your decision until <!date")
     lead, *shown, buttons, _ = drawn.blocks or []
@@ -289,8 +289,8 @@ def test_who_can_decide_in_a_message_decides_what_it_shows(story: MakeStory) -> 
     asks = buttons["elements"][0]["confirm"]
     assert asks["text"]["text"] == "“New laptops for the team” · 4,200.00 USD"
     for became, words in (
-        (Asking.REPEATED, f"{WHAT}: see the newer message below."),
-        (Asking.OVER, "does not wait for you any more."),
+        (AskState.REPEATED, f"{WHAT}: see the newer message below."),
+        (AskState.OVER, "does not wait for you any more."),
     ):
         over = notice(tell.model_copy(update={"asking": became}), {})
         assert over.blocks is None
