@@ -111,7 +111,14 @@ class Record:
         state.open_rounds = [state.round]
         state.shortened = self.request.timeout is not None and self.request.timeout < level.timeout
         state.deadline = now + min(level.timeout, self.request.timeout or level.timeout)
-        state.remind_at = now + level.remind_every if level.remind_every else None
+        state.remind_at = self.next_reminder(now)
+
+    def next_reminder(self, now: datetime) -> datetime | None:
+        """When the next reminder is due; None where there is none, or the deadline comes no later."""
+        every, deadline = self.level.remind_every, self.state.deadline
+        if every is None or (deadline is not None and now + every >= deadline):
+            return None
+        return now + every
 
     def escalate(self, now: datetime) -> None:
         """One more round beside the level's own, which stays open. Delegations stay in force."""

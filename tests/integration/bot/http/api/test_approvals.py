@@ -1,4 +1,4 @@
-"""Asking, looking, waiting and deciding over HTTP."""
+"""AskState, looking, waiting and deciding over HTTP."""
 
 from __future__ import annotations
 
