@@ -57,6 +57,7 @@ _ACTIVITIES: Final = {
     "post_reply": "Thread reply posted",
     "post_preview": "Document shown",
     "send_message": "Notified",
+    "edit_message": "Message edited",
     "remove_copies": "Copies looked for",
     "run_action": "Action run",
     "members": "Group members looked up",
@@ -277,7 +278,11 @@ def _failed(event: past.TaskFailedEvent, task: _Scheduled | None, at: datetime) 
 def _place(task: past.TaskScheduledEvent) -> dict[str, Any]:
     """The channel, the person and the number of the try, from the activity's input."""
     given = _json(task.input)
-    ref = given.get("ref")
+    ref, message = given.get("ref"), given.get("message")
+    if (
+        isinstance(message, dict) and "user" in message
+    ):  # an edit of a direct message is told as the message was
+        return {"actor": message["user"], "attempt": given.get("attempt")}
     return {
         "channel": given.get("channel") or (ref.get("channel") if isinstance(ref, dict) else None),
         "actor": given.get("user"),
