@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from bot.cli.main import main
 from bot.doctor.examination import examine
 from bot.slack.api.scopes import METHODS
@@ -16,6 +18,7 @@ from tests.support.world import World
 FROM_THE_FILE = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "COUNTERSIGN_POLICIES", "COUNTERSIGN_DATA_DIR")
 
 
+@pytest.mark.embedded_hub("with any other hub a warning asks for COUNTERSIGN_RECORDS_STORE")
 async def test_a_new_set_up_asks_and_decides(tmp_path: Path) -> None:
     """What is called at Slack meanwhile is in the table, which the doctor and the manifest go by."""
     set_up = tmp_path / "set-up"
