@@ -1,4 +1,4 @@
-"""Reads TOML, and says on which line of it each of its keys, tables and list entries is. `tomllib` does not keep that."""
+"""Reads TOML, and says on which line each key, table and list entry is, which `tomllib` does not keep."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Bytes and payloads as anybody may send them, for what reads them: briefly in `make test`, for minutes in `make proof`."""
+"""What anybody may send, for what reads it: briefly in `make test`, for minutes in `make proof`."""

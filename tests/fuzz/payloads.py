@@ -27,6 +27,9 @@ _STATE: Final = {
         "kind": {"kind": {"type": "radio_buttons", "selected_option": {"value": "comment"}}},
         "person": {"person": {"type": "users_select", "selected_user": "U0FIN"}},
         "code": {"code": {"type": "plain_text_input", "value": "123456"}},
+        "since": {"since": {"type": "datepicker", "selected_date": "2026-12-24"}},
+        "until": {"until": {"type": "datepicker", "selected_date": "2027-01-03"}},
+        f"{edit_form.BLOCK}{edit_form.NUMBER}.a": {"a": {"type": "plain_text_input", "value": "12"}},
     }
 }
 _BLOCKS: Final = [{"type": "input", "block_id": name, "element": {}} for name in _STATE["values"]]
@@ -128,5 +131,5 @@ def spoilt(draw: st.DrawFn) -> dict[str, Any]:
         if draw(st.booleans()):
             del inside[last]
         else:
-            inside[last] = draw(_JUNK)
+            inside[last] = copy.deepcopy(draw(_JUNK))
     return payload

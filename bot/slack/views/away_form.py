@@ -9,7 +9,7 @@ from typing import Any, Final
 from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input import away
-from bot.slack.views.request_form import Origin, modal, values_of
+from bot.slack.views.request_form import Origin, UnreadableFormError, filled_in, modal
 from orchestration.domain.people import PersonEntry
 
 ID: Final = "away"
@@ -36,6 +36,8 @@ def away_form(entry: PersonEntry | None, today: date) -> Json:
 
 def read_away_form(view: Mapping[str, Any], *, person: str, today: date) -> PersonEntry:
     """What was filled in. Raises `InvalidRequestError` naming the field to mend."""
-    values = values_of(view)
-    since, until = date.fromisoformat(values[away.SINCE]), date.fromisoformat(values[away.UNTIL])
-    return away.checked(since, until, values[away.DELEGATE], person=person, today=today)
+    try:
+        since, until = (date.fromisoformat(filled_in(view, day)) for day in (away.SINCE, away.UNTIL))
+    except ValueError as error:
+        raise UnreadableFormError from error
+    return away.checked(since, until, filled_in(view, away.DELEGATE), person=person, today=today)

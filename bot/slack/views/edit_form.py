@@ -111,7 +111,7 @@ def _fields(filled_in: Mapping[str, Any]) -> dict[str, tuple[str, str, str]]:
         name = str(block.get("block_id", ""))
         if block["type"] == "input" and name.startswith(BLOCK):
             kind, _, path = name.removeprefix(BLOCK).partition(".")
-            found[name] = kind, path, str(block["element"].get("initial_value", ""))
+            found[name] = kind, path, str((block.get("element") or {}).get("initial_value", ""))
     return found
 
 

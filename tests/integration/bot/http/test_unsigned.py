@@ -143,7 +143,7 @@ def _form(payload: dict[str, Any]) -> str:
     """As Slack sends it: a command and an event are bodies of their own, all else is one field of a form."""
     if "command" in payload:
         return urlencode({name: str(value) for name, value in payload.items()}, errors="replace")
-    if payload.get("type") in {"event_callback", "url_verification"}:
+    if payload.get("type") in ("event_callback", "url_verification"):
         return json.dumps(payload)
     return urlencode({"payload": json.dumps(payload)})
 
@@ -155,7 +155,7 @@ async def test_what_slack_signs_and_is_not_as_slack_says_is_refused_in_words(
     posts = urllib3.PoolManager(1)
 
     @settings(
-        max_examples=5000 if PROOF else 80,
+        max_examples=4000 if PROOF else 60,
         derandomize=not PROOF,
         suppress_health_check=list(HealthCheck),
     )
@@ -168,8 +168,7 @@ async def test_what_slack_signs_and_is_not_as_slack_says_is_refused_in_words(
             "POST", f"{open_world.url}/slack/events", body=body.encode(), headers={"Content-Type": kind, **signed(body)}
         )
         said = answer.data.decode()
-        assert answer.status < 500, (answer.status, said)
-        assert "Traceback" not in said
-        assert not any(record.exc_info for record in caplog.records), caplog.text
+        traces = [record.getMessage() for record in caplog.records if record.exc_info]
+        assert (answer.status < 500, "Traceback" in said, traces) == (True, False, []), (answer.status, said, body)
 
     await asyncio.to_thread(send)
