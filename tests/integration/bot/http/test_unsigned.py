@@ -19,11 +19,13 @@ import pytest
 import pytest_asyncio
 import urllib3
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from twilio.request_validator import RequestValidator
 
 from tests.fuzz.payloads import spoilt
 from tests.support import PATIENCE_S
 from tests.support.slack import signed
-from tests.support.world import World, policies
+from tests.support.world import TWILIO_TOKEN, World, policies
 
 PROOF = bool(os.environ.get("COUNTERSIGN_PROOF"))
 FORM = "application/x-www-form-urlencoded"
@@ -148,6 +150,7 @@ def _form(payload: dict[str, Any]) -> str:
     return urlencode({"payload": json.dumps(payload)})
 
 
+@pytest.mark.timeout(1200 if PROOF else 120)
 async def test_what_slack_signs_and_is_not_as_slack_says_is_refused_in_words(
     open_world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -155,7 +158,7 @@ async def test_what_slack_signs_and_is_not_as_slack_says_is_refused_in_words(
     posts = urllib3.PoolManager(1)
 
     @settings(
-        max_examples=4000 if PROOF else 60,
+        max_examples=3000 if PROOF else 40,
         derandomize=not PROOF,
         suppress_health_check=list(HealthCheck),
     )
@@ -170,5 +173,31 @@ async def test_what_slack_signs_and_is_not_as_slack_says_is_refused_in_words(
         said = answer.data.decode()
         traces = [record.getMessage() for record in caplog.records if record.exc_info]
         assert (answer.status < 500, "Traceback" in said, traces) == (True, False, []), (answer.status, said, body)
+
+    await asyncio.to_thread(send)
+
+
+TEXTS = st.sampled_from(["123456", "１２３ 456", "\u0664\u0662", "STOP", "", "+12025550142", "rcs:", "\x00", "\u202e", "9" * 2000])
+FIELDS = st.dictionaries(
+    st.sampled_from(["MessageSid", "From", "To", "Body", "MessageStatus", "ErrorCode", "NumMedia"]) | st.text(max_size=5),
+    TEXTS | st.text(max_size=20),
+    max_size=7,
+)
+
+
+@pytest.mark.timeout(1200 if PROOF else 120)
+async def test_whatever_twilio_signs_is_answered(open_world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Replies and delivery reports, with any number, any text and any fields."""
+    posts, validator = urllib3.PoolManager(1), RequestValidator(TWILIO_TOKEN)
+
+    @settings(max_examples=3000 if PROOF else 25, derandomize=not PROOF, suppress_health_check=list(HealthCheck))
+    @given(fields=FIELDS, path=st.sampled_from(["/twilio/sms", "/twilio/status?challenge=x", "/twilio/status"]))
+    def send(fields: dict[str, str], path: str) -> None:
+        caplog.clear()
+        url = open_world.url + path
+        headers = {"Content-Type": FORM, "X-Twilio-Signature": validator.compute_signature(url, fields)}
+        answer = posts.request("POST", url, body=urlencode(fields), headers=headers)
+        traces = [record.getMessage() for record in caplog.records if record.exc_info]
+        assert (answer.status in {200, 204}, traces) == (True, []), (answer.status, answer.data, fields)
 
     await asyncio.to_thread(send)
