@@ -18,7 +18,7 @@ import atheris
 with atheris.instrument_imports(include=["bot", "orchestration"]):
     from tests.fuzz.parsers import PARSERS
 
-_LARGEST: Final = 4096  # bytes
+_LARGEST: Final = 1024  # bytes
 _SLOWEST: Final = 20  # seconds for one input, on a machine that has other things to do
 _MEMORY: Final = 2048  # MB, with the instrumented code
 
@@ -38,7 +38,9 @@ def main() -> None:
     (place / "corpus").mkdir()
     for number, seed in enumerate(read.seeds):
         (place / "corpus" / str(number)).write_bytes(seed)
-    sys.stdout.write(f"python -m tests.fuzz {given.parser} --seconds {given.seconds} --seed {given.seed}: {place}\n")
+    sys.stdout.write(
+        f"python -m tests.fuzz {given.parser} --seconds {given.seconds} --seed {given.seed}: {place}\n"
+    )
     sys.stdout.flush()
     options = [
         *(f"-max_total_time={given.seconds}", f"-seed={given.seed}", f"-max_len={_LARGEST}"),

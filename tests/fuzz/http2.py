@@ -23,7 +23,9 @@ _BLOCKS: Final = st.sampled_from([
     _HELLO, _HELLO, _HELLO, b"\x03" + _HELLO + bytes(3), bytes(5) + _HELLO, b"\x02" + bytes(5) + _HELLO + bytes(2),
     _HELLO[:7], b"", b"\x82", b"\x3f\xe1\x1f\x82", b"\x3f\xe2\x1f", b"\x80", b"\xbe", b"\x40\x01a\x01b\xbe",
 ])  # fmt: skip
-_SETTINGS: Final = st.lists(st.tuples(st.sampled_from([1, 2, 3, 4, 5, 6, 99]), _NUMBERS), max_size=2)
+_SETTINGS: Final = st.lists(
+    st.tuples(st.sampled_from([1, 2, 3, 4, 5, 6, 99]), _NUMBERS), max_size=2, unique_by=lambda pair: pair[0]
+)
 
 FRAME: Final = st.one_of(
     st.builds(lambda flags, stream, block: frame(frames.HEADERS, flags, stream, block), _FLAGS, _STREAMS, _BLOCKS),
@@ -40,13 +42,15 @@ FRAME: Final = st.one_of(
         _STREAMS,
         _NUMBERS,
     ),
-    st.builds(lambda stream, number: frame(frames.RST_STREAM, 0, stream, struct.pack(">I", number)), _STREAMS, _NUMBERS),
-    st.builds(lambda pairs: settings(*pairs), _SETTINGS),
+    st.builds(
+        lambda stream, code: frame(frames.RST_STREAM, 0, stream, struct.pack(">I", code)), _STREAMS, _NUMBERS
+    ),
+    st.builds(lambda pairs: settings(*pairs.items()), _SETTINGS),
     st.builds(lambda flags: frame(frames.SETTINGS, flags & 1, 0, b""), _FLAGS),
     st.builds(lambda flags: frame(frames.PING, flags & 1, 0, bytes(8)), _FLAGS),
     st.builds(lambda stream, on: frame(frames.PRIORITY, 0, stream, struct.pack(">IB", on, 1)), _STREAMS, _STREAMS),
     st.builds(
-        lambda kind, flags, stream, junk: frame(kind, flags, stream, junk),
+        frame,
         st.sampled_from([*range(10), 11, 32, 255]),  # the package knows 10, which is of an extension
         _FLAGS,
         _STREAMS,
@@ -65,7 +69,10 @@ def refused_by_h2(sent: bytes) -> str | None:
     None where it cannot be compared.
     """
     config = h2.config.H2Configuration(
-        client_side=False, header_encoding=None, validate_inbound_headers=False, normalize_inbound_headers=False
+        client_side=False,
+        header_encoding=None,
+        validate_inbound_headers=False,
+        normalize_inbound_headers=False,
     )
     server = h2.connection.H2Connection(config)
     server.initiate_connection()

@@ -63,7 +63,7 @@ def in_pieces(pieces: Iterable[bytes]) -> bytes:
 
 
 def slash_text(data: bytes) -> None:
-    """The text of the command has a meaning, whatever it is; what is asked at once is a request, or refused in words."""
+    """The text of the command has a meaning, whatever it is; what is asked at once is a request or refused in words."""
     text = data.decode(errors="replace")
     wish = grammar.parse(text, POLICIES)
     if isinstance(wish, AskAtOnce):
@@ -87,7 +87,7 @@ def cards_text(data: bytes) -> None:
         assert all(len(piece) <= room for piece in whole)
         shown = [quoted(text, 500, room=room + 40), safe(text, 500, room=room), said(text, 500, room=room)]
         assert all(len(each) <= room + 40 for each in shown)
-        never_seems_ours(text)
+    never_seems_ours(text)
     assert len(plain(text, 75)) <= 75
     assert "<" not in linked(text, 75)
     typed(text)

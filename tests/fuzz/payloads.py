@@ -48,7 +48,9 @@ def _press(block_id: str, action_id: str, **more: Any) -> dict[str, Any]:
             "metadata": {"event_type": "approval_requested", "event_payload": json.loads(_TARGET)},
             "blocks": [{"type": "actions", "block_id": block_id, "elements": [{"value": _TARGET}]}],
         },
-        "actions": [{"action_id": action_id, "block_id": block_id, "value": _TARGET, "action_ts": "1.1", **more}],
+        "actions": [
+            {"action_id": action_id, "block_id": block_id, "value": _TARGET, "action_ts": "1.1", **more}
+        ],
     }
 
 
@@ -72,11 +74,22 @@ def _form(callback_id: str, kind: str = "view_submission") -> dict[str, Any]:
 
 
 def _chosen(choice: str) -> dict[str, Any]:
-    return {"selected_option": {"value": json.dumps({"choice": choice, "of": SHOWN.digest[:16]})}, "value": None}
+    return {
+        "selected_option": {"value": json.dumps({"choice": choice, "of": SHOWN.digest[:16]})},
+        "value": None,
+    }
 
 
 _PRESSED: Final = {
-    cards.ACTIONS: (cards.APPROVE, cards.READ, cards.REJECT, cards.EDIT, cards.GRANT, call_lists.DETAILS, ENTER_CODE),
+    cards.ACTIONS: (
+        cards.APPROVE,
+        cards.READ,
+        cards.REJECT,
+        cards.EDIT,
+        cards.GRANT,
+        call_lists.DETAILS,
+        ENTER_CODE,
+    ),
     notices.NOTICE: (notices.ANSWER, notices.RETRY, notices.RETRY_FULFILMENT),
     call_lists.ALL: (call_lists.APPROVE_ALL, call_lists.REJECT_ALL),
     gatherings.ACTIONS: (gatherings.ANSWER, gatherings.WITHDRAW),
@@ -85,7 +98,14 @@ _PRESSED: Final = {
     home.AWAY_BUTTONS: (home.AWAY, home.BACK),
 }
 _SUBMITTED: Final = (
-    *(request_form.ASK, edit_form.EDIT_FORM, grant_form.ID, away_form.ID, code_form.ENTER_CODE_FORM, REJECT_FORM),
+    *(
+        request_form.ASK,
+        edit_form.EDIT_FORM,
+        grant_form.ID,
+        away_form.ID,
+        code_form.ENTER_CODE_FORM,
+        REJECT_FORM,
+    ),
     *(gathering_forms.ANSWER_FORM, gathering_forms.WITHDRAW_FORM),
     *(form.id for form in (REJECTING, APPROVING, CANCELLING, TALKING, ANSWERING, DELEGATING)),
 )
@@ -106,8 +126,8 @@ GENUINE: Final[list[dict[str, Any]]] = [
 ]  # fmt: skip
 
 _JUNK: Final = st.sampled_from(
-    [None, "", 0, -1, 1.5, 10**30, True, [], {}, [[]], [None], {"": {}}, "x" * 4000, "\x00", "\ud800", "{", "[]", "null",
-     '{"choice": []}', "<@U0ADA>", "approve", "U0NOBODY", {"value": 1}, [{"value": []}], "D" * 200]
+    [None, "", 0, -1, 1.5, 10**30, True, [], {}, [[]], [None], {"": {}}, "x" * 4000, "\x00", "\ud800", "{", "[]",
+     "null", '{"choice": []}', "<@U0ADA>", "approve", "U0NOBODY", {"value": 1}, [{"value": []}], "D" * 200]
 )  # fmt: skip
 
 

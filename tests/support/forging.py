@@ -8,7 +8,9 @@ from typing import Final
 from bot.slack.text import linked, plain, quoted, quoted_whole, safe, said
 
 OURS: Final = re.compile("[✓✔✅☑✗✘❌○→•`]| · ")
-_MARKED: Final = re.compile(r"(?<![0-9A-Za-z])[*_~]|[*_~](?![0-9A-Za-z])|:[a-z0-9_+-]+:|(?<![0-9A-Za-z])@|[*]")
+_MARKED: Final = re.compile(
+    r"(?<![0-9A-Za-z])[*_~]|[*_~](?![0-9A-Za-z])|:[a-z0-9_+-]+:|(?<![0-9A-Za-z])@|[*]"
+)
 
 
 def without_addresses(text: str) -> str:

@@ -133,7 +133,11 @@ class _Payload(_Part):
             raise ValueError("a form has user.id, and a view with its state and blocks")
         if self.type == "event_callback" and self.event is None:
             raise ValueError("an event has event")
-        if self.event is not None and self.event.type == "app_home_opened" and not isinstance(self.event.user, str):
+        if (
+            self.event is not None
+            and self.event.type == "app_home_opened"
+            and not isinstance(self.event.user, str)
+        ):
             raise ValueError("app_home_opened has user")
         return self
 

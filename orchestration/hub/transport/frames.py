@@ -117,7 +117,9 @@ def check(kind: int, stream: int, length: int) -> None:
     if kind == PUSH_PROMISE or (kind in OF_CONNECTION if stream else kind in OF_STREAM):
         raise Http2Error(PROTOCOL_ERROR)
     if stream and not stream & 1 and kind <= CONTINUATION and kind != PRIORITY:
-        raise Http2Error(PROTOCOL_ERROR)  # a stream of the server, which opens none; unknown frames are passed over
+        raise Http2Error(
+            PROTOCOL_ERROR
+        )  # a stream of the server, which opens none; unknown frames are passed over
 
 
 def settings(payload: bytes) -> dict[int, int]:

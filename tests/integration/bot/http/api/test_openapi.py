@@ -81,7 +81,9 @@ async def test_whatever_is_sent_is_answered_as_documented_and_never_by_a_5xx(
 @pytest.mark.timeout(3600)
 async def test_what_one_call_answers_goes_into_the_next_and_none_is_answered_by_a_5xx(api: ApiWorld) -> None:
     """Calls in a row, which name what those before them made: requests, hooks, challenges, instances."""
-    root = api.token("root", "U0RITA", "request", "read", "admin", "challenge", "decide:deploy", rate=10_000_000)
+    root = api.token(
+        "root", "U0RITA", "request", "read", "admin", "challenge", "decide:deploy", rate=10_000_000
+    )
     schema = schemathesis.openapi.from_dict((await api.call("GET", "/api/openapi.json")).body)
 
     class Course(schema.as_state_machine()):  # type: ignore[misc]  # made at run time

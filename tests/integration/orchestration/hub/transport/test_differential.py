@@ -59,13 +59,19 @@ def test_it_hangs_up_where_h2_does_and_nowhere_else(hub: Hub, ours: HubUnderTest
 
 
 STEPS = st.one_of(
-    st.tuples(st.just("call"), st.sampled_from(["Hello", "GetInstance", "Nobody"]), st.sampled_from([0, 1, 300, 20_000])),
+    st.tuples(
+        st.just("call"),
+        st.sampled_from(["Hello", "GetInstance", "Nobody"]),
+        st.sampled_from([0, 1, 300, 20_000]),
+    ),
     st.tuples(st.just("open"), st.sampled_from(["StartInstance", "GetWorkItems", "Hello"]), st.just(0)),
     st.tuples(st.just("data"), st.integers(0, 5), st.sampled_from([0, 5, 16_384])),
     st.tuples(st.just("reset"), st.integers(0, 5), st.just(0)),
     st.tuples(st.just("window"), st.integers(0, 5), st.sampled_from([1, 65_535])),
     st.tuples(st.just("ping"), st.just(0), st.just(0)),
-    st.tuples(st.just("settings"), st.sampled_from([0, 100, 65_535, 1 << 20]), st.sampled_from([16_384, 1 << 20])),
+    st.tuples(
+        st.just("settings"), st.sampled_from([0, 100, 65_535, 1 << 20]), st.sampled_from([16_384, 1 << 20])
+    ),
 )
 
 
@@ -85,8 +91,14 @@ class H2Client:
         if what in {"call", "open"}:
             stream = self._client.get_next_available_stream_id()
             path = f"/TaskHubSidecarService/{one}"
-            given_ = [(":method", "POST"), (":scheme", "http"), (":authority", "hub"), (":path", path), ("te", "trailers")]
-            self._client.send_headers(stream, given_)
+            names = {
+                ":method": "POST",
+                ":scheme": "http",
+                ":authority": "hub",
+                ":path": path,
+                "te": "trailers",
+            }
+            self._client.send_headers(stream, list(names.items()))
             if what == "call":
                 body = frames.message(b"\x0a" * two)
                 for at in range(0, len(body), 16_000):
