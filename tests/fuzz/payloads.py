@@ -125,7 +125,7 @@ GENUINE: Final[list[dict[str, Any]]] = [
     {"type": "url_verification", "challenge": "c"},
 ]  # fmt: skip
 
-_JUNK: Final = st.sampled_from(
+_JUNK: Final[st.SearchStrategy[Any]] = st.sampled_from(
     [None, "", 0, -1, 1.5, 10**30, True, [], {}, [[]], [None], {"": {}}, "x" * 4000, "\x00", "\ud800", "{", "[]",
      "null", '{"choice": []}', "<@U0ADA>", "approve", "U0NOBODY", {"value": 1}, [{"value": []}], "D" * 200]
 )  # fmt: skip
