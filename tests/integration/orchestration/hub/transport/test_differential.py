@@ -80,11 +80,11 @@ class H2Client:
 
     def __init__(self, raw: RawClient) -> None:
         self._raw = raw
-        self._client = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
+        self._client = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding=None))
         self._client.initiate_connection()
         self.open: list[int] = []
         self.ended: set[int] = set()
-        self.statuses: dict[int, str] = {}
+        self.statuses: dict[int, bytes] = {}
         self._ponged = False
 
     def step(self, what: str, one: Any, two: int) -> None:
@@ -144,8 +144,8 @@ class H2Client:
         elif isinstance(event, h2.events.TrailersReceived | h2.events.ResponseReceived):
             assert event.stream_id is not None
             for name, value in event.headers or []:
-                if name == "grpc-status":
-                    self.statuses[event.stream_id] = str(value)
+                if name == b"grpc-status":
+                    self.statuses[event.stream_id] = value
 
 
 @pytest.mark.timeout(1200 if PROOF else 120)

@@ -23,7 +23,8 @@ def test_what_slack_sends_is_taken() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"user": {"id": "my secret"}}, "a press has user.id, trigger_id and actions"),
+        ({"user": {"id": "my secret"}}, "user.id is of another kind"),
+        ({"user": {"id": "secret"}}, "a press has user.id, trigger_id and actions"),
         ({"user": None}, "a press has user.id, trigger_id and actions"),
         ({"actions": []}, "actions is of another kind"),
         ({"channel": {"id": "my secret"}}, "channel.id is of another kind"),
