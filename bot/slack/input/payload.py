@@ -25,53 +25,53 @@ class UnreadablePayloadError(CountersignError):
 _Id: TypeAlias = Annotated[str, Field(pattern=r"^[!-~]{0,255}$")]
 
 
-class _Part(BaseModel):
+class _PayloadPart(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
 
-class _Named(_Part):
+class _Named(_PayloadPart):
     id: _Id | None = None
     team_id: _Id | None = None
     enterprise_id: _Id | None = None
 
 
-class _Action(_Part):
+class _Action(_PayloadPart):
     action_id: str
     block_id: str | None = None
     action_ts: str | None = None
     selected_option: dict[str, Any] | None = None
 
 
-class _Option(_Part):
+class _Option(_PayloadPart):
     value: str
 
 
-class _State(_Part):
+class _State(_PayloadPart):
     value: str | None = None
     selected_user: str | None = None
     selected_date: str | None = None
     selected_option: _Option | None = None
 
 
-class _Values(_Part):
+class _Values(_PayloadPart):
     values: dict[str, dict[str, _State]]
 
 
-class _Block(_Part):
+class _PayloadBlock(_PayloadPart):
     type: str
     block_id: str
     elements: list[dict[str, Any]] | None = None
     element: dict[str, Any] | None = None
 
 
-class _Message(_Part):
+class _Message(_PayloadPart):
     ts: _Id | None = None
     thread_ts: _Id | None = None
     metadata: dict[str, Any] | None = None
-    blocks: list[_Block] | None = None
+    blocks: list[_PayloadBlock] | None = None
 
 
-class _View(_Part):
+class _View(_PayloadPart):
     id: _Id
     type: str
     hash: _Id | None = None
@@ -80,21 +80,21 @@ class _View(_Part):
     previous_view_id: _Id | None = None
     app_installed_team_id: _Id | None = None
     state: _Values | None = None
-    blocks: list[_Block] | None = None
+    blocks: list[_PayloadBlock] | None = None
 
 
-class _Place(_Part):
+class _Place(_PayloadPart):
     channel_id: _Id | None = None
 
 
-class _Event(_Part):
+class _Event(_PayloadPart):
     type: str
     user: _Id | _Named | None = None
     channel: _Id | _Named | None = None
     tab: str | None = None
 
 
-class _Payload(_Part):
+class _Payload(_PayloadPart):
     """Any payload. What each kind has to have besides is below."""
 
     type: str | None = None

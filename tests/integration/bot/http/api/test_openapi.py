@@ -86,7 +86,7 @@ async def test_what_one_call_answers_goes_into_the_next_and_none_is_answered_by_
     )
     schema = schemathesis.openapi.from_dict((await api.call("GET", "/api/openapi.json")).body)
 
-    class Course(schema.as_state_machine()):  # type: ignore[misc]  # made at run time
+    class CallsInARow(schema.as_state_machine()):  # type: ignore[misc]  # made at run time
         def get_call_kwargs(self, case: Any) -> dict[str, Any]:
             return {"base_url": api.url, "headers": {"Authorization": f"Bearer {root}"}}
 
@@ -106,7 +106,7 @@ async def test_what_one_call_answers_goes_into_the_next_and_none_is_answered_by_
         suppress_health_check=list(HealthCheck),
         phases=[Phase.generate, Phase.shrink],
     )
-    await asyncio.to_thread(Course.run, settings=often)
+    await asyncio.to_thread(CallsInARow.run, settings=often)
 
 
 def schemas(part: Any) -> Iterator[dict[str, Any]]:
