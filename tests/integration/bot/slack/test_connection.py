@@ -207,7 +207,10 @@ async def test_a_token_that_is_revoked_meanwhile_loses_no_press(world: World) ->
         {
             "type": "view_submission",
             "view": {
-                **{"id": "V1", "callback_id": "of_tomorrow", "type": "modal", "state": {"values": {}}},
+                "id": "V1",
+                "callback_id": "of_tomorrow",
+                "type": "modal",
+                "state": {"values": {}},
                 "blocks": [{"type": "section", "block_id": "b"}],
             },
         },
