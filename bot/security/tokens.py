@@ -8,7 +8,6 @@ import json
 import os
 import re
 import secrets
-import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from bot.security.data_dir import changeable
 from orchestration.domain.errors import CountersignError
 from orchestration.domain.names import is_own_orchestration
 from orchestration.domain.responses import origin_of
+from orchestration.domain.toml_lines import tables_of
 
 FILE: Final = "tokens.toml"
 PREFIX: Final = "csn_"
@@ -152,12 +152,11 @@ class TokenFile:
 
     def _read(self) -> dict[str, Token]:
         try:
-            tables = tomllib.loads(self._path.read_text())
+            tables = tables_of(self._path.read_text())
             return {name: _token(name, table) for name, table in tables.items()}
         except (
             OSError,
             UnicodeDecodeError,
-            tomllib.TOMLDecodeError,
             KeyError,
             TypeError,
             ValueError,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +18,7 @@ from orchestration.domain.ids import IdReader
 from orchestration.domain.names import policy_name_fault
 from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.text import is_blank, line
-from orchestration.domain.toml_lines import Location, lines_of
+from orchestration.domain.toml_lines import Location, TomlError, lines_of, tables_of
 
 # Where a policy of each kind is kept in the model. One without a kind is decided by approvers.
 KINDS: Final = {gathering_policy.KIND: "gatherings"}
@@ -44,8 +43,8 @@ def load(path: Path, ids: IdReader) -> PolicyBook:
 def parse(text: str, source: str, ids: IdReader) -> PolicyBook:
     """As `load`, from text already read; `source` names it in errors."""
     try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        tables = tables_of(text)
+    except TomlError as error:
         line = re.search(r"line (\d+)", str(error))
         place = f"{source}:{line.group(1)}" if line else source
         raise PolicyError(f"{place}: is not valid TOML: {error}.") from error

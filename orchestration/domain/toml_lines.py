@@ -1,12 +1,17 @@
-"""On which line of a TOML text each of its keys, tables and list entries is. `tomllib` does not keep that."""
+"""Reads TOML, and says on which line each key, table and list entry is, which `tomllib` does not keep."""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from typing import Final
+from typing import Any, Final
 
 Location = tuple[str | int, ...]
+
+# Tables and lists inside each other. What reads a file further goes as deep as the file does.
+_DEEPEST: Final = 40
+
+_TOO_DEEP: Final = f"tables or lists in it are more than {_DEEPEST} deep inside each other"
 
 _BLANK: Final = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _SPACE: Final = re.compile(r"[ \t]*")
@@ -21,6 +26,29 @@ _STRING: Final = re.compile(
 )
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 _OTHER_VALUE: Final = re.compile(r"[^,\]}\n#]*")
+
+
+class TomlError(ValueError):
+    """The text is not TOML that we read. Says why, as the end of a sentence, with the line where that is known."""
+
+
+def tables_of(text: str) -> dict[str, Any]:
+    """What the text says. Raises `TomlError`, also for numbers and nesting that no file of ours needs."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise TomlError(str(error)) from error
+    except RecursionError as error:
+        raise TomlError(_TOO_DEEP) from error
+    except ValueError as error:  # Python reads no whole number of more than 4,300 digits
+        raise TomlError("a number in it has too many digits") from error
+    level: list[Any] = [tables]
+    for _ in range(_DEEPEST):
+        level = [part for whole in level for part in (whole.values() if isinstance(whole, dict) else whole)]
+        level = [part for part in level if isinstance(part, dict | list)]
+    if level:
+        raise TomlError(_TOO_DEEP)
+    return tables
 
 
 def lines_of(text: str) -> dict[Location, int]:

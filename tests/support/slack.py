@@ -59,16 +59,17 @@ async def deliver(world: World, **form: str) -> tuple[int, str]:
 async def deliver_late(world: World, age: int, /, **form: str) -> tuple[int, str]:
     """As `deliver`, of what Slack sent so many seconds ago."""
     body = urlencode(form)
-    stamp = str(int(time.time()) - age)
-    signature = SignatureVerifier(SIGNING_SECRET).generate_signature(timestamp=stamp, body=body)
-    headers = {
-        "Content-Type": "application/x-www-form-urlencoded",
-        "X-Slack-Request-Timestamp": stamp,
-        "X-Slack-Signature": signature or "",
-    }
+    headers = {"Content-Type": "application/x-www-form-urlencoded", **signed(body, age)}
     url = f"{world.url}/slack/events"
     async with aiohttp.ClientSession() as http, http.post(url, data=body, headers=headers) as answer:
         return answer.status, await answer.text()
+
+
+def signed(body: str, age: int = 0) -> dict[str, str]:
+    """The headers by which Slack says that it sent this body, so many seconds ago."""
+    stamp = str(int(time.time()) - age)
+    signature = SignatureVerifier(SIGNING_SECRET).generate_signature(timestamp=stamp, body=body)
+    return {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": signature or ""}
 
 
 def pressed(person: str, card: Message, action_id: str = "approve", **message: Any) -> dict[str, str]:

@@ -20,6 +20,8 @@ from bot.slack.api.errors import asked_to_wait, code_of, described
 from bot.slack.api.health import SlackHealth
 from bot.slack.api.signature import SlackSignature
 from bot.slack.api.socket import SlackSocket
+from bot.slack.input import payload
+from bot.slack.input.payload import UnreadablePayloadError
 from orchestration.domain.errors import CountersignError
 
 log = logging.getLogger(__name__)
@@ -117,7 +119,9 @@ class SlackConnection:
             await self._socket.close()
 
     async def receive(self, request: web.Request) -> web.Response:
-        """`POST /slack/events`: 401 unless Slack signed the body lately. Bolt gets what Slack signed, no more.
+        """`POST /slack/events`: 401 unless Slack signed the body lately, 400 unless it reads as Slack's.
+
+        Bolt gets what Slack signed, no more.
 
         503 until Slack has told us who we are: Bolt would take what comes before for that of a foreign workspace, and
         acknowledge it. So Slack shows a failure, and the person acts again.
@@ -127,5 +131,10 @@ class SlackConnection:
             raise web.HTTPUnauthorized(text="Invalid signature.")
         if not self._greeted:
             raise web.HTTPServiceUnavailable(text=NOT_YET)
+        try:
+            payload.check_body(body, request.content_type)
+        except UnreadablePayloadError as error:
+            log.warning("POST /slack/events: %s", error)
+            raise web.HTTPBadRequest(text=str(error)) from error
         signed = AsyncBoltRequest(body=body, query=request.query_string, headers=dict(request.headers))
         return await to_aiohttp_response(await self._app.async_dispatch(signed))

@@ -52,8 +52,9 @@ def code_of(error: BaseException) -> str:
         return code_of(error.__cause__)
     if not isinstance(error, SlackApiError):
         return ""
-    # An answer that was not JSON comes as the HTTP library's own response, which has no such thing.
-    code = error.response.get("error") if hasattr(error.response, "get") else None
+    # An answer that was not JSON comes as the HTTP library's own response, or with a text as its data.
+    data = getattr(error.response, "data", error.response)
+    code = data.get("error") if isinstance(data, dict) else None
     return code if isinstance(code, str) else ""
 
 

@@ -23,6 +23,8 @@ class ObservedApp(AsyncApp):
 
     async def async_dispatch(self, req: AsyncBoltRequest) -> BoltResponse:
         """As Bolt's."""
+        # Bolt takes what is null for something that is there.
+        req.body = {name: part for name, part in req.body.items() if part is not None}
         kind, action = _said(req.body)
         ids = {} if "request_id" in telemetry.about() else {"request_id": fresh_id()}
         with (

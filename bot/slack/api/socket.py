@@ -14,6 +14,8 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 
 from bot.slack.api.errors import described
 from bot.slack.api.under_way import UnderWay
+from bot.slack.input import payload
+from bot.slack.input.payload import UnreadablePayloadError
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,11 @@ class _AcknowledgingHandler(AsyncSocketModeHandler):
         self._under_way = under_way
 
     async def handle(self, client: AsyncBaseSocketModeClient, req: SocketModeRequest) -> None:
+        try:
+            payload.check(req.payload)
+        except UnreadablePayloadError as error:
+            log.warning("Socket Mode: %s", error)
+            return
         await self._under_way.run(super().handle(client, req))  # type: ignore[arg-type]  # it is the client that Bolt made
 
 

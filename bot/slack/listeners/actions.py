@@ -29,7 +29,7 @@ from bot.slack.listeners.open import (
 from bot.slack.listeners.verdicts import answer_press, answer_words
 from bot.slack.messages import cards, digests, notices
 from bot.slack.views import details
-from bot.slack.views.request_form import CHOOSE_POLICY, Origin, ask_form, read_ask_form
+from bot.slack.views.request_form import CHOOSE_POLICY, Origin, ask_form, origin_in, read_ask_form
 from orchestration.domain.names import fulfilment_id
 from orchestration.domain.request import Choice
 from orchestration.service.approvals import ApprovalService
@@ -140,11 +140,11 @@ def _chooser(app: AsyncApp, service: ApprovalService) -> None:
     @app.action(CHOOSE_POLICY)
     @answered
     async def choose_policy(interaction: Interaction) -> None:
-        origin = Origin.model_validate_json(interaction.view["private_metadata"])
+        origin = origin_in(interaction.view, Origin)
         form = ask_form(askable(service.book()), read_ask_form(interaction.view), origin)
         try:
             await interaction.client.views_update(
-                view_id=interaction.view["id"], hash=interaction.view["hash"], view=form
+                view_id=interaction.view["id"], hash=interaction.view.get("hash"), view=form
             )
         except SlackApiError as error:
             if code_of(error) not in REDRAWN:

@@ -19,7 +19,7 @@ from bot.slack.listeners.verdicts import answer, verdict_on
 from bot.slack.messages import call_lists, cards
 from bot.slack.text import safe
 from bot.slack.views.decision_forms import REJECTING, TEXT_LIMIT
-from bot.slack.views.request_form import Origin, modal, values_of
+from bot.slack.views.request_form import Origin, modal, origin_in, values_of
 from orchestration.domain.answers import OwedAnswer
 from orchestration.domain.commands import Reason, Verdict
 from orchestration.domain.errors import CountersignError
@@ -68,7 +68,7 @@ def register(app: AsyncApp, service: ApprovalService, prechecks: Prechecks) -> N
     @app.view(REJECT_FORM)
     @answered
     async def reject_all(interaction: Interaction) -> None:
-        origin = CallsOrigin.model_validate_json(interaction.view["private_metadata"])
+        origin = origin_in(interaction.view, CallsOrigin)
         words = values_of(interaction.view).get(REASON, "")
         await _decide(interaction, service, origin.targets, Choice.REJECT, words)
 

@@ -12,6 +12,7 @@ from bot.slack.listeners.interaction import Interaction
 from bot.slack.listeners.verdicts import answer, answer_words, correct
 from bot.slack.messages.cards import ENTER_CODE
 from bot.slack.views.code_form import ENTER_CODE_FORM, TYPED, CodeOrigin, code_form, read_code
+from bot.slack.views.request_form import origin_in
 from orchestration.challenge.models import ChallengeStatus
 from orchestration.domain.answers import AwaitedCode, OwedAnswer
 from orchestration.domain.commands import Reason
@@ -47,7 +48,7 @@ def register(app: AsyncApp, service: ApprovalService, challenges: ChallengeServi
     @app.view(ENTER_CODE_FORM)
     @answered
     async def code(interaction: Interaction) -> None:
-        challenge = CodeOrigin.model_validate_json(interaction.view["private_metadata"]).challenge
+        challenge = origin_in(interaction.view, CodeOrigin).challenge
         digits = challenges.codes.digits_of(read_code(interaction.view))
         if digits is None:
             words = NOT_A_CODE.format(digits=challenges.codes.digits)

@@ -17,6 +17,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.api.errors import SLACK_FAILURES, code_of
 from bot.slack.blocks import Json
+from bot.slack.views.request_form import UnreadableFormError
 from orchestration.domain.answers import OwedAnswer
 from orchestration.domain.errors import CountersignError
 from orchestration.domain.request import Via
@@ -78,8 +79,10 @@ class Interaction:
 
     @property
     def view(self) -> Mapping[str, Any]:
-        """The form that was submitted or acted in."""
-        view: Mapping[str, Any] = self.body["view"]
+        """The form that was submitted or acted in. Raises `UnreadableFormError` where there is none."""
+        view: Mapping[str, Any] | None = self.body.get("view")
+        if view is None:
+            raise UnreadableFormError
         return view
 
     @property

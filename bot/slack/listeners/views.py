@@ -9,7 +9,7 @@ from bot.slack.listeners.failures import answered
 from bot.slack.listeners.interaction import Interaction
 from bot.slack.listeners.verdicts import answer_submission, answer_words, correct
 from bot.slack.views import decision_forms, edit_form
-from bot.slack.views.request_form import ASK, block_of, read_ask_form, values_of
+from bot.slack.views.request_form import ASK, block_of, filled_in, read_ask_form
 from orchestration.domain.edits import NOTHING_CHANGED
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.request import Choice, RemarkKind
@@ -58,7 +58,7 @@ def _deciding(app: AsyncApp, service: ApprovalService) -> None:
     @answered
     async def delegate(interaction: Interaction) -> None:
         card = decision_forms.origin_of(interaction.view).target
-        to = values_of(interaction.view)[decision_forms.PERSON]
+        to = filled_in(interaction.view, decision_forms.PERSON)
         ticket = await service.delegate(
             card.instance_id,
             interaction.actor,

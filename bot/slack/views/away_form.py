@@ -9,7 +9,7 @@ from typing import Any, Final
 from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input import away
-from bot.slack.views.request_form import Origin, modal, values_of
+from bot.slack.views.request_form import Origin, UnreadableFormError, modal, values_of
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.people import PersonEntry
 
@@ -42,5 +42,8 @@ def read_away_form(view: Mapping[str, Any], *, person: str, today: date) -> Pers
     for field in (away.SINCE, away.UNTIL, away.DELEGATE):
         if field not in values:
             raise InvalidRequestError(NEEDED, field=field)
-    since, until = date.fromisoformat(values[away.SINCE]), date.fromisoformat(values[away.UNTIL])
+    try:
+        since, until = date.fromisoformat(values[away.SINCE]), date.fromisoformat(values[away.UNTIL])
+    except ValueError as error:
+        raise UnreadableFormError from error
     return away.checked(since, until, values[away.DELEGATE], person=person, today=today)

@@ -13,7 +13,7 @@ from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input.target import Target
 from bot.slack.text import bold, mention, said
-from bot.slack.views.request_form import Origin, modal, values_of
+from bot.slack.views.request_form import Origin, UnreadableFormError, filled_in, modal, origin_in, values_of
 from orchestration.domain.commands import Progress
 from orchestration.domain.request import RemarkKind
 
@@ -93,12 +93,15 @@ def text_of(form: Form, view: Mapping[str, Any]) -> str:
 
 def kind_of(view: Mapping[str, Any]) -> RemarkKind:
     """What was chosen in `talk_form`."""
-    return RemarkKind(values_of(view)[KIND])
+    try:
+        return RemarkKind(filled_in(view, KIND))
+    except ValueError as error:
+        raise UnreadableFormError from error
 
 
 def origin_of(view: Mapping[str, Any]) -> CardOrigin:
     """Which card the form was opened from."""
-    return CardOrigin.model_validate_json(view["private_metadata"])
+    return origin_in(view, CardOrigin)
 
 
 def _about(progress: Progress) -> Json:

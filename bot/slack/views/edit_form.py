@@ -113,7 +113,7 @@ def _fields(filled_in: Mapping[str, Any]) -> dict[str, tuple[str, str, str]]:
         name = str(block.get("block_id", ""))
         if block["type"] == "input" and name.startswith(BLOCK):
             kind, _, path = name.removeprefix(BLOCK).partition(".")
-            found[name] = kind, path, initial_of(block["element"])
+            found[name] = kind, path, initial_of(block.get("element") or {})
     return found
 
 

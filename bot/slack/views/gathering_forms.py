@@ -11,7 +11,7 @@ from bot.slack.input.target import GatheringTarget
 from bot.slack.messages.gatherings import card_blocks
 from bot.slack.text import bold, mention, quoted, said, when
 from bot.slack.views.field_inputs import field_input
-from bot.slack.views.request_form import FIELD, Origin, modal, values_of
+from bot.slack.views.request_form import FIELD, Origin, modal, origin_in, values_of
 from orchestration.domain.gathering import GatheringProgress
 from orchestration.gathering.projection import shown
 from orchestration.gathering.status import GatheringRead
@@ -76,7 +76,7 @@ def read_answer_form(view: Mapping[str, Any]) -> dict[str, str]:
 
 def gathering_origin(view: Mapping[str, Any]) -> GatheringOrigin:
     """What the form is about."""
-    return GatheringOrigin.model_validate_json(view["private_metadata"])
+    return origin_in(view, GatheringOrigin)
 
 
 def _about(progress: GatheringProgress) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bot.slack import blocks
 from bot.slack.blocks import Json
@@ -13,6 +13,7 @@ from bot.slack.input.amounts import AMOUNT_LIMIT
 from bot.slack.input.draft import Askable, Draft, Policies
 from bot.slack.text import plain
 from bot.slack.views.field_inputs import field_input
+from orchestration.domain.errors import CountersignError
 
 ASK: Final = "ask"
 CHOOSE_POLICY: Final = "choose_policy"
@@ -31,6 +32,13 @@ class Origin(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     channel: str | None = None
+
+
+OriginT = TypeVar("OriginT", bound=BaseModel)
+
+
+class UnreadableFormError(CountersignError):
+    """This form no longer says what it is about, so nothing changed. Please close it and open it again."""
 
 
 # ---- asking ----------------------------------------------------------------------------------------------
@@ -95,7 +103,7 @@ def block_of(field: str | None, view: Mapping[str, Any]) -> str:
     """The block at which to show what is wrong with `field`: always one that the open form has."""
     shown = [block["block_id"] for block in view["blocks"] if block["type"] == "input"]
     wanted = {"currency": AMOUNT}.get(field or "", field or "")
-    return next((block for block in (wanted, FIELD + wanted) if block in shown), shown[0])
+    return next((block for block in (wanted, FIELD + wanted, *shown) if block in shown), wanted)
 
 
 def _of_its_type(block: Json) -> Json:
@@ -145,9 +153,26 @@ def modal(callback_id: str, title: str, submit: str | None, parts: list[Json], o
     return view if submit is None else {**view, "submit": blocks.plain(submit)}
 
 
+def origin_in(view: Mapping[str, Any], kind: type[OriginT]) -> OriginT:
+    """What the form carries of where it was opened from. Raises `UnreadableFormError`."""
+    try:
+        return kind.model_validate_json(view.get("private_metadata") or "")
+    except ValidationError as error:
+        raise UnreadableFormError from error
+
+
+def filled_in(view: Mapping[str, Any], block: str) -> str:
+    """What is filled in at a block that cannot be left empty. Raises `UnreadableFormError`."""
+    if (value := values_of(view).get(block)) is None:
+        raise UnreadableFormError
+    return value
+
+
 def values_of(view: Mapping[str, Any]) -> dict[str, str]:
-    """What is filled in, by block. A field left empty is not there."""
+    """What is filled in, by block. A field left empty is not there. Raises `UnreadableFormError`."""
     found: dict[str, str] = {}
+    if view.get("state") is None:
+        raise UnreadableFormError
     for block_id, by_action in view["state"]["values"].items():
         for state in by_action.values():
             chosen = state.get("selected_option")

@@ -116,8 +116,10 @@ def check(kind: int, stream: int, length: int) -> None:
         raise Http2Error(FRAME_SIZE_ERROR)
     if kind == PUSH_PROMISE or (kind in OF_CONNECTION if stream else kind in OF_STREAM):
         raise Http2Error(PROTOCOL_ERROR)
-    if stream and not stream & 1 and kind != PRIORITY:
-        raise Http2Error(PROTOCOL_ERROR)  # a stream of the server, which opens none
+    if stream and not stream & 1 and kind <= CONTINUATION and kind != PRIORITY:
+        raise Http2Error(
+            PROTOCOL_ERROR
+        )  # a stream of the server, which opens none; unknown frames are passed over
 
 
 def settings(payload: bytes) -> dict[int, int]:

@@ -5,18 +5,29 @@ from __future__ import annotations
 import asyncio
 import gzip
 import io
+import json
 import logging
+import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 import pytest
 import pytest_asyncio
+import urllib3
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from twilio.request_validator import RequestValidator
 
+from tests.fuzz.payloads import spoilt
 from tests.support import PATIENCE_S
-from tests.support.world import World, policies
+from tests.support.slack import signed
+from tests.support.world import TWILIO_TOKEN, World, policies
 
+PROOF = bool(os.environ.get("COUNTERSIGN_PROOF"))
 FORM = "application/x-www-form-urlencoded"
 NOW = str(int(time.time()))
 SIGNED = {
@@ -128,3 +139,78 @@ async def test_a_compressed_body_is_refused_before_any_of_it_is_read(open_world:
         writer.close()
 
     await asyncio.gather(*(refused(route) for route in ROUTES))
+
+
+def _form(payload: dict[str, Any]) -> str:
+    """As Slack sends it: a command and an event are bodies of their own, all else is one field of a form."""
+    if "command" in payload:
+        return urlencode({name: str(value) for name, value in payload.items()}, errors="replace")
+    if payload.get("type") in ("event_callback", "url_verification"):
+        return json.dumps(payload)
+    return urlencode({"payload": json.dumps(payload)})
+
+
+@pytest.mark.timeout(1200 if PROOF else 120)
+async def test_what_slack_signs_and_is_not_as_slack_says_is_refused_in_words(
+    open_world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every press, form and command of ours, with parts of it left out or replaced."""
+    posts = urllib3.PoolManager(1)
+
+    @settings(
+        max_examples=3000 if PROOF else 40,
+        derandomize=not PROOF,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(payload=spoilt())
+    def send(payload: dict[str, Any]) -> None:
+        caplog.clear()
+        body = _form(payload)
+        kind = "application/json" if body.startswith("{") else FORM
+        answer = posts.request(
+            "POST",
+            f"{open_world.url}/slack/events",
+            body=body.encode(),
+            headers={"Content-Type": kind, **signed(body)},
+        )
+        said = answer.data.decode()
+        traces = [record.getMessage() for record in caplog.records if record.exc_info]
+        assert (answer.status < 500, "Traceback" in said, traces) == (True, False, []), (
+            answer.status,
+            said,
+            body,
+        )
+
+    await asyncio.to_thread(send)
+
+
+TEXTS = st.sampled_from(
+    ["123456", "１２３ 456", "\u0664\u0662", "STOP", "", "+12025550142", "rcs:", "\x00", "\u202e", "9" * 2000]
+)
+FIELDS = st.dictionaries(
+    st.sampled_from(["MessageSid", "From", "To", "Body", "MessageStatus", "ErrorCode"]) | st.text(max_size=5),
+    TEXTS | st.text(max_size=20),
+    max_size=7,
+)
+
+
+@pytest.mark.timeout(1200 if PROOF else 120)
+async def test_whatever_twilio_signs_is_answered(open_world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Replies and delivery reports, with any number, any text and any fields."""
+    posts, validator = urllib3.PoolManager(1), RequestValidator(TWILIO_TOKEN)
+
+    @settings(
+        max_examples=3000 if PROOF else 25, derandomize=not PROOF, suppress_health_check=list(HealthCheck)
+    )
+    @given(
+        fields=FIELDS, path=st.sampled_from(["/twilio/sms", "/twilio/status?challenge=x", "/twilio/status"])
+    )
+    def send(fields: dict[str, str], path: str) -> None:
+        caplog.clear()
+        url = open_world.url + path
+        headers = {"Content-Type": FORM, "X-Twilio-Signature": validator.compute_signature(url, fields)}
+        answer = posts.request("POST", url, body=urlencode(fields), headers=headers)
+        traces = [record.getMessage() for record in caplog.records if record.exc_info]
+        assert (answer.status in {200, 204}, traces) == (True, []), (answer.status, answer.data, fields)
+
+    await asyncio.to_thread(send)

@@ -204,7 +204,16 @@ async def test_a_token_that_is_revoked_meanwhile_loses_no_press(world: World) ->
     "unknown",
     [
         {"type": "block_actions", "actions": [{"action_id": "of_tomorrow", "block_id": "decision"}]},
-        {"type": "view_submission", "view": {"callback_id": "of_tomorrow", "type": "modal"}},
+        {
+            "type": "view_submission",
+            "view": {
+                "id": "V1",
+                "callback_id": "of_tomorrow",
+                "type": "modal",
+                "state": {"values": {}},
+                "blocks": [{"type": "section", "block_id": "b"}],
+            },
+        },
         {"type": "shortcut", "callback_id": "of_tomorrow"},
         {"type": "message_action", "callback_id": "of_tomorrow"},
     ],

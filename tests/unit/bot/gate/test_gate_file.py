@@ -31,6 +31,7 @@ def ruled(rules: str, tool: str, **arguments: Any) -> CallAction:
     [
         ("", "gate.toml:1: agent: is missing."),
         ("agent = \n", "gate.toml:1: is not valid TOML"),
+        ("agent = " + "9" * 5000, "gate.toml: is not valid TOML: a number in it has too many digits."),
         ('agent = "a\u202eb"\n', "gate.toml:1: agent: "),
         (HEAD + "window = 5\n", "gate.toml:2: window: a duration needs its unit"),
         (HEAD + 'window = "2d"\n', "gate.toml:2: window: "),

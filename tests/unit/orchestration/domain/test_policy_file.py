@@ -125,6 +125,20 @@ def test_a_file_without_a_policy_says_so(text: str) -> None:
     assert "there is no [policies.NAME] table" in faults(text)[0]
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a = " + "[" * 3000, "40 deep"),
+        ("[policies" + ".a" * 2000 + "]\n", "40 deep"),
+        ("a = " + "9" * 5000, "too many digits"),
+    ],
+)
+def test_what_no_file_needs_is_refused_in_words(text: str, words: str) -> None:
+    [fault] = faults(text)
+    assert fault.startswith("p.toml: is not valid TOML: ")
+    assert words in fault
+
+
 def test_what_is_not_toml_names_the_line() -> None:
     assert faults("[policies.x]\ntitle = \n")[0].startswith("p.toml:2: is not valid TOML")
 

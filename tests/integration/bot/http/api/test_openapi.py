@@ -31,6 +31,7 @@ CHECKS: list[Any] = [
     checks.response_schema_conformance,
     checks.negative_data_rejection,
 ]
+IN_A_ROW: list[Any] = CHECKS[:-1]  # what is refused may be what the call before has ended
 
 
 @pytest.mark.timeout(3600 if os.environ.get("COUNTERSIGN_PROOF") else 120)
@@ -74,6 +75,38 @@ async def test_whatever_is_sent_is_answered_as_documented_and_never_by_a_5xx(
             case.call_and_validate(api.url, headers=headers, checks=applied if takes_more else CHECKS)
 
         await asyncio.to_thread(fuzz)
+
+
+@pytest.mark.skipif(not os.environ.get("COUNTERSIGN_PROOF"), reason="takes minutes")
+@pytest.mark.timeout(3600)
+async def test_what_one_call_answers_goes_into_the_next_and_none_is_answered_by_a_5xx(api: ApiWorld) -> None:
+    """Calls in a row, which name what those before them made: requests, hooks, challenges, instances."""
+    root = api.token(
+        "root", "U0RITA", "request", "read", "admin", "challenge", "decide:deploy", rate=10_000_000
+    )
+    schema = schemathesis.openapi.from_dict((await api.call("GET", "/api/openapi.json")).body)
+
+    class CallsInARow(schema.as_state_machine()):  # type: ignore[misc]  # made at run time
+        def get_call_kwargs(self, case: Any) -> dict[str, Any]:
+            return {"base_url": api.url, "headers": {"Authorization": f"Bearer {root}"}}
+
+        def before_call(self, case: Any) -> None:
+            case.query.pop("wait", None)
+            if case.operation.path == "/api/approvals" and isinstance(case.body, dict):
+                case.body |= {"policy": "deploy", "fields": {}}
+                case.body.pop("amount", None)
+
+        def validate_response(self, response: Any, case: Any, *_: Any, **__: Any) -> None:
+            case.validate_response(response, checks=IN_A_ROW)
+
+    often = settings(
+        max_examples=100,
+        stateful_step_count=10,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink],
+    )
+    await asyncio.to_thread(CallsInARow.run, settings=often)
 
 
 def schemas(part: Any) -> Iterator[dict[str, Any]]:

@@ -233,7 +233,12 @@ def any_(_ctx: object, _given: object) -> int:
 def test_rules_that_are_kept_are_served(hub: Hub) -> None:
     """Padding, priority, headers in pieces, trailers, unknown frames and settings: all of it is right."""
     with RawClient(hub.address) as client:
-        unknown = frame(0xEE, 0xFF, 0, b"whatever") + frame(0xEE, 0, 9, b"") + settings((0xEE, 1))
+        unknown = (
+            frame(0xEE, 0xFF, 0, b"whatever")
+            + frame(0xEE, 0, 9, b"")
+            + frame(0xEE, 0, 2, b"")
+            + settings((0xEE, 1))
+        )
         client.send(unknown + frame(frames.PRIORITY, 0, 1, bytes(5)) + PING)
         client.until(frames.PING, 0, frames.ACK)
         flags = BLOCK | frames.PADDED | frames.PRIORITIZED

@@ -105,4 +105,7 @@ def test_an_answer_that_is_not_slacks_has_no_code() -> None:
     """The async client hands over the HTTP library's own response where the body was no JSON."""
     response: Any = object()
     assert code_of(SlackApiError("no JSON", response)) == ""
+    words = refused("-").response
+    words.data = "Internal Server Error"
+    assert code_of(SlackApiError("words", words)) == ""
     assert code_of(ValueError()) == ""
