@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from typing import Literal
 
 import aiohttp
 import pytest
@@ -11,6 +12,7 @@ import pytest_asyncio
 from playwright.async_api import Locator, Page, expect
 
 from tests.e2e.demo.conftest import Demo
+from tests.support.axe import grave
 from tests.support.page import become, card, type_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -66,6 +68,28 @@ async def test_the_panel_follows_a_request_through_a_kill(shared: Demo, page: Pa
     await expect(page.get_by_test_id("story-standing")).to_have_text("Approved")
     await expect(step(page, "Completed")).to_be_visible()
     await expect(page.get_by_test_id("story-waiting")).to_be_hidden()
+    await expect(card(page, "Pencils")).to_contain_text("Approved by @Ada Okafor")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_grave(
+    shared: Demo, page: Page, scheme: Literal["light", "dark"], width: int
+) -> None:
+    """In the conversation with a card and its story, in a form over it, and in the menu of scenarios."""
+    await page.set_viewport_size({"width": width, "height": 800})
+    await page.emulate_media(color_scheme=scheme)
+    await ask(page, shared, f"Lamps, {scheme} and {'wide' if width > 1000 else 'narrow'}")
+    assert await grave(page) == []
+
+    await type_in(page, "/request-approval")
+    await expect(page.get_by_test_id("modal")).to_be_visible()
+    assert await grave(page) == []
+
+    await page.keyboard.press("Escape")
+    await page.get_by_test_id("guided").click()
+    await expect(page.get_by_test_id("play-laptop")).to_be_visible()
+    assert await grave(page) == []
 
 
 async def test_the_id_on_a_card_brings_its_story(shared: Demo, page: Page) -> None:
