@@ -56,6 +56,8 @@ def card(record: Record, round_: int) -> Card:
         actions=state.actions,
         open=round_ in state.open_rounds,
         grantable=round_ in state.open_rounds[:1] and record.grant_offer is not None,
+        confirm=round_ in state.open_rounds
+        and record.policy.asks_again(code=record.voting.needs_code(round_)),
         escalation=state.escalated and round_ == state.round,
         ended_at=state.ended_at,
         ended_by=state.ended_by,
@@ -82,7 +84,7 @@ def call_fields(request: ApprovalRequest) -> list[Shown]:
 def policy_fields(request: ApprovalRequest, policy: Policy) -> list[Shown]:
     """The policy's fields that are filled in."""
     return [
-        Shown(label=spec.title, value=request.fields[spec.name])
+        Shown(label=spec.title, value=request.fields[spec.name], type=spec.type)
         for spec in policy.fields
         if request.fields.get(spec.name)
     ]
@@ -112,6 +114,7 @@ def progress(record: Record) -> Progress:
         deadline=state.deadline,
         levels=record.levels(),
         cards=state.cards,
+        messages=state.messages,
         actions=state.actions,
         confirming=state.confirming,
         outcome=outcome(record) if record.ended else None,
@@ -151,7 +154,7 @@ def outcome(record: Record) -> Outcome:
 
 
 def outcome_id(record: Record) -> str:
-    """Of this start of the request: after a purge the same ID may be asked, and decided, anew."""
+    """The ID of the outcome of this start of the request: after a purge the same ID may be asked and decided again."""
     return f"{record.request_id}:{record.identity.nonce}:{record.state.status}"
 
 
@@ -175,7 +178,7 @@ def outcome_event(record: Record) -> dict[str, Any]:
     return {
         "type": f"approval.{ended.status}",
         "timestamp": ended.processed_at.isoformat(),
-        "data": {"request": asked, "outcome": ended.model_dump(mode="json", by_alias=True)},
+        "data": {"request": asked, "outcome": ended.told().model_dump(mode="json", by_alias=True)},
     }
 
 

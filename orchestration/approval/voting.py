@@ -165,8 +165,15 @@ class Voting:
             decision.grant,
         )
 
-    def vote(self, decision: Decision, holder: str, now: datetime, factor: Factor | None = None) -> Reason:
-        """Keeps a decision that `actor` made from the seat of `holder`.
+    def vote(
+        self,
+        decision: Decision,
+        holder: str,
+        now: datetime,
+        factor: Factor | None = None,
+        members: Members | None = None,
+    ) -> Reason:
+        """Keeps a decision that `actor` made from the seat of `holder`. `members` are those of the groups now.
 
         A person has one vote in a round, and can change it while the round is open.
         """
@@ -198,9 +205,15 @@ class Voting:
             factor=factor,
             seal=decision.seal,
             grant=decision.grant,
+            groups=None if members is None else self._groups_of(holder, decision.round, members),
         )
         state.votes = [*(one for one in state.votes if one is not before), vote]
         return Reason.RECORDED
+
+    def _groups_of(self, holder: str, round_number: int, members: Members) -> list[str]:
+        """The groups of that round in which this person is."""
+        round_ = self.voters().round(round_number)
+        return [group for group in (round_.groups if round_ else ()) if holder in members.get(group, ())]
 
     def seat_for(self, decision: Decision, members: Members) -> str | None:
         """Whose seat a decision that the rules allow is made from; None for an approval that a later level forbids.
@@ -381,6 +394,19 @@ class Voting:
         """Who was asked, or is their delegate, and has not voted."""
         voted = {vote.actor for vote in self.state.votes}
         return [person for person in self._now_for(self.state.asked or ()) if person not in voted]
+
+    def to_remind(self, members: Members) -> list[str]:
+        """Who is reminded: who was asked, or is their delegate, and has not voted.
+
+        Where one of them is enough or a few are, and the level's `notify` names any of them, by name or by a group of
+        approvers, the others are left in peace. A quorum of all needs everybody.
+        """
+        undecided, level = self.undecided(), self.level
+        if level.quorum == "all":
+            return undecided
+        notified = self._round(self.state.round, level.notify).holders(members)
+        chosen = [person for person in self._now_for(notified) if person in undecided]
+        return chosen or undecided
 
 
 def _with_delegate(voters: EligibleVoters, holder: str, delegate: str, *, confirmed: bool) -> EligibleVoters:

@@ -22,6 +22,8 @@ from orchestration.domain.arguments import path_fault
 from orchestration.domain.decidability import Impossible, PolicyLevel, PolicyRound
 from orchestration.domain.digests import AutoApprovalNotice
 from orchestration.domain.documents import Documents
+from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.fields import FieldSpec, read_value
 from orchestration.domain.fulfilment import Fulfilment
 from orchestration.domain.granting import Grants
 from orchestration.domain.guards import guard_faults
@@ -42,19 +44,6 @@ def _quorum(value: object) -> object:
     if value == "all" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 50):
         return value
     raise ValueError('a quorum is a number from 1 to 50, or "all"')
-
-
-class FieldSpec(Recorded):
-    """One more thing a requester fills in, shown on the card."""
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
-    label: str | None = Field(default=None, max_length=48)
-    required: bool = False
-
-    @property
-    def title(self) -> str:
-        """The label beside the field, for a person."""
-        return self.label or self.name.replace("_", " ").capitalize()
 
 
 class Level(Recorded):
@@ -153,9 +142,13 @@ class Policy(Recorded):
         default_factory=list, max_length=50, description="Who may be a delegate; else whom the policy names"
     )
     require_reason: bool = Field(default=True, description="Whether a rejection needs a reason")
+    confirm: bool | None = Field(
+        default=None,
+        description="Whether Approve asks again in a dialog; else where an approval needs a code",
+    )
     require_amount: bool = Field(default=False, description="Whether a request must say its amount")
     notify: AutoApprovalNotice = Field(
-        default=AutoApprovalNotice.EACH, description="How the channel hears of auto-approvals"
+        default=AutoApprovalNotice.EACH, description="How the channel is told of auto-approvals"
     )
     edit: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field(
         default_factory=list,
@@ -163,7 +156,7 @@ class Policy(Recorded):
         description="What an approver may change before they approve: `amount`, `fields.NAME`, `arguments.PATH`",
     )
     owner: PersonId | None = Field(
-        default=None, description="Who hears of what keeps failing, and may have it tried again"
+        default=None, description="Who is told if something keeps failing, and may have it tried again"
     )
     on: dict[Ending, Actions] = Field(default_factory=dict)
     fulfilment: Fulfilment | None = Field(default=None, description="What follows once it is approved")
@@ -206,6 +199,19 @@ class Policy(Recorded):
                 "a document is reviewed as it is, so nothing of its review can be changed; leave edit out",
             )
 
+    def field_faults(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Which values of `auto_approve_when` no request can have: each place, and a sentence without a full stop."""
+        for spec in self.fields:
+            for number, value in enumerate(self.auto_approve_when.get(spec.name, ())):
+                try:
+                    kept = read_value(spec, value)
+                except InvalidRequestError as error:
+                    words = f"no request can have this value: {str(error).removesuffix('.')}"
+                else:
+                    words = "" if kept == value else f'no request can have this value; write "{kept}"'
+                if words:
+                    yield ("auto_approve_when", spec.name, number), words
+
     def fulfilment_faults(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """What is wrong with its fulfilment: each place within it, and a sentence without a full stop."""
         if self.fulfilment is None:
@@ -241,6 +247,10 @@ class Policy(Recorded):
         """
         written = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         return hashlib.sha256(to_json(written).encode()).hexdigest()
+
+    def asks_again(self, *, code: bool) -> bool:
+        """Whether Approve asks again before it counts, in a round whose approvals need a `code` or do not."""
+        return code if self.confirm is None else self.confirm
 
     def for_amount(self, amount: Decimal | None) -> Policy:
         """The policy with the levels that a request of that amount is asked at, and the escalation if they reach it."""

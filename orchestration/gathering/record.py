@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from orchestration.domain.answer_fields import read_values
 from orchestration.domain.cards import Step, StepKind
 from orchestration.domain.commands import ACCEPTED, Reason, Verdict
 from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.fields import read_values
 from orchestration.domain.gathering import (
     AnswerWay,
     GatheringAnswer,
@@ -95,7 +95,7 @@ class GatheringRecord:
     # ---- commands ----------------------------------------------------------------------------------------
 
     def known_verdict(self, command: GatheringCommand) -> Reason | None:
-        """What became of this command, or of its ID, where it was handled so long ago that its verdict is gone."""
+        """The verdict on this command, or on its ID, if it was handled so long ago that its verdict was forgotten."""
         known = self.state.handled.get(command.command_id)
         if known is None:
             return None

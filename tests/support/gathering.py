@@ -39,7 +39,7 @@ class GatheringWorld(ApiWorld):
         self, request_id: str, true: Callable[[GatheringProgress], bool]
     ) -> GatheringProgress:
         """How the gathering stands, once that is true of it."""
-        return await looking.seen(lambda: self.app.api.gatherings.status(request_id), true)
+        return await looking.seen(lambda: self.gatherings.status(request_id), true)
 
     async def scan(self, address: str, body: Any, **headers: str) -> ApiAnswer:
         """The scanner answers, as it was told to."""

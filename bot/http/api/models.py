@@ -20,6 +20,7 @@ from bot.slack.ids import PERSON
 from orchestration.domain.amounts import Number, currency_apart
 from orchestration.domain.commands import EDITED_AT_ONCE, EditPath, EditValue, Reason, Verdict
 from orchestration.domain.request import (
+    FIELD_VALUE,
     CallbackUrl,
     Choice,
     Digest,
@@ -32,7 +33,7 @@ from orchestration.domain.request import (
     Status,
 )
 from orchestration.domain.responses import ResponseTarget
-from orchestration.domain.text import hostile, is_blank, line, prose
+from orchestration.domain.text import hostile, is_blank, line, prose, scalar_text
 from orchestration.service.messages import sentence
 
 BODY_LIMIT: Final = 256 * 1024  # bytes
@@ -68,6 +69,24 @@ Text = Annotated[
     str,
     BeforeValidator(_text),
     Field(json_schema_extra={"pattern": rf"^[^\u0000-\u0008\u000b-\u001f{_HOSTILE}]*$"}),
+]
+FieldValue = Annotated[
+    Text,
+    BeforeValidator(scalar_text),
+    Field(max_length=FIELD_VALUE),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {
+                    "type": "string",
+                    "maxLength": FIELD_VALUE,
+                    "pattern": rf"^[^\u0000-\u0008\u000b-\u001f{_HOSTILE}]*$",
+                },
+                {"type": "number"},
+                {"type": "boolean"},
+            ]
+        }
+    ),
 ]
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?([Zz]|[+-]\d\d:?\d\d)?)?")
 
@@ -109,9 +128,12 @@ class Matter(Model):
         description="A number, or text such as `4200`, `4,200.00` or `4200.50 USD`; what says two things is refused",
     )
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
-    fields: dict[
-        Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], Annotated[Text, Field(max_length=500)]
-    ] = Field(default_factory=dict, max_length=10)
+    fields: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], FieldValue] = Field(
+        default_factory=dict,
+        max_length=10,
+        description="By name, as `GET /api/policies` lists them with their types. A date is `2026-12-24`, a person an "
+        "ID, a choice one of its choices",
+    )
     timeout: Span | None = Field(
         default=None, description="Shortens each level's own time, never lengthens it"
     )
@@ -136,7 +158,7 @@ class NewApproval(Matter):
     )
     accepts_edits: bool = Field(
         default=False,
-        description="Whether the program goes by the request in the outcome, which approvers may have changed where "
+        description="Whether the program acts on the request in the outcome, which approvers may have changed if "
         "the policy allows it. Else they can change nothing",
     )
     respond: ResponseTarget | None = Field(
@@ -160,7 +182,7 @@ class NewHook(Model):
 
 
 class Hook(BaseModel):
-    """An address at which that event can be raised until it expires, by whoever has it."""
+    """An address that raises one event. Whoever has it can use it until it expires."""
 
     url: str
     expires_at: datetime
@@ -231,15 +253,20 @@ class CommandResult(BaseModel):
     reason: Reason
     message: str = Field(description="The sentence that a person gets in Slack")
     ended_as: Status | None = None
+    card_url: str | None = Field(
+        default=None,
+        description="Where the newest card of the request is in Slack; null where it was refused",
+    )
 
     @classmethod
-    def of(cls, verdict: Verdict) -> CommandResult:
+    def of(cls, verdict: Verdict, card_url: str | None = None) -> CommandResult:
         """From the core's verdict."""
         return cls(
             accepted=verdict.accepted,
             reason=verdict.reason,
             message=sentence(verdict),
             ended_as=verdict.ended_as,
+            card_url=card_url,
         )
 
 

@@ -12,18 +12,22 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Final
 
 from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input.target import Target, option
 from bot.slack.messages.edits import edit_blocks
+from bot.slack.messages.field_values import shown_value
 from bot.slack.messages.fulfilment import progress_line
 from bot.slack.messages.levels import DECIDED, level_lines
 from bot.slack.messages.status_labels import CALLED, DOT, FACTORS, MARKS, NO, OPEN, UNCHECKED, YES
 from bot.slack.text import bold, code_beginning, mention, plain, quoted, safe, said, system, when, within
 from orchestration.domain.cards import Card
 from orchestration.domain.document_reviews import MOVES
+from orchestration.domain.fields import FieldType
+from orchestration.domain.inert import in_quotes
 from orchestration.domain.money import format_amount
 from orchestration.domain.request import ActionState, Factor, RemarkKind
 
@@ -110,51 +114,88 @@ def _shows_description(card: Card) -> bool:
 
 
 def buttons(
-    title: str, target: Target, *, code: bool, whole: bool = True, editable: bool = False
+    title: str,
+    target: Target,
+    *,
+    code: bool,
+    whole: bool = True,
+    editable: bool = False,
+    confirm: Json | None = None,
 ) -> list[Json]:
     """What decides, on a card and in Details alike; `code` where one is awaited, `whole` where all of it was shown.
 
-    `editable` where anything may be changed. Nobody is to change what they were not shown whole.
+    `editable` where anything may be changed. Nobody is to change what they were not shown whole. `confirm` is the
+    dialog that Approve asks first.
     """
+    approve = button(APPROVE, "Approve", "primary", title, target)
+    if confirm is not None:
+        approve = {**approve, "confirm": confirm}
     found = [
-        _button(APPROVE, "Approve", "primary", title, target)
-        if whole
-        else _button(READ, "Read and approve…", "primary", title, target),
-        *([_button(EDIT, "Change and approve…", None, title, target)] if whole and editable else []),
-        _button(REJECT, "Reject…", "danger", title, target),
+        approve if whole else button(READ, "Read and approve…", "primary", title, target),
+        *([button(EDIT, "Change and approve…", None, title, target)] if whole and editable else []),
+        button(REJECT, "Reject…", "danger", title, target),
     ]
-    return [*found, _button(ENTER_CODE, "Enter code…", None, title, target)] if code else found
+    return [*found, button(ENTER_CODE, "Enter code…", None, title, target)] if code else found
+
+
+def to_confirm(card: Card) -> Json | None:
+    """The dialog that Approve asks first on this copy, where its policy wants one."""
+    return confirming_dialog(card.title, card.amount, card.currency) if card.confirm else None
+
+
+def confirming_dialog(title: str, amount: Decimal | None, currency: str | None) -> Json:
+    """Repeats what is about to be approved: its title and its amount."""
+    costs = "" if amount is None else format_amount(amount, currency)
+    named = plain(in_quotes(title), blocks.HEADER) if title.strip() else ""
+    return blocks.confirm(
+        "Approve this request?", DOT.join(filter(None, [named, costs])) or "…", yes="Approve"
+    )
 
 
 # ---- the three looks -------------------------------------------------------------------------------------
 
 
 def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json]:
-    title = plain(card.title, blocks.HEADER) or plain(card.policy_title, blocks.HEADER) or card.request_id
-    whole = shows_all(card)
+    title, whole = heading(card), shows_all(card)
     lines = [level_lines(card, naming=notify is None), _confirming(card), _talk(card)]
-    parts = [
-        blocks.header(title),
-        blocks.section(_asked(card)),
-        *_description(card, whole=whole),
-        *edit_blocks(card),
-        *map(blocks.section, filter(None, lines)),
-    ]
+    parts = [*what_is_asked(card), *map(blocks.section, filter(None, lines))]
     if pings := within([mention(who) for who in notify or ()], " ", 600):
         parts.append(blocks.context(f"Asked: {pings}"))
     parts.append(
         blocks.actions(
             ACTIONS,
-            *buttons(title, target, code=bool(card.confirming), whole=whole, editable=card.editable),
-            *([_button(GRANT, "Approve calls like this…", None, title, target)] if card.grantable else []),
+            *buttons(
+                title,
+                target,
+                code=bool(card.confirming),
+                whole=whole,
+                editable=card.editable,
+                confirm=to_confirm(card),
+            ),
+            *([button(GRANT, "Approve calls like this…", None, title, target)] if card.grantable else []),
             blocks.overflow(
                 MORE,
                 {option(key, target): label for key, label in MENU.items() if whole or key != COMMENTED},
             ),
         )
     )
-    parts.append(blocks.context(_small_print(card)))
+    parts.append(blocks.context(small_print(card)))
     return parts
+
+
+def heading(card: Card) -> str:
+    """The title as a header shows it: in plain text."""
+    return plain(card.title, blocks.HEADER) or plain(card.policy_title, blocks.HEADER) or card.request_id
+
+
+def what_is_asked(card: Card) -> list[Json]:
+    """What is to be decided, on an open card and in a direct message alike."""
+    return [
+        blocks.header(heading(card)),
+        blocks.section(_asked(card)),
+        *_description(card, whole=shows_all(card)),
+        *edit_blocks(card),
+    ]
 
 
 def _passed(card: Card) -> list[Json]:
@@ -163,7 +204,7 @@ def _passed(card: Card) -> list[Json]:
     return [
         _lead_row(card, f"{bold(_title(card))}\n{_asked(card, _WHEN_PASSED)}"),
         *([blocks.section(levels)] if levels else []),
-        blocks.context(_small_print(card)),
+        blocks.context(small_print(card)),
     ]
 
 
@@ -181,7 +222,7 @@ def _ended(card: Card) -> list[Json]:
     done = within(map(_action, card.actions), "\n", 2800)
     history = level_lines(card, naming=False) if _tells_more(card) else ""
     asked = f"Asked by {_requester(card)}, {when(card.asked_at)}"
-    small = [history, DOT.join([asked, _small_print(card)])]
+    small = [history, DOT.join([asked, small_print(card)])]
     facts = within(_facts(card, _ON_A_CARD), "\n", _ON_A_CARD.room)
     return [
         _lead_row(card, "\n".join(lines)),
@@ -240,13 +281,24 @@ class _Limits:
     label_room: int
     value: int
     value_room: int
+    long_text: int
+    long_text_lines: int
     line_room: int
     room: int
 
 
-_ON_A_CARD: Final = _Limits(label=48, label_room=200, value=FIELD, value_room=900, line_room=1400, room=2800)
+_ON_A_CARD: Final = _Limits(
+    label=48,
+    label_room=200,
+    value=FIELD,
+    value_room=900,
+    long_text=400,
+    long_text_lines=8,
+    line_room=1400,
+    room=2800,
+)
 _WHEN_PASSED: Final = replace(_ON_A_CARD, room=2100)
-_EVERYTHING: Final = _Limits(*[EVERYTHING] * 6)
+_EVERYTHING: Final = replace(_Limits(*[EVERYTHING] * 8), long_text_lines=EVERYTHING // 10)
 
 
 def _asked(card: Card, limits: _Limits = _ON_A_CARD) -> str:
@@ -257,17 +309,22 @@ def _asked(card: Card, limits: _Limits = _ON_A_CARD) -> str:
 
 def _facts(card: Card, limits: _Limits, lead: str = "") -> list[str]:
     """The lines of the fields, the first of which begins with `lead`."""
-    shown = [
-        (
-            safe(field.label, limits.label, room=limits.label_room),
-            safe(field.value, limits.value, room=limits.value_room),
-        )
-        for field in card.fields
-    ]
-    short = [f"{label}: {value}" for label, value in shown if len(value) <= INLINE]
-    long = [f"{bold(label)}: {value}" for label, value in shown if len(value) > INLINE]
+    short, long = [], []
+    for field in card.fields:
+        label = safe(field.label, limits.label, room=limits.label_room)
+        if field.type is FieldType.LONG_TEXT:
+            words = quoted(
+                field.value, limits.long_text, lines=limits.long_text_lines, room=limits.value_room
+            )
+            long.append(f"{bold(label)}:\n{words}")
+            continue
+        value = shown_value(field, limits.value, limits.value_room)
+        if len(value) <= INLINE:
+            short.append(f"{label}: {value}")
+        else:
+            long.append(f"{bold(label)}: {value}")
     first = within(filter(None, [lead, *short]), DOT, limits.line_room)
-    return [*([first] if first else []), *long]
+    return [*filter(None, [first]), *long]
 
 
 def _description(card: Card, *, whole: bool) -> list[Json]:
@@ -318,7 +375,8 @@ def _action(action: ActionState) -> str:
             )
 
 
-def _small_print(card: Card) -> str:
+def small_print(card: Card) -> str:
+    """Of which policy it is, and its ID."""
     return DOT.join(filter(None, [safe(card.policy_title, 60), safe(card.request_id, 60)]))
 
 
@@ -329,6 +387,7 @@ def _tells_more(card: Card) -> bool:
     return path_taken or len(votes) > 1 or any(vote.actor != card.ended_by for vote in votes)
 
 
-def _button(action_id: str, label: str, style: str | None, title: str, target: Target) -> Json:
+def button(action_id: str, label: str, style: str | None, title: str, target: Target) -> Json:
+    """A button of this card. A screen reader says which request it is about."""
     spoken = plain(f"{label.rstrip('…')} {title}", blocks.BUTTON)
     return blocks.button(action_id, label, target.value(), style=style, spoken=spoken)

@@ -1,4 +1,4 @@
-"""The record in a browser: styled under its own policy, on a phone, in the dark and on paper."""
+"""The record in a browser: styled under its own policy, on a phone, in the dark and on paper; and the API's page."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest_asyncio
 from playwright.async_api import Browser
 
 from tests.support.api_world import ApiWorld
+from tests.support.axe import grave
 from tests.support.records import RecordReader, approved, asked
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -23,6 +24,11 @@ LOOKS: dict[str, dict[str, Any]] = {
     "phone": {"color_scheme": "light", "viewport": {"width": 390, "height": 844}},
     "print": {"color_scheme": "dark", "viewport": {"width": 680, "height": 960}},
 }
+# The sections of the API's page are all made alike, and axe would take half a minute for all.
+A_FEW = """() => {
+  for (const node of [...document.querySelectorAll("section")].slice(3, -3)) node.remove();
+  for (const node of [...document.querySelectorAll("nav a")].slice(3)) node.remove();
+}"""
 PAPER = {"light": "rgb(255, 255, 255)", "dark": "rgb(26, 29, 33)"}
 
 
@@ -54,4 +60,13 @@ async def test_it_is_readable_wherever_it_is_read(reader: RecordReader, browser:
         assert complaints == [], look
         if pictures := os.environ.get("COUNTERSIGN_PICTURES"):
             await page.screenshot(path=Path(pictures) / f"record-{look}.png", full_page=True)
+        if look != "print":
+            assert await grave(page) == [], look
+    await page.set_viewport_size(LOOKS["phone"]["viewport"])
+    await page.emulate_media(color_scheme="light", media="screen")
+    await page.goto(address.partition("/requests/")[0] + "/api/docs")
+    width = await page.locator("html").evaluate("node => node.scrollWidth")
+    assert width <= LOOKS["phone"]["viewport"]["width"]
+    await page.evaluate(A_FEW)
+    assert await grave(page) == []
     await page.close()
