@@ -111,7 +111,7 @@ class BotReplica:
         self._killed = False
 
     async def until_ready(self, http: aiohttp.ClientSession) -> None:
-        # By looks and not by time: the loop of a world that tests share stands still while others have one of their own.
+        # By looks and not by time: the loop of a world that tests share stands still while others have their own.
         for _ in range(int(PATIENCE_S / _LOOK)):
             if await is_ready(http, self.url):
                 return
