@@ -6,33 +6,40 @@ import argparse
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from pydantic import TypeAdapter, ValidationError
-
-from orchestration.domain.request import Duration
-
 EXAMPLES: Final = "examples:"
 
 
 def duration(text: str) -> timedelta:
     """A duration such as 90s, 30m or 2d."""
-    try:
-        found: timedelta = TypeAdapter(Duration).validate_python(text)
-    except ValidationError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a duration, such as 90s, 30m or 2d") from error
+    found = _duration(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration, such as 90s, 30m or 2d")
     return found
 
 
 def since(text: str) -> str:
     """A date, a time, or a duration that is counted back from now. Returns ISO 8601 with an offset."""
-    try:
-        return (datetime.now(UTC) - TypeAdapter(Duration).validate_python(text)).isoformat()
-    except ValidationError:
-        pass
+    ago = _duration(text)
+    if ago is not None:
+        return (datetime.now(UTC) - ago).isoformat()
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no date, no time and no duration") from error
     return found.astimezone().isoformat()
+
+
+def _duration(text: str) -> timedelta | None:
+    # Imported late: these take longer to import than most commands that are given no duration take to run.
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
+
+    from orchestration.domain.request import Duration  # noqa: PLC0415
+
+    try:
+        found: timedelta = TypeAdapter(Duration).validate_python(text)
+    except ValidationError:
+        return None
+    return found
 
 
 def at_least_one(text: str) -> int:

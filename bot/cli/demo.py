@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.cli.arguments import examples
+from bot.cli.importing import to_the_end
 from orchestration.domain.errors import CountersignError
 
 
@@ -48,12 +49,13 @@ def _port(text: str) -> int:
 
 
 def _demo(given: argparse.Namespace) -> int:
-    # Imported late: the simulator is only the demo's.
-    from bot.demo.headless import ALL, chosen, run_headless  # noqa: PLC0415
-    from bot.demo.supervisor import run_demo  # noqa: PLC0415
+    if given.scenario and not given.headless:
+        raise CountersignError("--scenario: goes with --headless; in the page, press Guided.")
+    with to_the_end():
+        # Imported late: the simulator is only the demo's.
+        from bot.demo.headless import ALL, chosen, run_headless  # noqa: PLC0415
+        from bot.demo.supervisor import run_demo  # noqa: PLC0415
 
     if given.headless:
         return asyncio.run(run_headless(chosen(given.scenario or ALL), given.data))
-    if given.scenario:
-        raise CountersignError("--scenario: goes with --headless; in the page, press Guided.")
     return asyncio.run(run_demo(given.data, given.port))

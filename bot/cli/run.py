@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bot import config
+from bot.cli.importing import to_the_end
 from bot.stopping import end_by_itself, end_now
 from bot.terminal import stop_signal
 from orchestration.domain.errors import PolicyError
@@ -44,9 +45,9 @@ def _run(_: argparse.Namespace) -> int:
 
 async def _serve(settings: config.Settings, end_traces: Callable[[], None]) -> int:
     """Runs until SIGINT or SIGTERM, or until Slack refuses a token."""
-    # Imported late: `countersign --help` and `hub` need none of Slack.
-    from bot.app import running  # noqa: PLC0415
-
+    with to_the_end():
+        # Imported late: `countersign --help` and `hub` need none of Slack.
+        from bot.app import running  # noqa: PLC0415
     stop = stop_signal()
     async with running(settings) as app:
         await asyncio.wait([app.connecting, stop], return_when=asyncio.FIRST_COMPLETED)

@@ -45,7 +45,7 @@ from orchestration.service.digests import HubDigests
 from orchestration.service.fulfilment_starts import HubFulfilments
 from orchestration.service.intents import HubIntents
 from orchestration.service.request_ids import RequestIds
-from tests.support import PATIENCE_S, hub_forms
+from tests.support import PATIENCE_S, hub_forms, looking
 from tests.support.board import AllNew, Board, BoardActions, BoardOutcomes, BoardPhones, NoFulfilments
 from tests.support.book import CORE as BOOK
 
@@ -150,11 +150,10 @@ class CoreWorld:
         return found
 
     async def completed(self, request_id: str) -> None:
-        async def look() -> None:
-            while (await self.runtime(request_id)).runtime_status is not OrchestrationStatus.COMPLETED:
-                await asyncio.sleep(0.02)
+        def is_over(state: OrchestrationState) -> bool:
+            return state.runtime_status is OrchestrationStatus.COMPLETED
 
-        await asyncio.wait_for(look(), PATIENCE_S)
+        await looking.seen(lambda: self.runtime(request_id), is_over)
 
     async def waits_of(self, person: str) -> list[str]:
         """The requests that wait for this person, as their entity knows."""
@@ -165,19 +164,10 @@ class CoreWorld:
         return list(state.get("waits", {}))
 
     async def until(self, request_id: str, true: Callable[[Progress], bool]) -> Progress:
-        async def look() -> Progress:
-            while not true(progress := await self.service.status(request_id)):
-                await asyncio.sleep(0.01)
-            return progress
-
-        return await asyncio.wait_for(look(), PATIENCE_S)
+        return await looking.seen(lambda: self.service.status(request_id), true)
 
     async def eventually(self, true: Callable[..., bool]) -> None:
-        async def look() -> None:
-            while not true():
-                await asyncio.sleep(0.01)
-
-        await asyncio.wait_for(look(), PATIENCE_S)
+        await looking.eventually(true)
 
     async def outcome(self, request_id: str) -> Outcome:
         found = await self.service.wait(request_id, timeout=PATIENCE_S)

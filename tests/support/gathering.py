@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from bot.simulator.control.person import Person
 from orchestration.domain.gathering import GatheringProgress
-from tests.support import PATIENCE_S
+from tests.support import looking
 from tests.support.api_world import ApiAnswer, ApiWorld
 from tests.support.messages import Message, actions_of, has_button, text_of
 from tests.support.receiver import Receiver
@@ -40,10 +39,7 @@ class GatheringWorld(ApiWorld):
         self, request_id: str, true: Callable[[GatheringProgress], bool]
     ) -> GatheringProgress:
         """How the gathering stands, once that is true of it."""
-        async with asyncio.timeout(PATIENCE_S):
-            while not true(progress := await self.gatherings.status(request_id)):
-                await asyncio.sleep(0.01)
-        return progress
+        return await looking.seen(lambda: self.gatherings.status(request_id), true)
 
     async def scan(self, address: str, body: Any, **headers: str) -> ApiAnswer:
         """The scanner answers, as it was told to."""

@@ -21,6 +21,7 @@ from durabletask.worker import ConcurrencyOptions, TaskHubGrpcWorker
 from orchestration.hub import Hub, token_file
 from orchestration.hub.upkeep.check import check
 from tests.support import PATIENCE_S
+from tests.support.looking import pause_after
 
 _STOPPING: list[threading.Thread] = []
 
@@ -63,11 +64,11 @@ def sound(path: Path) -> None:
 def eventually(check: Callable[..., Any], what: str = "it") -> Any:
     """The first truthy result of `check`, polled; fails after PATIENCE_S."""
     until = time.monotonic() + PATIENCE_S
-    while time.monotonic() < until:
+    while (began := time.monotonic()) < until:
         result = check()
         if result:
             return result
-        time.sleep(0.01)
+        time.sleep(pause_after(time.monotonic() - began))
     raise AssertionError(f"{what} did not happen within {PATIENCE_S} s")
 
 

@@ -88,9 +88,7 @@ class OrderWorld(ApiWorld):
         assert ended.runtime_status is OrchestrationStatus.COMPLETED
 
     async def card_says(self, request_id: str, words: str) -> None:
-        async with asyncio.timeout(PATIENCE_S):
-            while words not in self.shown(request_id):
-                await asyncio.sleep(0.02)
+        await self.eventually(lambda: words in self.shown(request_id))
 
     async def said_in(self, channel: str) -> list[str]:
         """What is said in a channel, once anything is."""

@@ -36,7 +36,7 @@ class ProcessOfWorld(World):
             )
         async with asyncio.timeout(PATIENCE_S), aiohttp.ClientSession() as http:
             while not await self._ready(http):
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.1)  # it takes a second to start, and looking takes from it
 
     async def stop(self) -> None:
         """By SIGTERM: it sends what spans are left."""

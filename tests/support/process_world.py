@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.faults.passing import answered, listen, passed_on
 from tests.support import PATIENCE_S, hub_forms
 from tests.support.api_world import ApiAnswer
 from tests.support.hub_forms import HubForm
+from tests.support.looking import pause_after
 from tests.support.mail_server import MailServer
 from tests.support.receiver import Receiver
 from tests.support.world import read
@@ -251,9 +253,10 @@ class ProcessWorld:
         """Returns once it is true. What is to be tried again is tried at once."""
         async with asyncio.timeout(PATIENCE_S):
             for look in itertools.count(1):
+                began = time.perf_counter()
                 if true():
                     return
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(pause_after(time.perf_counter() - began))
                 if look % 5 == 0:
                     await self._hasten()
 

@@ -23,7 +23,7 @@ from orchestration.domain.commands import Progress
 from orchestration.hub import Hub
 from orchestration.runtime.connect import Connection
 from orchestration.service.approvals import ApprovalService
-from tests.support import PATIENCE_S, POLICIES, hub_forms, replicas
+from tests.support import POLICIES, hub_forms, looking, replicas
 from tests.support.hub_forms import HubForm, scheduler
 from tests.support.messages import text_of
 from tests.support.replicas import PACE, PROMPT, Replicas
@@ -77,6 +77,10 @@ class World:
         self._reserved.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._reserved.getsockname()[1]}"
         self.workspace = Workspace.open(None)
+        self._cards: list[Message] = []
+        self._cards_at = (
+            -1
+        )  # of the workspace's changes: it may have thousands of messages, and is looked at often
         inbound = SmsAccount(
             TWILIO_ACCOUNT, TWILIO_TOKEN, numbers=(TWILIO_NUMBER,), inbound_url=f"{self.url}/twilio/sms"
         )
@@ -254,16 +258,11 @@ class World:
 
     async def eventually(self, true: Callable[..., bool]) -> None:
         """Returns once it is true."""
-        async with asyncio.timeout(PATIENCE_S):
-            while not true():
-                await asyncio.sleep(0.01)
+        await looking.eventually(true)
 
     async def until(self, request_id: str, true: Callable[[Progress], bool]) -> Progress:
         """How the request stands, once that is true of it."""
-        async with asyncio.timeout(PATIENCE_S):
-            while not true(progress := await self.service.status(request_id)):
-                await asyncio.sleep(0.01)
-        return progress
+        return await looking.seen(lambda: self.service.status(request_id), true)
 
     # ---- the workspace ---------------------------------------------------------------------------------------
 
@@ -274,16 +273,20 @@ class World:
 
     def cards(self) -> list[Message]:
         """Every card of the workspace, channel by channel."""
-        posted = [
-            message
-            for channel in self.workspace.channels.all()
-            for message in self.workspace.messages.in_channel(channel.id)
-        ]
-        return [
-            message
-            for message in posted
-            if message.metadata and message.metadata["event_type"] == "approval_requested"
-        ]
+        changes = self.workspace.store.changes
+        if changes != self._cards_at:
+            posted = [
+                message
+                for channel in self.workspace.channels.all()
+                for message in self.workspace.messages.in_channel(channel.id)
+            ]
+            self._cards = [
+                message
+                for message in posted
+                if message.metadata and message.metadata["event_type"] == "approval_requested"
+            ]
+            self._cards_at = changes
+        return [*self._cards]
 
     def cards_of(self, request_id: str) -> list[Message]:
         """The cards of one request."""

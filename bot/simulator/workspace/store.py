@@ -124,6 +124,11 @@ class Store:
         """Give every row."""
         return self._db.execute(sql, parameters).fetchall()
 
+    @property
+    def changes(self) -> int:
+        """How many rows were changed since it was opened: while that is the same, so is all that was read."""
+        return self._db.total_changes
+
     def close(self) -> None:
         """Release the file. Nothing is lost without this call."""
         self._db.close()

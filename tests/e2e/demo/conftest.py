@@ -84,6 +84,7 @@ def complaints_of(page: Page) -> tuple[list[str], Callable[[], None]]:
 async def laptop(windows: Windows) -> AsyncIterator[Page]:
     """A laptop's window. Whatever the page complains about fails the test."""
     async with windows.lent() as found:
+        await found.set_viewport_size({"width": 1280, "height": 800})
         complaints, stop = complaints_of(found)
         yield found
         await found.evaluate("0")  # what it has said until now is heard before the answer

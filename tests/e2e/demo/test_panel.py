@@ -66,6 +66,7 @@ async def test_the_panel_follows_a_request_through_a_kill(shared: Demo, page: Pa
     await expect(page.get_by_test_id("story-standing")).to_have_text("Approved")
     await expect(step(page, "Completed")).to_be_visible()
     await expect(page.get_by_test_id("story-waiting")).to_be_hidden()
+    await expect(card(page, "Pencils")).to_contain_text("Approved by @Ada Okafor")
 
 
 async def test_the_id_on_a_card_brings_its_story(shared: Demo, page: Page) -> None:

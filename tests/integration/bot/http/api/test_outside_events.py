@@ -52,7 +52,8 @@ async def by_respond(api: ApiWorld, _root: str, instance_id: str, event: str) ->
     return await api.call("POST", "/api/approvals", asker, json=asked)
 
 
-WAYS = pytest.mark.parametrize("way", [by_raising, by_a_hook, by_notify_instance, by_respond])
+EACH_WAY: tuple[Way, ...] = (by_raising, by_a_hook, by_notify_instance, by_respond)
+WAYS = pytest.mark.parametrize("way", EACH_WAY)
 
 
 async def listening(api: ApiWorld, event: str, instance_id: str | None = None) -> str:
@@ -95,7 +96,6 @@ async def test_the_refusal_says_whose_the_instance_is_and_where_to_decide(api: A
     assert "/api/approvals/{id}" in answer.body["detail"]
 
 
-@WAYS
 @pytest.mark.parametrize(
     "kind",
     [
@@ -106,15 +106,16 @@ async def test_the_refusal_says_whose_the_instance_is_and_where_to_decide(api: A
         "reconcile ",
     ],
 )
-async def test_ours_are_told_by_kind_whatever_their_id(api: ApiWorld, way: Way, kind: str) -> None:
+async def test_ours_are_told_by_kind_whatever_their_id(api: ApiWorld, kind: str) -> None:
     """Their IDs look like anybody's: a sub-instance, other people's words, as long as a hub takes."""
     root = api.token("root")
     number = next(_NUMBERS)
     for name in (f"release-{number}", f"x{number}:1", f"n{number}-".ljust(100, "y"), f"50%25-{number}"):
         instance_id = await api.client.schedule_new_orchestration(kind, input={}, instance_id=name)
-        answer = await way(api, root, instance_id, "Hello")
-        assert answer.status == 403, (name, answer.body)
-        assert "Countersign's own" in answer.body["detail"]
+        for way in EACH_WAY:
+            answer = await way(api, root, instance_id, "Hello")
+            assert answer.status == 403, (way, name, answer.body)
+            assert "Countersign's own" in answer.body["detail"], way
 
 
 @WAYS
@@ -145,11 +146,8 @@ async def test_an_id_that_is_encoded_twice_or_too_long_is_nobodys(api: ApiWorld)
 # ---- our events ------------------------------------------------------------------------------------------
 
 
-@WAYS
 @pytest.mark.parametrize("event", list(EventName))
-async def test_no_event_of_ours_reaches_anybody_in_whatever_form(
-    api: ApiWorld, way: Way, event: EventName
-) -> None:
+async def test_no_event_of_ours_reaches_anybody_in_whatever_form(api: ApiWorld, event: EventName) -> None:
     """All the forms of one of them, and two of each other: that a name is ours in each form is shown below."""
     waiting, root = await listening(api, event), api.token("root")
     forms = [event, f"{event.swapcase()}:deploy-00000000"]
@@ -157,14 +155,14 @@ async def test_no_event_of_ours_reaches_anybody_in_whatever_form(
     if event is EventName.DECISION:
         forms += [event.lower(), event.upper(), f"{event}:x"]
         others += [f"{event} ", f" {event}", "Ａ" + event[1:], event.replace("l", "\u200bl", 1)]
-    for form in forms:
+    for way, form in itertools.product(EACH_WAY, forms):
         answer = await way(api, root, waiting, form)
-        assert answer.status == 403, (form, answer.body)
-        assert "/api/approvals/{id}/decision" in answer.body["detail"]
+        assert answer.status == 403, (way, form, answer.body)
+        assert "/api/approvals/{id}/decision" in answer.body["detail"], way
     # These no hub takes for the same. Those that no address can say are refused as such.
-    for form in others:
+    for way, form in itertools.product(EACH_WAY, others):
         answer = await way(api, root, waiting, form)
-        assert answer.status in {400, 403, 422}, (form, answer.body)
+        assert answer.status in {400, 403, 422}, (way, form, answer.body)
     assert await events_of(api, waiting) == []
 
 
