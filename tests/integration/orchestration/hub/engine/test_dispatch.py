@@ -142,7 +142,8 @@ def test_what_an_event_calls_for_goes_ahead_of_what_begins(ours: HubUnderTest) -
     request = pb.GetWorkItemsRequest(maxConcurrentOrchestrationWorkItems=1, maxConcurrentActivityWorkItems=1)
     turns_of, names = [], []
     with RawWorker(ours.address, request) as worker:
-        items = [worker.take(), worker.take()]  # a turn and an activity, before the turn asks for another
+        # A turn and an activity. The turn is answered first, so that it asks for another while that one is held.
+        items = sorted((worker.take(), worker.take()), key=lambda item: item.HasField("orchestratorRequest"))
         while len(names) < 3 or len(turns_of) < 3:
             item = items.pop() if items else worker.take()
             if item.HasField("activityRequest"):
