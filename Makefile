@@ -24,7 +24,7 @@ APPROVALS ?= 200
 BOTS ?= 1
 FORMS ?= embedded tcp scheduler
 UPGRADE ?=
-.PHONY: docs reference azurite mermaid frameworks mcp chart forms help demo test lint bench faults proof pictures dist supply audit lock clean
+.PHONY: docs reference azurite mermaid frameworks mcp chart forms replicas help demo test lint bench faults proof pictures dist supply audit lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -118,6 +118,11 @@ forms: $(STAMP) ## the product's tests with its hub in its process, over TCP, an
 	        --ignore tests/integration/bot/simulator --ignore tests/e2e/browser --ignore tests/e2e/demo \
 	        tests/integration tests/e2e; \
 	done
+
+# What looks into the process of the bot is skipped, and so is Socket Mode, which knows no front door.
+replicas: $(STAMP) ## the tests that use the bot from outside, with three on one hub, of which one after the other is killed
+	$(BIN)/pytest -n 5 --bots=3 $(addprefix tests/integration/bot/,test_main_path.py life slack gathering fulfilment \
+	    grants twilio mail http)
 
 # The time of the commit in place of that of the build: the same commit gives the same bytes.
 dist: $(STAMP) ## the wheel and the source, as they are released

@@ -104,11 +104,13 @@ def _with_secrets(source: Mapping[str, str]) -> dict[str, str]:
             try:
                 given[name] = Path(place).expanduser().read_text().strip()
             except (OSError, UnicodeDecodeError) as error:
+                # The value is not repeated: by mistake it may be the secret itself.
                 raise SettingError(
-                    f"{name}_FILE: {place} cannot be read ({_reason(error)}); give a file that this user can read."
+                    f"{name}_FILE: names no file that can be read ({_reason(error)}); "
+                    "give the path of a file that this user can read."
                 ) from error
             if not given[name]:
-                raise SettingError(f"{name}_FILE: {place} is empty; write the secret into it.")
+                raise SettingError(f"{name}_FILE: names a file that is empty; write the secret into it.")
     return given
 
 

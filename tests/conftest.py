@@ -16,8 +16,10 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.support import replicas
 from tests.support.compiled import compile_ahead
 from tests.support.hub_forms import HubForm, current, running_on
+from tests.support.replicas import Tally
 
 # How long an example takes is up to the machine, and no test is about that.
 settings.register_profile("unhurried", deadline=None)
@@ -56,15 +58,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how every test reaches its hub; by default it is in the product's process, and what is marked every_hub "
         "runs in each form",
     )
+    parser.addoption(
+        "--bots",
+        type=int,
+        default=1,
+        help="how many processes on one hub each world of the bot is, of which one after the other is killed by "
+        "chance; their hub is reached over TCP unless --hub says otherwise",
+    )
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """The form in which what a whole session shares reaches its hub."""
-    _session.enter_context(running_on(HubForm(session.config.getoption("hub") or HubForm.EMBEDDED)))
+    _session.enter_context(running_on(HubForm(_hub(session.config) or HubForm.EMBEDDED)))
+    replicas.want(session.config.getoption("bots"))
+
+
+def _hub(config: pytest.Config) -> str | None:
+    """The form in which all tests are to run, where one was named."""
+    named: str | None = config.getoption("hub")
+    if config.getoption("bots") == 1:
+        return named
+    if named == HubForm.EMBEDDED:
+        raise pytest.UsageError(
+            "--bots: several bots share a hub that is in none of them; leave --hub=embedded out."
+        )
+    return named or HubForm.TCP
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if metafunc.definition.get_closest_marker("every_hub") and not metafunc.config.getoption("hub"):
+    if metafunc.definition.get_closest_marker("every_hub") and not _hub(metafunc.config):
         metafunc.parametrize("hub_form", list(HubForm), indirect=True)
 
 
@@ -84,6 +106,9 @@ def hub_form(request: pytest.FixtureRequest) -> Iterator[HubForm]:
     only = request.node.get_closest_marker("embedded_hub")
     if only and form is not HubForm.EMBEDDED:
         pytest.skip(f"of the embedded hub: {only.args[0]}")
+    one = request.node.get_closest_marker("one_bot")
+    if one and replicas.wanted() > 1:
+        pytest.skip(f"of one bot: {one.args[0]}")
     with running_on(form):
         yield form
 
@@ -110,6 +135,26 @@ def pytest_collection() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hands what was done to the bots to the process that reports."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["bots"] = (Tally.kills, Tally.worlds)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    kills, worlds = getattr(node, "workeroutput", {}).get("bots", (0, 0))
+    Tally.kills += kills
+    Tally.worlds += worlds
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if Tally.worlds:
+        terminalreporter.write_line(
+            f"{Tally.kills} kills of bots, while {Tally.worlds} times {replicas.wanted()} of them served a test"
+        )
 
 
 def pytest_report_header() -> str:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from bot.cli.output import Column, Item, time, value
-from bot.cli.summary import editors, escalated, follows, how_it_ended, level_now, waited_for
+from bot.cli.summary import delegates, editors, escalated, follows, how_it_ended, level_now, waited_for
 from orchestration.domain.inert import in_quotes
 from orchestration.domain.text import line
 
@@ -74,6 +74,7 @@ LINES: Final = (
     time("asked_at", "ASKED"),
     Column("LEVEL", level_now),
     Column("WAITING FOR", waited_for),
+    Column("DELEGATES", delegates),
     Column("ESCALATED", escalated),
     Column("CHANGED BY", editors),
     time("deadline", "DEADLINE"),

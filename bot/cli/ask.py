@@ -23,7 +23,7 @@ from bot.cli.api_client import (
     fetch_public,
 )
 from bot.cli.arguments import duration, examples
-from bot.cli.missing_fields import with_missing
+from bot.cli.missing_fields import as_kept, with_missing
 from bot.cli.output import FRAME_TIME, add_json, show_record, spinner
 from bot.cli.receipt_file import Asked, ReceiptFile
 from bot.cli.summary import YES, ending, standing
@@ -97,7 +97,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         action="append",
         default=[],
         type=_field,
-        help="a field of the policy",
+        help="a field of the policy, such as risk=low or starts=2026-12-24; `countersign policies list` has them",
     )
     parser.add_argument("--timeout", metavar="DURATION", help="shorten each level's own time, such as 30m")
     parser.add_argument("--callback-url", metavar="URL", help="where the outcome is to be POSTed, signed")
@@ -259,6 +259,8 @@ class _Asking:
         pause = 0.1
         while True:
             try:
+                if self._receipt_file:
+                    body["fields"] = await as_kept(self._api, given.policy, body["fields"])
                 started = await self._api.call("POST", "/api/approvals", body, key=key)
             except CallRefusedError as error:
                 raise await with_missing(self._api, error, given) from error

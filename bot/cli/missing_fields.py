@@ -1,8 +1,9 @@
-"""What a refused `countersign ask` left out, as the options that say it."""
+"""What the policy says of the fields of `countersign ask`: which were left out, and how their values are kept."""
 
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from typing import Any
 
 from bot.cli.api_client import ApiClient, CallRefusedError, UnreachableError
@@ -21,6 +22,26 @@ async def with_missing(
     policy = next((one for one in policies if one["policy"] == given.policy), None)
     missing = [*_missing(policy, given)] if policy else []
     return CallRefusedError(error.status, f"Missing {' '.join(missing)}: {error}") if missing else error
+
+
+async def as_kept(api: ApiClient, policy: str, fields: dict[str, str]) -> dict[str, str]:
+    """The values as the server keeps them, by the type that it says each field has: what was asked is digested so.
+
+    What the policy has no field for is left as it is. Raises `InvalidRequestError` naming the field.
+    """
+    # Imported late: asking without a receipt does without them.
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from orchestration.domain.fields import FieldSpec, read_value  # noqa: PLC0415
+
+    policies = (await api.call("GET", "/api/policies")).body["items"] if fields else []
+    specs: dict[str, FieldSpec] = {}
+    for listed in (field for one in policies if one["policy"] == policy for field in one["fields"]):
+        with suppress(ValidationError):  # of a type that only a newer server knows
+            specs[listed["name"]] = FieldSpec.model_validate({**listed, "label": listed["title"]})
+    return {
+        name: read_value(specs[name], value) if name in specs else value for name, value in fields.items()
+    }
 
 
 def _missing(policy: dict[str, Any], given: argparse.Namespace) -> list[str]:

@@ -25,6 +25,7 @@ from orchestration.domain.text import line
 
 FAULTS_FOUND: Final = 1
 # Those of `PolicyView` in bot/http/api/policies.py, which takes long to import. A test compares them.
+
 FIELDS: Final = ("policy", "title", "amount_required", "currency", "fields")
 COLUMNS: Final = (
     value("policy"),
@@ -32,9 +33,7 @@ COLUMNS: Final = (
     value("currency"),
     Column(
         "FIELDS",
-        lambda item: ", ".join(
-            f"{field['name']}{'*' if field['required'] else ''}" for field in item["fields"]
-        ),
+        lambda item: ", ".join(_field(field) for field in item["fields"]),
     ),
     Column("TITLE", lambda item: line(item["title"])),
 )
@@ -130,6 +129,14 @@ def _digest(given: argparse.Namespace) -> int:
     for key, digest in sorted(digests.items()):
         say(f"{digest}  {key}")
     return 0
+
+
+def _field(field: dict[str, Any]) -> str:
+    """Its name, with a * where it is required, and its type where that is not text."""
+    kind = field["type"]
+    if kind == "choice":
+        kind = line("|".join(field["choices"]))
+    return f"{field['name']}{'*' if field['required'] else ''}{'' if kind == 'text' else f' ({kind})'}"
 
 
 async def _list(given: argparse.Namespace) -> int:

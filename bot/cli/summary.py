@@ -67,8 +67,13 @@ def waited_for(approval: Mapping[str, Any]) -> str:
     """Who has not decided yet. "" once it has ended."""
     if not approval["levels"] or approval.get("outcome"):
         return ""
-    level = approval["levels"][-1]
-    return ", ".join(level["waiting_for"] or level["approvers"])
+    return ", ".join(approval["levels"][-1]["waiting_for"])
+
+
+def delegates(approval: Mapping[str, Any]) -> str:
+    """Who decides for whom at the newest level."""
+    level = approval["levels"][-1] if approval["levels"] else {}
+    return ", ".join(f"{present} for {absent}" for absent, present in level.get("delegates", {}).items())
 
 
 def escalated(approval: Mapping[str, Any]) -> str:

@@ -167,9 +167,9 @@ class BotProcess:
         """Skips time. What was due in between happens now."""
         return await asyncio.to_thread(self._clock().advance, by)
 
-    async def next_deadline(self) -> datetime | None:
-        """When the next timer of the hub is due; None when nothing waits for a time."""
-        return await asyncio.to_thread(self._clock().next_timer)
+    async def next_deadline(self, beyond: timedelta | None = None) -> datetime | None:
+        """When the next timer of the hub is due, or the next that is more than so long from now; None without one."""
+        return await asyncio.to_thread(self._clock().next_timer, beyond)
 
 
 def _free_port() -> int:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from bot.demo.access import ApiRefusedError, ApiUnreachableError, BotApi
 from bot.http.api.timeline import UNDELIVERED
-from bot.simulator.control.story import Look, Story, StoryStep, StoryWait, Tone
+from bot.simulator.control.story import Look, Story, StoryStep, StoryWait, Timer, Tone
 from bot.simulator.errors import SimulatorError
 from bot.simulator.workspace.people import People
 from orchestration.challenge.models import LIFETIME
@@ -20,6 +20,7 @@ Json = Mapping[str, Any]
 
 STOPPED: Final = "The bot is stopped, so nobody can be asked. What it knew is on disk."
 ASLEEP: Final = "Nothing is running. The wait is saved."
+IN_TURN: Final = "Still posting: Slack takes about one message a second in a channel."
 
 _STANDING: Final[Mapping[str, tuple[str, Tone]]] = {
     "pending": ("Waiting", "open"),
@@ -52,6 +53,7 @@ _KINDS: Final[Mapping[str, tuple[Look, str]]] = {
     "event_sent": ("quiet", "Event sent"),
     "code": ("done", "Code sent by SMS"),
     "code_confirmed": ("event", "Code confirmed"),
+    "code_wrong": ("trouble", "Wrong code"),
     "code_failed": ("trouble", "Code not confirmed"),
     "code_undelivered": ("trouble", "Code not delivered"),
     "sign_receipt": ("quiet", "Receipt signed"),
@@ -63,6 +65,11 @@ _KINDS: Final[Mapping[str, tuple[Look, str]]] = {
     "terminated": ("trouble", "Stopped by an operator"),
     "reconcile": ("done", "Cards set right"),
     "completed": ("end", "Completed"),
+}
+# What a timer is for, where the timeline knows it: as it is set, and as it fires.
+_TIMERS: Final[Mapping[str, tuple[str, str]]] = {
+    "deadline": ("Deadline set", "Deadline reached"),
+    "reminder": ("Reminder set", "Reminder due"),
 }
 # The same kinds while they fail. Being put off is usual: a channel takes about one message a second.
 _TROUBLES: Final[Mapping[str, tuple[Look, str]]] = {
@@ -79,9 +86,9 @@ _TRIED: Final = {
     "members": "looking up who may decide",
     "active_people": "looking up people",
 }
-# Notes and messages wait for their turn in a channel, which takes about one a second.
-_IN_TURN: Final = frozenset({"post_reply_put_off", "send_message_put_off"})
-_USUAL_PAUSE: Final = 2.0  # seconds
+# Cards, notes and messages wait for their turn in a channel, which takes about one a second.
+_IN_TURN: Final = frozenset({"post_card_put_off", "post_reply_put_off", "send_message_put_off"})
+_USUAL_PAUSE: Final = 5.0  # seconds
 _SECONDS: Final = re.compile(r"(\d+(?:\.\d+)?) s$")
 _TOGETHER: Final = frozenset({"done", "quiet", "trouble"})  # several of these in a row are shown as one step
 
@@ -111,17 +118,30 @@ class ApiStories:
 def story(approval: Json, moments: Iterable[Json], strangers: tuple[str, ...] = ()) -> Story:
     """The story of an approval as the API gives it, with its timeline's moments."""
     standing, tone = _STANDING[approval["status"]]
-    moments = list(moments)
-    steps = together([_step(moment) for moment in _without_usual_pauses(moments)])
+    moments = [moment for moment in moments if moment["kind"] != "timer_over"]
+    live = _live_timers(moments) if tone == "open" else {}
+    steps = together([_step(moment, live) for moment in _without_usual_pauses(moments)])
     return Story(
         id=approval["id"],
         title=approval["title"],
         standing=standing,
         tone=tone,
         steps=tuple(steps),
-        waiting=(_code_out(moments) or _waiting(approval)) if tone == "open" else None,
+        waiting=(_code_out(moments) or _waiting(approval, moments)) if tone == "open" else None,
         outsiders=strangers,
     )
+
+
+def _live_timers(moments: Iterable[Json]) -> dict[Timer, str]:
+    """When the deadline and the reminder of the level that is open are due."""
+    live: dict[Timer, str] = {}
+    for moment in moments:
+        timer = moment.get("timer")
+        if moment["kind"] == "waiting" and timer == "deadline":
+            live = {"deadline": moment["until"]}
+        elif moment["kind"] == "waiting" and timer == "reminder":
+            live["reminder"] = moment["until"]
+    return live
 
 
 def together(steps: Iterable[StoryStep]) -> list[StoryStep]:
@@ -191,9 +211,12 @@ def _twice(before: StoryStep, step: StoryStep) -> StoryStep:
     )
 
 
-def _step(moment: Json) -> StoryStep:
+def _step(moment: Json, live: Mapping[Timer, str]) -> StoryStep:
     kind, text = moment["kind"], moment["text"]
+    timer: Timer = moment.get("timer") or ""
     look, words = _KINDS.get(kind, ("quiet", text))
+    if timer in _TIMERS:
+        words = _TIMERS[timer][kind == "timer"]
     detail = ""
     for ending, (seen_as, called) in _TROUBLES.items():
         if kind not in _KINDS and kind.endswith(ending):
@@ -201,6 +224,8 @@ def _step(moment: Json) -> StoryStep:
             look, words = seen_as, f"{called}: {_TRIED.get(kind.removesuffix(ending), what)}"
             why = why.partition(", ")[2] or why
             detail = _SECONDS.sub(_whole_seconds, why.replace("as asked to wait", "Asked to wait"))
+    if kind == "code_wrong":
+        detail = text.partition(", ")[2].capitalize()
     if kind in {"event", "event_sent", "code_failed", "code_undelivered"}:
         detail = text.removeprefix("No confirmation by code: ").removeprefix(UNDELIVERED)
     if moment["refused"]:
@@ -215,6 +240,7 @@ def _step(moment: Json) -> StoryStep:
         who=(actor,) if actor and actor not in places else (),
         where=places,
         until=_seconds(moment["until"]) if moment["until"] else None,
+        timer=timer if kind == "waiting" and live.get(timer) == moment["until"] else "",
     )
 
 
@@ -228,12 +254,28 @@ def _code_out(moments: Iterable[Json]) -> StoryWait | None:
         if moment["kind"] == "code":
             until = _seconds(moment["at"]) + LIFETIME.total_seconds()
             out[who] = StoryWait(
-                "Waiting for the code by SMS", who=(who,) if who else (), until=until, note=ASLEEP
+                "Waiting for the code by SMS",
+                who=(who,) if who else (),
+                until=until,
+                note=ASLEEP,
+                by_phone=True,
             )
     return list(out.values())[-1] if out else None
 
 
-def _waiting(approval: Json) -> StoryWait:
+def _posting(moments: Iterable[Json]) -> bool:
+    """Whether something that was put off has not been done yet."""
+    owed = set[str]()
+    for moment in moments:
+        kind = moment["kind"]
+        if kind.endswith("_put_off"):
+            owed.add(kind.removesuffix("_put_off"))
+        else:
+            owed.discard(kind)
+    return bool(owed)
+
+
+def _waiting(approval: Json, moments: Iterable[Json]) -> StoryWait:
     """What the level that is open waits for."""
     until = _seconds(approval["deadline"]) if approval["deadline"] else None
     level = next((level for level in approval["levels"] if level["status"] in {"pending", "escalated"}), None)
@@ -242,7 +284,8 @@ def _waiting(approval: Json) -> StoryWait:
     asked = level["waiting_for"] or level["approvers"]
     # Those who were asked before the escalation may still decide.
     whom = f"the escalation, or still for {level['name']}" if level["escalated_to"] else level["name"]
-    return StoryWait(f"Waiting for {whom}", who=tuple(asked), until=until, note=ASLEEP)
+    note = IN_TURN if _posting(moments) else ASLEEP
+    return StoryWait(f"Waiting for {whom}", who=tuple(asked), until=until, timer="deadline", note=note)
 
 
 def _whole_seconds(found: re.Match[str]) -> str:

@@ -36,6 +36,9 @@ AGENT_OF: Final = "U0SAM"
 OPERATOR: Final = "operator"
 OPERATOR_OF: Final = "U0DIRK"
 
+# What is due sooner is a pause before something is tried again, or is happening already: no deadline of anybody.
+PAUSE: Final = timedelta(minutes=1)
+
 BANNER: Final = """
   Countersign is running against a small workspace of its own. Open
 
@@ -186,7 +189,7 @@ class _Controls:
 
     async def next_deadline(self) -> datetime | None:
         self._need_bot()
-        return await self._bot.next_deadline()
+        return await self._bot.next_deadline(PAUSE)
 
     async def kill(self) -> None:
         await self._bot.kill()

@@ -66,6 +66,7 @@ def outcome_claims(given: SignReceiptInput) -> dict[str, Any]:
                 "factor": vote.factor and vote.factor.value,
                 "token": vote.token,
                 "at": vote.at.isoformat(),
+                **({} if vote.groups is None else {"groups": vote.groups}),
                 **({} if vote.grant is None else {"grant": vote.grant.model_dump(mode="json")}),
             }
             for level in outcome.levels

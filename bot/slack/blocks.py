@@ -109,17 +109,34 @@ def select_input(
     return {**_input(block_id, label, element), "optional": optional}
 
 
-def person_input(block_id: str, label: str, *, initial: str | None = None) -> Json:
+def person_input(block_id: str, label: str, *, initial: str | None = None, optional: bool = False) -> Json:
     """One person of the workspace."""
     chosen = {"initial_user": initial} if initial else {}
-    return _input(block_id, label, {"type": "users_select", "action_id": INPUT, **chosen})
+    element = {"type": "users_select", "action_id": INPUT, **chosen}
+    return {**_input(block_id, label, element), "optional": optional}
 
 
-def date_input(block_id: str, label: str, *, initial: date | None = None, hint: str) -> Json:
+def date_input(
+    block_id: str, label: str, *, initial: date | None = None, hint: str, optional: bool = False
+) -> Json:
     """One day; its value is `2026-12-24`."""
     chosen = {"initial_date": initial.isoformat()} if initial else {}
     element = {"type": "datepicker", "action_id": INPUT, **chosen}
-    return {**_input(block_id, label, element), "hint": plain(hint)}
+    return {**_input(block_id, label, element), "optional": optional, "hint": plain(hint)}
+
+
+def number_input(block_id: str, label: str, *, initial: str = "", optional: bool = False) -> Json:
+    """A decimal number; its value is a text such as `1250.5`. The client takes nothing else."""
+    chosen = {"initial_value": initial} if initial else {}
+    element = {"type": "number_input", "action_id": INPUT, "is_decimal_allowed": True, **chosen}
+    return {**_input(block_id, label, element), "optional": optional}
+
+
+def url_input(block_id: str, label: str, *, initial: str = "", optional: bool = False) -> Json:
+    """An address, which the client checks for its form."""
+    chosen = {"initial_value": initial} if initial else {}
+    element = {"type": "url_text_input", "action_id": INPUT, **chosen}
+    return {**_input(block_id, label, element), "optional": optional}
 
 
 def link(action_id: str, label: str, url: str, *, spoken: str) -> Json:

@@ -36,6 +36,7 @@ _ADDRESS: Final = re.compile(r"https?://[^\s<>|]*[^\s<>|.,;:!?)\]}'\"”*_~`]")
 _MARKED: Final = re.compile(
     r"<(?P<sign>[@#!](?=[A-Zs])|(?=https?://|mailto:))(?P<target>[^<>|\s]+)(?:\|(?P<label>[^<>]*))?>"
 )
+_PERSON: Final = re.compile(r"<@([UW][A-Z0-9]{1,30})(?:\|[^>]*)?>")
 # Slack capitalises the first letter of a date's format ("until Tomorrow"); this, which nobody sees, is first instead.
 _LOWER: Final = "\u200b"
 
@@ -53,6 +54,12 @@ def unescape(text: str) -> str:
 def typed(text: str) -> str:
     """What was typed into a command that Slack hands over with its references marked: `<@U1|ada>` was `@ada`."""
     return unescape(_MARKED.sub(_as_typed, text))
+
+
+def mentioned(word: str) -> str | None:
+    """The ID of the person whom this word of a command mentions, as Slack marks it; None where it mentions nobody."""
+    found = _PERSON.fullmatch(word)
+    return found[1] if found else None
 
 
 def _as_typed(found: re.Match[str]) -> str:

@@ -155,7 +155,7 @@ class CommandHandler:
         if unfit is not None:
             return unfit
         if factor is not None or not self._step_up.needed(decision, members):
-            return self._vote(decision, holder, factor)
+            return self._vote(decision, holder, factor, members)
         return Reason.UNCHANGED if record.voting.is_confirmed(decision) else self._begin_step_up(decision)
 
     def _edit_and_decide(self, decision: Decision, members: Members, factor: Factor | None) -> Reason:
@@ -177,13 +177,13 @@ class CommandHandler:
             return self._begin_step_up(decision, edited.request)
         self._editing.apply(decision, edited, factor)
         if first:
-            return self._vote(decision, holder, factor)
+            return self._vote(decision, holder, factor, members)
         if decision.comment:  # with a vote it would stand beside that
             self._effects.post_reply(StepKind.COMMENT, actor=decision.actor, text=decision.comment)
         return Reason.RESTARTED
 
-    def _vote(self, decision: Decision, holder: str, factor: Factor | None) -> Reason:
-        reason = self._record.voting.vote(decision, holder, self._now(), factor)
+    def _vote(self, decision: Decision, holder: str, factor: Factor | None, members: Members) -> Reason:
+        reason = self._record.voting.vote(decision, holder, self._now(), factor, members)
         if reason is Reason.RECORDED:
             self._approvers.release([decision.actor])
             self._worklists.decided(decision.actor)

@@ -78,7 +78,7 @@ def taken(
     return ApprovalInput(
         nonce=new_nonce(),
         salt=new_salt(),
-        request=rules.check_request(request, policy, book.enrolled()),
+        request=rules.check_request(request, policy, book.enrolled(), ids),
         policy=policy,
         policy_digest=written,
         people=book.people_of(policy),

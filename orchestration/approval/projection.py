@@ -82,7 +82,7 @@ def call_fields(request: ApprovalRequest) -> list[Shown]:
 def policy_fields(request: ApprovalRequest, policy: Policy) -> list[Shown]:
     """The policy's fields that are filled in."""
     return [
-        Shown(label=spec.title, value=request.fields[spec.name])
+        Shown(label=spec.title, value=request.fields[spec.name], type=spec.type)
         for spec in policy.fields
         if request.fields.get(spec.name)
     ]
@@ -175,7 +175,7 @@ def outcome_event(record: Record) -> dict[str, Any]:
     return {
         "type": f"approval.{ended.status}",
         "timestamp": ended.processed_at.isoformat(),
-        "data": {"request": asked, "outcome": ended.model_dump(mode="json", by_alias=True)},
+        "data": {"request": asked, "outcome": ended.told().model_dump(mode="json", by_alias=True)},
     }
 
 

@@ -226,6 +226,7 @@ class Record:
             status=status,
             round=state.round - 1 if state.escalated else state.round,
             **self.voting.standing(),
+            asked=list(self.level.approvers),
             approvers=self.voting.approvers(),
             waiting_for=self.voting.undecided(),
             delegates=dict(state.delegates),

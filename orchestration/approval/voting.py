@@ -165,8 +165,15 @@ class Voting:
             decision.grant,
         )
 
-    def vote(self, decision: Decision, holder: str, now: datetime, factor: Factor | None = None) -> Reason:
-        """Keeps a decision that `actor` made from the seat of `holder`.
+    def vote(
+        self,
+        decision: Decision,
+        holder: str,
+        now: datetime,
+        factor: Factor | None = None,
+        members: Members | None = None,
+    ) -> Reason:
+        """Keeps a decision that `actor` made from the seat of `holder`. `members` are those of the groups now.
 
         A person has one vote in a round, and can change it while the round is open.
         """
@@ -198,9 +205,15 @@ class Voting:
             factor=factor,
             seal=decision.seal,
             grant=decision.grant,
+            groups=None if members is None else self._groups_of(holder, decision.round, members),
         )
         state.votes = [*(one for one in state.votes if one is not before), vote]
         return Reason.RECORDED
+
+    def _groups_of(self, holder: str, round_number: int, members: Members) -> list[str]:
+        """The groups of that round in which this person is."""
+        round_ = self.voters().round(round_number)
+        return [group for group in (round_.groups if round_ else ()) if holder in members.get(group, ())]
 
     def seat_for(self, decision: Decision, members: Members) -> str | None:
         """Whose seat a decision that the rules allow is made from; None for an approval that a later level forbids.

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from orchestration.domain.fields import FieldType
 from orchestration.domain.fulfilment import FulfilmentEnd
 from orchestration.domain.request import (
     ActionState,
@@ -30,6 +31,7 @@ class Shown(Recorded):
 
     label: str
     value: str
+    type: FieldType = FieldType.TEXT
 
 
 class FulfilmentLine(Recorded):

@@ -19,15 +19,16 @@ from orchestration.domain.amounts import Number, read_amount
 from orchestration.domain.arguments import Scalar
 from orchestration.domain.commands import EDITED_AT_ONCE
 from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.fields import read_value
+from orchestration.domain.ids import IdReader
 from orchestration.domain.money import format_amount
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, EditedValue, RequestEdit
-from orchestration.domain.text import hostile, is_blank, line, prose
+from orchestration.domain.text import hostile, is_blank, line
 
 AMOUNT: Final = "amount"
 FIELDS: Final = "fields."
 ARGUMENTS: Final = "arguments."
-FIELD_LIMIT: Final = 500  # characters, as a request takes them
 NOTHING_CHANGED: Final = "Nothing is changed. Change something, or approve it as it is."
 
 
@@ -68,8 +69,10 @@ def _values(request: ApprovalRequest, policy: Policy, place: str) -> Iterator[tu
             yield f"{ARGUMENTS}{at}", value
 
 
-def edited(request: ApprovalRequest, policy: Policy, wanted: Mapping[str, Scalar]) -> EditedRequest:
-    """The request with these values, by path, in it.
+def edited(
+    request: ApprovalRequest, policy: Policy, wanted: Mapping[str, Scalar], ids: IdReader | None = None
+) -> EditedRequest:
+    """The request with these values, by path, in it. `ids` reads the IDs of people.
 
     Raises `InvalidRequestError`, whose field is the path, where the policy does not allow it or the value does not fit.
     The schema of a tool's arguments is not looked at here: see `argument_schema`.
@@ -82,7 +85,7 @@ def edited(request: ApprovalRequest, policy: Policy, wanted: Mapping[str, Scalar
             raise InvalidRequestError(
                 f"{path}: cannot be changed. What can be changed is: {known}.", field=path
             )
-        if (fit := _fit(path, value, present[path], request, policy)) != present[path]:
+        if (fit := _fit(path, value, present[path], request, policy, ids)) != present[path]:
             changes.append(EditedValue(path=path, before=present[path], after=fit))
     if not changes:
         raise InvalidRequestError(NOTHING_CHANGED, field=next(iter(wanted), None))
@@ -123,12 +126,19 @@ def with_changes(request: ApprovalRequest, changes: Sequence[EditedValue]) -> Ap
     return request.model_copy(update={**update, "fields": fields, "call": call})
 
 
-def _fit(path: str, value: Scalar, before: Scalar, request: ApprovalRequest, policy: Policy) -> Scalar:
+def _fit(
+    path: str,
+    value: Scalar,
+    before: Scalar,
+    request: ApprovalRequest,
+    policy: Policy,
+    ids: IdReader | None,
+) -> Scalar:
     """The value as it is kept. Raises `InvalidRequestError`."""
     if path == AMOUNT:
         return _fit_amount(value, Decimal(str(before)), request.currency)
     if path.startswith(FIELDS):
-        return _fit_field(path, value, policy)
+        return _fit_field(path, value, policy, ids)
     return _fit_argument(path, value, before)
 
 
@@ -151,17 +161,15 @@ def _fit_amount(value: Scalar, before: Decimal, currency: str | None) -> str:
     return str(before if number == before else number)
 
 
-def _fit_field(path: str, value: Scalar, policy: Policy) -> str:
-    name = path.removeprefix(FIELDS)
-    spec = next(field for field in policy.fields if field.name == name)
-    if not isinstance(value, str):
-        raise InvalidRequestError(f"{path}: has to be a text.", field=path)
-    if (found := hostile(value)) is not None:
+def _fit_field(path: str, value: Scalar, policy: Policy, ids: IdReader | None) -> str:
+    spec = next(field for field in policy.fields if f"{FIELDS}{field.name}" == path)
+    if isinstance(value, str) and (found := hostile(value)) is not None:
         raise InvalidRequestError(f"{path}: contains U+{ord(found):04X}, a control character.", field=path)
-    kept = prose(value)
-    if len(kept) > FIELD_LIMIT:
-        raise InvalidRequestError(f"{path}: has more than {FIELD_LIMIT} characters.", field=path)
-    if spec.required and is_blank(kept):
+    try:
+        kept = read_value(spec, value, ids)
+    except InvalidRequestError as error:
+        raise InvalidRequestError(str(error), field=path) from error
+    if spec.required and not kept:
         raise InvalidRequestError(f"{spec.title}: is required for {policy.title}.", field=path)
     return kept
 

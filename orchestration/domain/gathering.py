@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from orchestration.domain.commands import SealedCommand, Verdict
+from orchestration.domain.fields import FieldType, date_in_words
 from orchestration.domain.ids import PersonId
 from orchestration.domain.names import EventName
 from orchestration.domain.posting import Posting
@@ -229,10 +230,17 @@ class Labelled(Recorded):
 
     label: str
     value: str
+    type: FieldType = FieldType.TEXT
+
+    @property
+    def lead(self) -> str:
+        """The label as it stands before its value."""
+        return f"{self.label}{' ' if self.label.endswith('?') else ': '}"
 
     def on_one_line(self) -> str:
         """Both. A line end in the value could begin a line that looks like another field's."""
-        return f"{self.label}{' ' if self.label.endswith('?') else ': '}{line(self.value)}"
+        value = date_in_words(self.value) if self.type is FieldType.DATE else self.value
+        return f"{self.lead}{line(value)}"
 
 
 class SourceShown(Recorded):

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from orchestration.domain.answer_fields import AnswerField
+from orchestration.domain.fields import FieldSpec
 from orchestration.domain.ids import PersonId, PlaceId
 from orchestration.domain.names import folded, is_own_event
 from orchestration.domain.request import Duration, Recorded, to_json
@@ -17,7 +17,7 @@ from orchestration.domain.request import Duration, Recorded, to_json
 KIND: Final = "gathering"
 
 SourceName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
-Fields = Annotated[list[AnswerField], Field(min_length=1, max_length=10)]
+Fields = Annotated[list[FieldSpec], Field(min_length=1, max_length=10)]
 
 
 class Source(Recorded):
@@ -90,11 +90,11 @@ class GatheringPolicy(Recorded):
             raise ValueError("; ".join(faults))
         return self
 
-    def _each_fields(self) -> list[list[AnswerField]]:
+    def _each_fields(self) -> list[list[FieldSpec]]:
         own = [source.fields for source in self.sources.values() if source.fields]
         return [self.fields, *own]
 
-    def fields_of(self, source: str) -> Sequence[AnswerField]:
+    def fields_of(self, source: str) -> Sequence[FieldSpec]:
         """What that source is asked."""
         return self.sources[source].fields or self.fields
 
@@ -127,6 +127,6 @@ class GatheringPolicy(Recorded):
         return hashlib.sha256(to_json(written).encode()).hexdigest()
 
 
-def _twice(fields: Sequence[AnswerField]) -> list[str]:
+def _twice(fields: Sequence[FieldSpec]) -> list[str]:
     names = [field.name for field in fields]
     return [f"the field {name} is listed twice" for name in sorted({n for n in names if names.count(n) > 1})]

@@ -22,6 +22,8 @@ from orchestration.domain.arguments import path_fault
 from orchestration.domain.decidability import Impossible, PolicyLevel, PolicyRound
 from orchestration.domain.digests import AutoApprovalNotice
 from orchestration.domain.documents import Documents
+from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.fields import FieldSpec, read_value
 from orchestration.domain.fulfilment import Fulfilment
 from orchestration.domain.granting import Grants
 from orchestration.domain.guards import guard_faults
@@ -42,19 +44,6 @@ def _quorum(value: object) -> object:
     if value == "all" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 50):
         return value
     raise ValueError('a quorum is a number from 1 to 50, or "all"')
-
-
-class FieldSpec(Recorded):
-    """One more thing a requester fills in, shown on the card."""
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
-    label: str | None = Field(default=None, max_length=48)
-    required: bool = False
-
-    @property
-    def title(self) -> str:
-        """The label beside the field, for a person."""
-        return self.label or self.name.replace("_", " ").capitalize()
 
 
 class Level(Recorded):
@@ -205,6 +194,19 @@ class Policy(Recorded):
                 0,
                 "a document is reviewed as it is, so nothing of its review can be changed; leave edit out",
             )
+
+    def field_faults(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Which values of `auto_approve_when` no request can have: each place, and a sentence without a full stop."""
+        for spec in self.fields:
+            for number, value in enumerate(self.auto_approve_when.get(spec.name, ())):
+                try:
+                    kept = read_value(spec, value)
+                except InvalidRequestError as error:
+                    words = f"no request can have this value: {str(error).removesuffix('.')}"
+                else:
+                    words = "" if kept == value else f'no request can have this value; write "{kept}"'
+                if words:
+                    yield ("auto_approve_when", spec.name, number), words
 
     def fulfilment_faults(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """What is wrong with its fulfilment: each place within it, and a sentence without a full stop."""

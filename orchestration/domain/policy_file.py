@@ -76,6 +76,11 @@ def parse(text: str, source: str, ids: IdReader) -> PolicyBook:
             for number, words in policy.edit_faults()
         ]
         faults += [
+            (("policies", key, *place), words)
+            for key, policy in book.policies.items()
+            for place, words in policy.field_faults()
+        ]
+        faults += [
             (("policies", key, "grants", *place), words)
             for key, policy in book.policies.items()
             for place, words in policy.grants_faults()

@@ -23,7 +23,7 @@ from orchestration.domain.held_call import HeldCall
 from orchestration.domain.ids import PersonId
 from orchestration.domain.names import EntityName, OrchestrationName
 from orchestration.domain.responses import ResponseTarget
-from orchestration.domain.text import Line, Prose
+from orchestration.domain.text import Line, Prose, scalar_text
 
 APPROVAL: Final = OrchestrationName.APPROVAL
 RECONCILE: Final = OrchestrationName.RECONCILE
@@ -53,6 +53,7 @@ TokenName = Annotated[
 # Random, made anew at each start: a request that comes again under an old ID is still another one.
 Nonce = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{22}$", description="Which start of the request it was")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of what was asked")]
+FIELD_VALUE: Final = 3000  # characters of the longest value that a field of any type takes
 CallbackUrl = Annotated[str, Field(pattern=r"^https?://[!-~]+$", max_length=500)]
 
 _DURATION: Final = re.compile(r"^(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$")
@@ -111,7 +112,9 @@ class ApprovalRequest(Model):
     description: Prose = Field(default="", max_length=10_000)
     amount: Annotated[Number, Field(ge=0, max_digits=15, decimal_places=2)] | None = None
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
-    fields: dict[str, Annotated[Prose, Field(max_length=500)]] = Field(default_factory=dict, max_length=10)
+    fields: dict[str, Annotated[Prose, BeforeValidator(scalar_text), Field(max_length=FIELD_VALUE)]] = Field(
+        default_factory=dict, max_length=10
+    )
     requester: PersonId
     asked_with: TokenName | None = Field(default=None, description="The API token it was asked by, if it was")
     timeout: Duration | None = None
@@ -257,6 +260,11 @@ class Vote(Recorded):
     grant: GrantTerms | None = Field(
         default=None, description="An approval's standing grant of calls like this one, where it gives one"
     )
+    groups: list[str] | None = Field(
+        default=None,
+        exclude_if=lambda groups: groups is None,  # what an older release wrote stays as it wrote it
+        description="The round's groups that the holder was in at that moment; none where an older release counted it",
+    )
 
 
 class RemarkKind(StrEnum):
@@ -323,7 +331,14 @@ class LevelState(Recorded):
     approvals: int = Field(
         default=0, description="How many of these it has: of different people, with a code where it needs one"
     )
-    approvers: list[str] = Field(default_factory=list, description="Who may decide: people and groups")
+    asked: list[str] = Field(
+        default_factory=list,
+        description="Whom the policy names for it, people and groups; nothing that happens changes it",
+    )
+    approvers: list[str] = Field(
+        default_factory=list,
+        description="Who may decide: as `asked`, with each delegate in the place of the one for whom they decide",
+    )
     waiting_for: list[str] = Field(default_factory=list, description="Who was asked and has not decided")
     delegates: dict[str, str] = Field(
         default_factory=dict, description="Who decides for whom: absent to delegate"
@@ -344,6 +359,15 @@ class LevelState(Recorded):
     )
     escalation_needed: int = Field(default=1, description="How many approvals the escalation's round takes")
     escalation_approvals: int = Field(default=0, description="How many of these it has")
+
+    def awaited(self) -> list[str]:
+        """Whose decision it waits for: the people who were asked, or else the people and groups who may decide."""
+        voted = {vote.actor for vote in self.decisions}
+        return self.waiting_for or [who for who in self.approvers if who not in voted]
+
+    def told(self, *, over: bool) -> LevelState:
+        """As others are told of it: nobody is waited for once it is over. The record keeps who had not decided."""
+        return self.model_copy(update={"waiting_for": [] if over else self.awaited()})
 
 
 class CardRef(Recorded):
@@ -395,6 +419,10 @@ class Outcome(Recorded):
     grant: GrantUse | None = Field(
         default=None, description="The standing grant by which it was approved, where nobody was asked"
     )
+
+    def told(self) -> Outcome:
+        """As others are told of it: nobody is waited for any more."""
+        return self.model_copy(update={"levels": [level.told(over=True) for level in self.levels]})
 
 
 def to_json(value: object) -> str:

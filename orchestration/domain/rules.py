@@ -8,7 +8,9 @@ from typing import Final, TypeVar
 
 from orchestration.domain.commands import Comment, Decision, Delegation, Reason
 from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.fields import read_value
 from orchestration.domain.gathering import GatheringRequest
+from orchestration.domain.ids import IdReader
 from orchestration.domain.money import format_amount
 from orchestration.domain.people import PersonEntry
 from orchestration.domain.policy import Policy
@@ -23,22 +25,17 @@ STAMPS: Final = ("asked_with", "idempotency_key", "responds_to", "responds_since
 
 
 def check_request(
-    request: ApprovalRequest, policy: Policy, enrolled: Collection[str] | None = None
+    request: ApprovalRequest,
+    policy: Policy,
+    enrolled: Collection[str] | None = None,
+    ids: IdReader | None = None,
 ) -> ApprovalRequest:
-    """The request as this policy wants it (currency filled in). Raises `InvalidRequestError` naming the field.
+    """The request as this policy wants it: its fields as they are kept, its currency filled in.
 
-    `enrolled` have a phone for codes; None where that is not known.
+    `enrolled` have a phone for codes; None where that is not known. `ids` reads the IDs of people. Raises
+    `InvalidRequestError` naming the field.
     """
-    known = {field.name: field for field in policy.fields}
-    for name in request.fields:
-        if name not in known:
-            choices = ", ".join(known) or "none"
-            raise InvalidRequestError(
-                f"{name}: the {policy.title} policy has no such field (it has: {choices}).", field=name
-            )
-    for spec in policy.fields:
-        if spec.required and is_blank(request.fields.get(spec.name, "")):
-            raise InvalidRequestError(f"{spec.title}: is required for {policy.title}.", field=spec.name)
+    request = _with_fields_read(request, policy, ids)
     if policy.require_amount and request.amount is None:
         raise InvalidRequestError(f"amount: is required for {policy.title}.", field="amount")
     if request.currency and policy.currency and request.currency != policy.currency:
@@ -50,6 +47,21 @@ def check_request(
     if auto_approves(request, policy) is None:
         _check_others_suffice(request, policy, enrolled)
     return request
+
+
+def _with_fields_read(request: ApprovalRequest, policy: Policy, ids: IdReader | None) -> ApprovalRequest:
+    known = {field.name: field for field in policy.fields}
+    for name in request.fields:
+        if name not in known:
+            choices = ", ".join(known) or "none"
+            raise InvalidRequestError(
+                f"{name}: the {policy.title} policy has no such field (it has: {choices}).", field=name
+            )
+    read = {name: read_value(known[name], value, ids) for name, value in request.fields.items()}
+    for spec in policy.fields:
+        if spec.required and not read.get(spec.name):
+            raise InvalidRequestError(f"{spec.title}: is required for {policy.title}.", field=spec.name)
+    return request.model_copy(update={"fields": read})
 
 
 def unstamped(request: R) -> R:

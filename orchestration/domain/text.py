@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from decimal import Decimal
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator
@@ -146,6 +147,19 @@ def _few_marks(text: str) -> str:
         if marks <= MOST_MARKS:
             kept.append(character)
     return "".join(kept)
+
+
+def scalar_text(value: object) -> object:
+    """A number, true or false of JSON as the text that it was written as; anything else as it is."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if (
+        isinstance(value, int) and value.bit_length() <= 1000
+    ):  # Python writes out no number of thousands of digits
+        return str(value)
+    if isinstance(value, float):  # what has too many digits is refused where it is read, and not rounded here
+        return f"{Decimal(repr(value)):f}".removesuffix(".0")
+    return value
 
 
 def _of_text(value: object) -> object:

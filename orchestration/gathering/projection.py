@@ -66,7 +66,9 @@ def _shown(source: SourceState, policy: GatheringPolicy) -> SourceShown:
     values = source.answer.values if source.answer else {}
     fields = policy.fields_of(source.name)
     labelled = [
-        Labelled(label=field.title, value=values[field.name]) for field in fields if field.name in values
+        Labelled(label=field.title, value=values[field.name], type=field.type)
+        for field in fields
+        if field.name in values
     ]
     # Once is enough: with its label.
     answer = source.answer and source.answer.model_copy(update={"values": {}})

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from orchestration.domain.answer_fields import read_values
 from orchestration.domain.cards import Step, StepKind
 from orchestration.domain.commands import ACCEPTED, Reason, Verdict
 from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.fields import read_values
 from orchestration.domain.gathering import (
     AnswerWay,
     GatheringAnswer,

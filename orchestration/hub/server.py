@@ -183,9 +183,12 @@ class Hub:
         """
         return self._call(self._advance(delta))
 
-    def next_timer(self) -> datetime | None:
-        """When the first timer in the file is due, or None where there is none."""
-        return self._call(self._next_timer())
+    def next_timer(self, beyond: timedelta | None = None) -> datetime | None:
+        """When the first timer in the file is due, or None where there is none.
+
+        With `beyond`: the first of those that are due more than so long from now.
+        """
+        return self._call(self._next_timer(beyond))
 
     def warnings(self) -> list[str]:
         """Who can reach it without a token, what is wrong with its time and is deleted for that; empty mostly."""
@@ -224,10 +227,14 @@ class Hub:
         if self._store is not None:
             self._store.wake()  # what waited for a worker that knows it may have waited long enough
 
-    async def _next_timer(self) -> datetime | None:
+    async def _next_timer(self, beyond: timedelta | None) -> datetime | None:
         if self._store is None:
             raise HubError("The hub is not running.")
-        due = await self._store.run(timers.next_due)
+        if beyond is None:
+            due = await self._store.run(timers.next_due)
+        else:
+            after = clocks.now(self.clock) + beyond // timedelta(microseconds=1)
+            due = await self._store.run(lambda tx: timers.next_due_after(tx, after))
         return None if due is None else wire.to_datetime(due)
 
     async def _serve(self, started: threading.Event) -> None:

@@ -298,7 +298,7 @@ class ApprovalService:
             return replace(ticket, known=verdict_after_end(progress, ticket))
         if isinstance(command, Decision) and command.edits and (done := verdict_in(progress, ticket)):
             return replace(ticket, known=done)  # what it was about is no more, as it changed that itself
-        reason = self._revoked(command, progress) or unfit_edits(command, state)
+        reason = self._revoked(command, progress) or unfit_edits(command, state, self._ids)
         if reason is not None:
             return replace(ticket, known=Verdict(command_id=command.command_id, reason=reason))
         # The count orders it behind whatever its person did before, by whichever process that came.

@@ -10,10 +10,11 @@ from orchestration.domain.arguments import masked_places
 from orchestration.domain.commands import Command, Decision, Reason
 from orchestration.domain.edits import ARGUMENTS, edited
 from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.ids import IdReader
 from orchestration.domain.inert import in_quotes
 
 
-def unfit_edits(command: Command, state: OrchestrationState) -> Reason | None:
+def unfit_edits(command: Command, state: OrchestrationState, ids: IdReader) -> Reason | None:
     """Why changes are not even sent. Raises `InvalidRequestError` for one that does not fit.
 
     The orchestration goes by the policy again. It does not look at the schema of a tool's arguments: what it changes is
@@ -24,7 +25,7 @@ def unfit_edits(command: Command, state: OrchestrationState) -> Reason | None:
     view = view_of(state)
     if (command.nonce, command.digest) != (view.identity.nonce, view.identity.digest):
         return Reason.OUTDATED
-    call = edited(view.request, view.policy, command.edits).request.call
+    call = edited(view.request, view.policy, command.edits, ids).request.call
     if call is None or call.input_schema is None:
         return None
     masked = set(masked_places(call.arguments, call.bound or call.arguments))

@@ -13,9 +13,9 @@ from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
 
 from orchestration import telemetry
 from orchestration.approval.status import OVER
-from orchestration.domain.answer_fields import read_values
 from orchestration.domain.commands import Reason, Verdict
 from orchestration.domain.errors import InvalidRequestError, UnknownRequestError
+from orchestration.domain.fields import read_values
 from orchestration.domain.gathering import (
     GATHERING_EVENTS,
     AnswerWay,
@@ -172,7 +172,7 @@ class GatheringService:
             actor=actor.id if actor else None,
             way=way,
             token=actor.token if actor else None,
-            values=read_values(read.policy.fields_of(source), values),
+            values=read_values(read.policy.fields_of(source), values, self._ids),
         )
 
     async def _submit(self, work: Awaitable[Ticket]) -> Ticket:

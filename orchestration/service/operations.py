@@ -163,16 +163,16 @@ class Operations:
 
         Raises `UnknownRequestError`.
         """
-        events = await self._own_history(progress.request_id, APPROVAL)
+        events = await self.own_history(progress.request_id, APPROVAL)
         with suppress(UnknownRequestError):
-            events += await self._own_history(reconcile_id(progress.request_id, progress.nonce), RECONCILE)
+            events += await self.own_history(reconcile_id(progress.request_id, progress.nonce), RECONCILE)
         if progress.fulfilment is not None:
             for instance_id in (progress.fulfilment, stopped_id(progress.fulfilment)):
                 with suppress(UnknownRequestError):
-                    events += await self._own_history(instance_id, FULFILMENT)
+                    events += await self.own_history(instance_id, FULFILMENT)
         return events
 
-    async def _own_history(self, instance_id: str, orchestration: str) -> list[HistoryEvent]:
+    async def own_history(self, instance_id: str, orchestration: str) -> list[HistoryEvent]:
         """The history, if it begins as one of that orchestration: that of any other holds what nobody sealed."""
         events = await self.history(instance_id)
         started = next((event for event in events if isinstance(event, ExecutionStartedEvent)), None)

@@ -98,7 +98,7 @@ async def test_each_restarts_while_the_other_works(
                 second, third = await api.asked("Release 2?"), await api.asked("Release 3?")
                 # Countersign is away, and something happens to what it runs.
                 await api.stop()
-                client = api.app.connection.client()
+                client = api.connection.client()
                 for request_id in (second, third):
                     await client.raise_orchestration_event(request_id, "anything")
                 await client.schedule_new_orchestration("release", input="4", instance_id="release-4")

@@ -134,7 +134,7 @@ class Deployment:
         Secrets.load(None, self.data[0])
         SigningKeys.load(None, self.data[0])
         self.tokens = TokenFile(self.data[0] / TOKENS)
-        self._reserved = [_reserved() for _ in self.data]
+        self._reserved = [reserved() for _ in self.data]
         self.ports = [int(one.getsockname()[1]) for one in self._reserved]
         self.urls = [f"http://127.0.0.1:{port}" for port in self.ports]
         self.hub: RunningProcess | None = None
@@ -224,7 +224,7 @@ async def is_ready(http: aiohttp.ClientSession, url: str) -> bool:
         return False
 
 
-def _reserved() -> socket.socket:
+def reserved() -> socket.socket:
     """A port that is kept from others for as long as the run lasts: bound, and not listened at."""
     held = socket.socket()
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

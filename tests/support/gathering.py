@@ -41,7 +41,7 @@ class GatheringWorld(ApiWorld):
     ) -> GatheringProgress:
         """How the gathering stands, once that is true of it."""
         async with asyncio.timeout(PATIENCE_S):
-            while not true(progress := await self.app.api.gatherings.status(request_id)):
+            while not true(progress := await self.gatherings.status(request_id)):
                 await asyncio.sleep(0.01)
         return progress
 

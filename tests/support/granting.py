@@ -77,7 +77,7 @@ class GrantWorld(ApiWorld):
         await self.eventually(lambda: bool(self.grant_cards(request_id)))
         [card] = self.grant_cards(request_id)
         assert card.metadata is not None
-        return await self.app.grants.read(card.metadata["event_payload"]["instance_id"])
+        return await self.grants.read(card.metadata["event_payload"]["instance_id"])
 
     def grant_cards(self, request_id: str) -> list[Any]:
         """The cards of the grants given on the request."""

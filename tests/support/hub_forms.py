@@ -107,6 +107,11 @@ def connected(data: Path, keys: SealKeys, payloads: PayloadStore | None = None) 
     return connection
 
 
+def is_outside(connection: Connection, hub: Hub) -> None:
+    """Has `hub_of` know what serves this connection of a world."""
+    _outside[connection] = hub
+
+
 def disconnect(connection: Connection) -> None:
     """Ends the hub too."""
     connection.close()

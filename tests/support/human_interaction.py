@@ -11,7 +11,7 @@ import logging
 import sys
 import threading
 import urllib.request
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -139,11 +139,11 @@ def escalate(_: task.ActivityContext, request_id: str) -> str:
     return f"{request_id} was escalated"
 
 
-def work(hub: str, url: str, token: str) -> TaskHubGrpcWorker:
+def work(hub: Mapping[str, Any], url: str, token: str) -> TaskHubGrpcWorker:
     """A started worker, which takes this program's work and no other."""
     quiet = logging.getLogger("human-interaction")
     quiet.setLevel(logging.CRITICAL)
-    worker = TaskHubGrpcWorker(host_address=hub, logger=quiet, emit_trace_spans=False)
+    worker = TaskHubGrpcWorker(**hub, logger=quiet, emit_trace_spans=False)
     worker._registry.add_named_orchestrator("HumanInteraction", of_functions(human_interaction))
     worker._registry.add_named_activity("RequestApproval", Asking(url, token).request_approval)
     worker._registry.add_named_activity("ProcessApproval", process_approval)
@@ -154,5 +154,5 @@ def work(hub: str, url: str, token: str) -> TaskHubGrpcWorker:
 
 
 if __name__ == "__main__":
-    work(*sys.argv[1:])
+    work(json.loads(sys.argv[1]), *sys.argv[2:])
     threading.Event().wait()

@@ -10,7 +10,8 @@ from orchestration.approval.state import ApprovalInput
 from orchestration.domain.cards import Card, Notice, Step, StepKind
 from orchestration.domain.commands import Comment, Decision, Delegation
 from orchestration.domain.effects import SendMessageInput
-from orchestration.domain.policy import Escalation, FieldSpec, Level, OnTimeout, Policy
+from orchestration.domain.fields import FieldSpec
+from orchestration.domain.policy import Escalation, Level, OnTimeout, Policy
 from orchestration.domain.request import ApprovalRequest, Choice, RemarkKind, Status, Via
 from tests.support.identity import SHOWN
 

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
+
 from bot import config
 from bot.app import Countersign, running
 from bot.demo.manifest import APP
@@ -19,10 +21,12 @@ from bot.slack.api.pace import Pace
 from bot.stopping import Stopping
 from orchestration.domain.commands import Progress
 from orchestration.hub import Hub
+from orchestration.runtime.connect import Connection
 from orchestration.service.approvals import ApprovalService
-from tests.support import PATIENCE_S, POLICIES, hub_forms
+from tests.support import PATIENCE_S, POLICIES, hub_forms, replicas
 from tests.support.hub_forms import HubForm, scheduler
 from tests.support.messages import text_of
+from tests.support.replicas import PACE, PROMPT, Replicas
 from tests.support.simulated import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
 
 TWILIO_ACCOUNT = "AC" + "0" * 32
@@ -59,6 +63,11 @@ class World:
         has its own, in the current form; one outside the bot goes on while the bot is stopped. `orchestrators` of
         somebody else run beside the bot's own. `settings` go over those that a world gives the bot by itself.
         """
+        self.several = replicas.wanted()
+        if self.several > 1 and socket_mode:
+            pytest.skip("of one bot: in Socket Mode each is connected by itself, and there is no front door")
+        if self.several > 1 and not replicas.can_run(orchestrators):
+            pytest.skip("of one bot: its orchestrations are made while the test runs")
         self.data = data
         self.policies = data / "policies.toml"
         self.write(policies)
@@ -90,6 +99,7 @@ class World:
         self._people: list[Person] = []
         self._bot = AsyncExitStack()
         self._app: Countersign | None = None
+        self._service: ApprovalService | None = None
 
     async def __aenter__(self) -> Self:
         await self.simulator.start()
@@ -146,24 +156,50 @@ class World:
         """Starts the bot, on the hub file that is there, and waits until Slack is connected."""
         if self._hub is None and self._outside is None and hub_forms.current() is not HubForm.EMBEDDED:
             self._outside = await asyncio.to_thread(hub_forms.outside, self.data)
+        await (self._start_several() if self.several > 1 else self._start_one())
+        self.workspace.now = lambda: self.now().timestamp()
+
+    async def _start_one(self) -> None:
         self._app = await self._bot.enter_async_context(
             running(
                 config.read(self.settings()),
-                pace=Pace(0.01),
-                sweep_every=0.5,
-                redraw_every=0.02,
-                records_every=0.1,
-                documents_every=0.05,
+                pace=Pace(PACE),
+                **PROMPT,
                 orchestrators=self._orchestrators,
                 stopping=self.stopping,
             )
         )
         if self._outside:
-            self._app.connection.machine_time = self._outside.clock.now
+            self._see_outside(self._app.connection, self._outside)
         self.client = self._app.connection.client()
         self._bot.push_async_callback(self.client.close)
-        self.workspace.now = lambda: self.now().timestamp()
+        self.connection, self._service = self._app.connection, self._app.service
+        self.grants, self.gatherings = self._app.grants, self._app.api.gatherings
         await self._app.connecting
+
+    async def _start_several(self) -> None:
+        """On one data directory, as several bots on one machine may be."""
+        settings = self.settings()
+        self.connection, services = await self._bot.enter_async_context(
+            replicas.looked_at(settings, self.data / "looked-at")
+        )
+        self._see_outside(self.connection, self.hub)
+        self.grants, self.gatherings = services.grants, services.gatherings
+        self.client, self._service = services.client, services.approvals
+        bots = Replicas(self.several, self.url, self.data / "bots", settings, self._orchestrators)
+        await self._bot.enter_async_context(bots)
+
+    @staticmethod
+    def _see_outside(connection: Connection, hub: Hub) -> None:
+        connection.machine_time = hub.clock.now
+        hub_forms.is_outside(connection, hub)
+
+    async def lose_hub(self) -> None:
+        """The bot has no hub any more, and goes on."""
+        if self._outside:
+            await asyncio.to_thread(self._outside.stop)
+        else:
+            self.app.connection.close()
 
     async def stop(self) -> None:
         """Ends the bot."""
@@ -175,12 +211,15 @@ class World:
 
     @property
     def app(self) -> Countersign:
+        if self.several > 1:
+            pytest.skip("of one bot: it looks into the bot's process")
         assert self._app is not None, "the world has been started"
         return self._app
 
     @property
     def service(self) -> ApprovalService:
-        return self.app.service
+        assert self._service is not None, "the world has been started"
+        return self._service
 
     def set(self, **settings: str) -> None:
         """Gives the bot these settings from its next start on."""
@@ -196,7 +235,7 @@ class World:
 
     @property
     def hub(self) -> Hub:
-        found = self._hub or self._outside or self.app.connection.hub
+        found = self._hub or self._outside or (self._app.connection.hub if self._app else None)
         assert found is not None
         return found
 

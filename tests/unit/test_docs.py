@@ -30,9 +30,10 @@ from bot.telemetry.tracing import EXPORTER
 from orchestration.domain import policy_file
 from orchestration.domain.actions import Action
 from orchestration.domain.commands import Reason
+from orchestration.domain.fields import FieldSpec
 from orchestration.domain.names import EntityName, EventName, OrchestrationName
 from orchestration.domain.people import EnrolledPerson
-from orchestration.domain.policy import Escalation, FieldSpec, Level, Policy
+from orchestration.domain.policy import Escalation, Level, Policy
 from orchestration.domain.request import Status
 from tests.lint import command_table
 from tests.support import ROOT

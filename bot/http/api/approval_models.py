@@ -49,7 +49,10 @@ class Approval(BaseModel):
     card_url: str | None = Field(
         description="Where its newest card is in Slack; null until it is posted, and where there is none"
     )
-    levels: list[LevelState]
+    levels: list[LevelState] = Field(
+        description="Those so far, the newest last. `waiting_for` is whose decision one waits for, and empty once it "
+        "is over"
+    )
     actions: list[ActionState]
     outcome: Outcome | None
     fulfilment: FulfilmentView | None = Field(
@@ -78,9 +81,11 @@ class Approval(BaseModel):
             round=progress.round,
             deadline=progress.deadline,
             card_url=card_url,
-            levels=progress.levels,
+            levels=[
+                level.told(over=level.status.ended or progress.status.ended) for level in progress.levels
+            ],
             actions=progress.actions,
-            outcome=progress.outcome,
+            outcome=progress.outcome.told() if progress.outcome else None,
             fulfilment=fulfilment,
         )
 

@@ -32,6 +32,7 @@ from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.request import Identity
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.operations import Operations, Wanted
+from orchestration.service.wrong_codes import wrong_codes
 
 POLL_AFTER: Final = "2"  # seconds, where a client cannot hold a long poll
 
@@ -181,7 +182,10 @@ class ApprovalRoutes:
         request_id = await self._access.visible(call.token, call.part("id"))
         progress = await self._service.status(request_id)
         events = await self._operations.whole_history(progress)
-        return json_response(Timeline(id=request_id, items=timeline_entries(events, progress.verdicts)))
+        wrong = await wrong_codes(self._operations, events)
+        return json_response(
+            Timeline(id=request_id, items=timeline_entries(events, progress.verdicts, wrong))
+        )
 
     async def list(self, call: ApiCall) -> web.Response:
         """One page. A token that may only ask sees what its owner asked."""

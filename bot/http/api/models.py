@@ -20,6 +20,7 @@ from bot.slack.ids import PERSON
 from orchestration.domain.amounts import Number, currency_apart
 from orchestration.domain.commands import EDITED_AT_ONCE, EditPath, EditValue, Reason, Verdict
 from orchestration.domain.request import (
+    FIELD_VALUE,
     CallbackUrl,
     Choice,
     Digest,
@@ -32,7 +33,7 @@ from orchestration.domain.request import (
     Status,
 )
 from orchestration.domain.responses import ResponseTarget
-from orchestration.domain.text import hostile, is_blank, line, prose
+from orchestration.domain.text import hostile, is_blank, line, prose, scalar_text
 from orchestration.service.messages import sentence
 
 BODY_LIMIT: Final = 256 * 1024  # bytes
@@ -68,6 +69,24 @@ Text = Annotated[
     str,
     BeforeValidator(_text),
     Field(json_schema_extra={"pattern": rf"^[^\u0000-\u0008\u000b-\u001f{_HOSTILE}]*$"}),
+]
+FieldValue = Annotated[
+    Text,
+    BeforeValidator(scalar_text),
+    Field(max_length=FIELD_VALUE),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {
+                    "type": "string",
+                    "maxLength": FIELD_VALUE,
+                    "pattern": rf"^[^\u0000-\u0008\u000b-\u001f{_HOSTILE}]*$",
+                },
+                {"type": "number"},
+                {"type": "boolean"},
+            ]
+        }
+    ),
 ]
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?([Zz]|[+-]\d\d:?\d\d)?)?")
 
@@ -109,9 +128,12 @@ class Matter(Model):
         description="A number, or text such as `4200`, `4,200.00` or `4200.50 USD`; what says two things is refused",
     )
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
-    fields: dict[
-        Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], Annotated[Text, Field(max_length=500)]
-    ] = Field(default_factory=dict, max_length=10)
+    fields: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], FieldValue] = Field(
+        default_factory=dict,
+        max_length=10,
+        description="By name, as `GET /api/policies` lists them with their types. A date is `2026-12-24`, a person an "
+        "ID, a choice one of its choices",
+    )
     timeout: Span | None = Field(
         default=None, description="Shortens each level's own time, never lengthens it"
     )

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from bot.http.api.approval_access import ApprovalAccess
 from bot.http.api.endpoint import ApiCall, Endpoint, ResponseSpec, json_response
 from bot.security.tokens import ADMIN, READ, REQUEST
+from orchestration.domain.fields import LONGEST, FieldSpec, FieldType
 from orchestration.domain.policy import Policy
 
 
@@ -17,6 +18,24 @@ class FieldView(BaseModel):
     name: str = Field(description="The key in `fields`")
     title: str
     required: bool
+    type: FieldType = Field(
+        description="What a value is: a `date` is such as `2026-12-24`, a `person` an ID, a `link` an http or https "
+        "address, `yes_no` is `yes` or `no` (or true or false)"
+    )
+    choices: list[str] = Field(description="What a value of the type `choice` may be; empty for any other")
+    max_length: int = Field(description="In characters")
+
+    @classmethod
+    def of(cls, field: FieldSpec) -> FieldView:
+        """From the policy file."""
+        return cls(
+            name=field.name,
+            title=field.title,
+            required=field.required,
+            type=field.type,
+            choices=field.choices,
+            max_length=LONGEST[field.type],
+        )
 
 
 class PolicyView(BaseModel):
@@ -38,10 +57,7 @@ class PolicyView(BaseModel):
             title=policy.title,
             amount_required=policy.require_amount,
             currency=policy.currency,
-            fields=[
-                FieldView(name=field.name, title=field.title, required=field.required)
-                for field in policy.fields
-            ],
+            fields=list(map(FieldView.of, policy.fields)),
         )
 
 

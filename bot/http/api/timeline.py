@@ -10,6 +10,7 @@ from typing import Any, Final
 from durabletask import history as past
 from pydantic import BaseModel, Field, ValidationError
 
+from bot.http.api.timers import Purpose, Timers
 from orchestration.challenge.models import ChallengeStatus
 from orchestration.domain.cards import StepKind
 from orchestration.domain.commands import COMMANDS, Command, Verdict, command_id_of
@@ -17,6 +18,7 @@ from orchestration.domain.inert import in_quotes
 from orchestration.domain.names import EventName
 from orchestration.domain.request import FULFILMENT, SMS_CHALLENGE
 from orchestration.service.messages import sentence, why_not_theirs
+from orchestration.service.wrong_codes import WrongCode
 
 _Scheduled = past.TaskScheduledEvent | past.SubOrchestrationInstanceCreatedEvent
 
@@ -31,6 +33,10 @@ class TimelineEntry(BaseModel):
     channel: str | None = None
     until: datetime | None = None
     attempt: int | None = None
+    timer: Purpose | None = Field(default=None, description="What the timer is for, where that is known")
+    members: dict[str, list[str]] | None = Field(
+        default=None, description="Who was in which group at that moment, as it was looked up"
+    )
     refused: str | None = Field(
         default=None, description="Why a command changed nothing, as its sender was told"
     )
@@ -50,32 +56,49 @@ _ACTIVITIES: Final = {
     "edit_card": "Card edited",
     "post_reply": "Thread reply posted",
     "post_preview": "Document shown",
-    "send_message": "Message sent",
+    "send_message": "Notified",
     "remove_copies": "Copies looked for",
     "run_action": "Action run",
     "members": "Group members looked up",
     "active_people": "People looked up",
     "sign_receipt": "Receipt signed",
     "send_callback": "Callback delivered",
-    "notify_instance": "Orchestration told",
+    "notify_instance": "Orchestration notified",
     "take_policy": "Policy taken",
     "hand_over": "Handed over to the fulfilment",
     "record_step": "Step put on record",
     "add_to_digest": "Added to the digest",
     "start_grant": "Standing grant begun",
     "check_grant": "Standing grant looked at",
-    "tell_use": "Use told to its standing grant",
+    "tell_use": "Standing grant notified of its use",
 }
 
 
+_SET: Final[Mapping[Purpose | None, str]] = {
+    "deadline": "Deadline set:",
+    "reminder": "Reminder set:",
+    None: "Waiting until",
+}
+_FIRED: Final[Mapping[Purpose | None, str]] = {
+    "deadline": "The deadline was reached",
+    "reminder": "A reminder was due",
+    None: "The time was up",
+}
+OVER: Final = "A timer ended that nothing waited for any more"
+
+
 def timeline_entries(
-    events: Iterable[past.HistoryEvent], verdicts: Iterable[Verdict] = ()
+    events: Iterable[past.HistoryEvent],
+    verdicts: Iterable[Verdict] = (),
+    wrong_codes: Iterable[WrongCode] = (),
 ) -> list[TimelineEntry]:
     """The history's events as steps, without the SDK's bookkeeping and what it records twice.
 
-    A command's event does not say whether it took effect; the `verdicts` of the request's progress do.
+    A command's event does not say whether it took effect; the `verdicts` of the request's progress do. Wrong codes are
+    in the histories of their challenges.
     """
     scheduled: dict[int, _Scheduled] = {}
+    timers = Timers()
     refused = {
         (verdict.command_id, verdict.fingerprint): sentence(verdict)
         for verdict in verdicts
@@ -85,13 +108,44 @@ def timeline_entries(
     for event in events:
         if isinstance(event, past.TaskScheduledEvent | past.SubOrchestrationInstanceCreatedEvent):
             scheduled[event.event_id] = event
-        entry = _entry(event, scheduled, refused)
+        timers.follow(event)
+        entry = _timer(event, timers) or _entry(event, scheduled, refused)
         if entry is not None:
             found.append(entry)
-    return found
+    found.extend(_wrong(code) for code in wrong_codes)
+    # What a turn did has the time at which the turn ended, and what somebody sent meanwhile an earlier one.
+    return sorted(found, key=lambda entry: entry.at)
 
 
-def _entry(  # noqa: C901, PLR0911, PLR0912 - one arm for each kind of event
+def _wrong(code: WrongCode) -> TimelineEntry:
+    left = f"{code.left} {'try' if code.left == 1 else 'tries'} left" if code.left else "no try left"
+    return TimelineEntry(
+        at=code.at, kind="code_wrong", text=f"A wrong code came in, {left}", actor=code.person
+    )
+
+
+def _timer(event: past.HistoryEvent, timers: Timers) -> TimelineEntry | None:
+    match event:
+        case past.TimerCreatedEvent():
+            until, purpose = _utc(event.fire_at), timers.purpose(event.event_id, event.fire_at)
+            text = f"{_SET[purpose]} {until:%Y-%m-%d %H:%M:%S} UTC"
+            return TimelineEntry(
+                at=_utc(event.timestamp), kind="waiting", text=text, until=until, timer=purpose
+            )
+        case past.TimerFiredEvent():
+            key = (event.timer_id, event.fire_at)
+            purpose, over = timers.purpose(*key), timers.is_over(*key)
+            return TimelineEntry(
+                at=_utc(event.timestamp),
+                kind="timer_over" if over else "timer",
+                text=OVER if over else _FIRED[purpose],
+                until=_utc(event.fire_at),
+                timer=purpose,
+            )
+    return None
+
+
+def _entry(  # noqa: C901, PLR0911 - one arm for each kind of event
     event: past.HistoryEvent, scheduled: dict[int, _Scheduled], refused: Mapping[tuple[str, str], str]
 ) -> TimelineEntry | None:
     at = _utc(event.timestamp)
@@ -106,13 +160,6 @@ def _entry(  # noqa: C901, PLR0911, PLR0912 - one arm for each kind of event
             return TimelineEntry(at=at, kind="code", text="A code by SMS asked for", actor=_challenged(event))
         case past.SubOrchestrationInstanceCompletedEvent() | past.SubOrchestrationInstanceFailedEvent():
             return _answered(event, scheduled.get(event.task_scheduled_id), at)
-        case past.TimerCreatedEvent():
-            until = _utc(event.fire_at)
-            return TimelineEntry(
-                at=at, kind="waiting", text=f"Waiting until {until:%Y-%m-%d %H:%M:%S} UTC", until=until
-            )
-        case past.TimerFiredEvent():
-            return TimelineEntry(at=at, kind="timer", text="The time was up", until=_utc(event.fire_at))
         case past.EventRaisedEvent():
             return _event(event, at, refused)
         case past.EventSentEvent():
@@ -184,12 +231,25 @@ def _done(event: past.TaskCompletedEvent, task: _Scheduled | None, at: datetime)
     if result.get("impossible"):
         kind, words = f"{kind}_failed", f"{words}: impossible, {result['impossible']}"
     elif result.get("retry_after") is not None:
-        kind, words = f"{kind}_put_off", f"{words}: put off, as asked to wait {result['retry_after']:g} s"
+        kind, words = (
+            f"{kind}_put_off",
+            f"{words}: put off, as asked to wait {round(result['retry_after'], 2):g} s",
+        )
     elif result.get("failed"):
         kind, words = f"{kind}_failed", f"{words}: failed, {result['failed']}"
     elif task.name == "post_reply":
         words += _what_reply(task)
-    return TimelineEntry(at=at, kind=kind, text=words, **_place(task))
+    return TimelineEntry(at=at, kind=kind, text=words, members=_members(task, result), **_place(task))
+
+
+def _members(task: past.TaskScheduledEvent, result: Mapping[str, Any]) -> dict[str, list[str]] | None:
+    """Who was in which group, where that was looked up."""
+    groups = result.get("groups")
+    if task.name != "members" or not isinstance(groups, dict):
+        return None
+    return {
+        group: [str(who) for who in people] for group, people in groups.items() if isinstance(people, list)
+    }
 
 
 def _what_reply(task: past.TaskScheduledEvent) -> str:

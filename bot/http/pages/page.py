@@ -9,14 +9,16 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
 
-from bot.http.pages.record import RequestRecord
+from bot.http.pages.record import MEMBERS_SHOWN, RequestRecord
 from bot.http.templating import TEMPLATES, render
 from bot.records.entries import unchecked_claims
 from bot.slack.ids import is_channel, is_person
 from bot.slack.messages.status_labels import CALLED, DOT, MARKS, VOTE_MARKS
 from bot.slack.text import system, unescape
 from orchestration.approval.projection import call_fields
+from orchestration.domain.cards import Shown
 from orchestration.domain.edits import as_diff
+from orchestration.domain.fields import date_in_words, host_of
 from orchestration.domain.inert import in_quotes, inert
 from orchestration.domain.money import format_amount
 from orchestration.domain.request import Choice, RemarkKind, Status, Via
@@ -58,7 +60,8 @@ def record_page(record: RequestRecord, names: Mapping[str, str], viewer: Viewer)
     a quote.
     """
     request, progress, policy = record.request, record.progress, record.policy
-    labels = {spec.name: spec.title for spec in policy.fields}
+    specs = {spec.name: spec for spec in policy.fields}
+    entry = unchecked_claims(progress.outcome.receipt or "") if progress.outcome else {}
     return render(
         "record.html",
         style=STYLE,
@@ -66,16 +69,26 @@ def record_page(record: RequestRecord, names: Mapping[str, str], viewer: Viewer)
         policy=policy,
         progress=progress,
         outcome=progress.outcome,
-        entry=unchecked_claims(progress.outcome.receipt or "") if progress.outcome else {},
+        entry=entry,
+        signed_at=_moment(entry.get("signed_at")),
         amount=None if request.amount is None else format_amount(request.amount, request.currency),
         fields=[
-            *((field.label, field.value) for field in call_fields(request)),
-            *((labels.get(name, name), value) for name, value in request.fields.items() if value),
+            *call_fields(request),
+            *(
+                Shown(label=specs[name].title, value=value, type=specs[name].type)
+                if name in specs
+                else Shown(label=name, value=value)
+                for name, value in request.fields.items()
+                if value
+            ),
         ],
+        host_of=host_of,
+        date_in_words=date_in_words,
         edits=progress.edits,
         as_diff=as_diff,
         later_levels=[] if progress.status.ended else policy.levels[len(progress.levels) :],
         remarks=record.remarks,
+        shown=MEMBERS_SHOWN,
         timeline=record.timeline,
         names=names,
         viewer=viewer,
@@ -121,6 +134,13 @@ def _iso(at: datetime) -> str:
 
 def _utc(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _moment(text: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def _utc_seconds(at: datetime) -> str:

@@ -16,11 +16,15 @@ from orchestration.approval.state import ApprovalInput
 from orchestration.domain.cards import StepKind
 from orchestration.domain.commands import Progress
 from orchestration.domain.effects import PostReplyInput
+from orchestration.domain.fields import FieldType
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Remark, RemarkKind
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.operations import Operations
+from orchestration.service.wrong_codes import wrong_codes
 
+# How many people of a group are listed where it was looked up; of the others it says how many they are.
+MEMBERS_SHOWN: Final = 20
 _REMARKS: Final = {
     StepKind.QUESTION: RemarkKind.QUESTION,
     StepKind.ANSWER: RemarkKind.ANSWER,
@@ -38,17 +42,23 @@ class RequestRecord:
     remarks: list[Remark]
     timeline: list[TimelineEntry]
 
-    def people(self) -> set[str]:
-        """Every person and group whose ID is on the page."""
+    def named(self) -> set[str]:
+        """Every person, group and channel whose ID is on the page."""
         found = {self.request.requester}
         for level in self.progress.levels:
             found.update(level.approvers, level.waiting_for, level.delegates, level.delegates.values())
             found.update(vote.actor for vote in level.decisions)
+        named = [spec.name for spec in self.policy.fields if spec.type is FieldType.PERSON]
+        found.update(self.request.fields[name] for name in named if self.request.fields.get(name))
         found.update(remark.actor for remark in self.remarks)
         found.update(edit.actor for edit in self.progress.edits)
         found.update(person for edit in self.progress.edits for person in edit.voided)
         found.update(action.label for action in self.progress.actions)
-        found.update(entry.actor for entry in self.timeline if entry.actor)
+        found.update(level.escalated_to for level in self.progress.levels if level.escalated_to)
+        for entry in self.timeline:
+            found.update(one for one in (entry.actor, entry.channel) if one)
+            for group, members in (entry.members or {}).items():
+                found.update((group, *members[:MEMBERS_SHOWN]))
         if self.progress.outcome and self.progress.outcome.processed_by:
             found.add(self.progress.outcome.processed_by)
         return found
@@ -59,8 +69,13 @@ async def read_record(service: ApprovalService, operations: Operations, request_
     view = await service.view(request_id)
     progress = await operations.with_reconciled(view.progress)
     events = await operations.whole_history(progress)
+    wrong = await wrong_codes(operations, events)
     return RequestRecord(
-        view.request, view.policy, progress, remarks_in(events), timeline_entries(events, progress.verdicts)
+        view.request,
+        view.policy,
+        progress,
+        remarks_in(events),
+        timeline_entries(events, progress.verdicts, wrong),
     )
 
 

@@ -59,8 +59,7 @@ def _standing(approval: dict[str, Any], outcome: dict[str, Any]) -> Standing:
 
 
 def _waiting(approval: dict[str, Any]) -> list[str]:
-    level = approval["levels"][-1] if approval["levels"] else {"waiting_for": [], "approvers": []}
-    return [*level["waiting_for"]] or [*level["approvers"]]
+    return [*approval["levels"][-1]["waiting_for"]] if approval["levels"] else []
 
 
 def _ended(status: Status, outcome: dict[str, Any]) -> str:

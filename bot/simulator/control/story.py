@@ -11,13 +11,15 @@ from aiohttp import web
 # "quiet" is housekeeping, which the page draws small; "trouble" is a failure that is tried again.
 Look = Literal["start", "done", "quiet", "wait", "event", "timer", "trouble", "end"]
 Tone = Literal["open", "good", "bad", "over"]
+Timer = Literal["deadline", "reminder", ""]
 
 
 @dataclass(frozen=True, slots=True)
 class StoryStep:
     """One step. `at` and `until` are epoch seconds of the workspace's time; `who` and `where` are IDs.
 
-    `detail` is the app's own name for it; `times` is how often it happened in a row.
+    `detail` is the app's own name for it; `times` is how often it happened in a row. `timer` is what it waits
+    for, where that is known and not over.
     """
 
     at: float
@@ -27,17 +29,20 @@ class StoryStep:
     who: tuple[str, ...] = ()
     where: tuple[str, ...] = ()
     until: float | None = None
+    timer: Timer = ""
     times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class StoryWait:
-    """What the work waits for now. `until` is as in a step."""
+    """What the work waits for now. `until` and `timer` are as in a step; `by_phone` says that it is a reply by SMS."""
 
     words: str
     who: tuple[str, ...] = ()
     until: float | None = None
+    timer: Timer = ""
     note: str = ""
+    by_phone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

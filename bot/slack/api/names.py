@@ -1,4 +1,4 @@
-"""What people and groups are called, for a page that Slack does not render. Asked for once an hour at most."""
+"""What people, groups and public channels are called, for a page that Slack does not render. Asked for hourly."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.api.errors import SLACK_FAILURES, code_of
 from bot.slack.api.groups import Groups
-from bot.slack.ids import is_group, is_person
+from bot.slack.ids import is_channel, is_group, is_person
 
 log = logging.getLogger(__name__)
 
@@ -22,11 +22,14 @@ UNKNOWN_FOR: Final = 60.0  # seconds before somebody whom Slack did not name is 
 KEPT: Final = 5000
 PATIENCE: Final = 1.5  # seconds for all of a page's names; it is shown with IDs rather than late
 AT_ONCE: Final = 5
-ASKED_FOR: Final = 40  # people, for one page
+ASKED_FOR: Final = 40  # people and channels, for one page
 
 
 class Names:
-    """A cache over `users.info`. For one event loop. Never raises: who is not known is not named."""
+    """A cache over `users.info` and `conversations.info`, for one event loop. Never raises.
+
+    Who is not known is not named. Nor is a private channel: whoever reads the page may not know that it is there.
+    """
 
     def __init__(self, client: AsyncWebClient, groups: Groups, *, patience: float = PATIENCE) -> None:
         self._client = client
@@ -36,8 +39,8 @@ class Names:
 
     async def of(self, principals: Collection[str]) -> dict[str, str]:
         """ID to name, of those that are known."""
-        people = [who for who in principals if is_person(who)]
-        missing = [who for who in people if not self._is_known(who)][:ASKED_FOR]
+        single = [who for who in principals if is_person(who) or is_channel(who)]
+        missing = [who for who in single if not self._is_known(who)][:ASKED_FOR]
         tasks = [asyncio.create_task(self._look_all(missing[at::AT_ONCE])) for at in range(AT_ONCE)]
         if any(map(is_group, principals)):
             tasks.append(asyncio.create_task(self._look_at_groups()))
@@ -50,15 +53,20 @@ class Names:
     def _is_known(self, who: str) -> bool:
         return time.monotonic() < self._known.get(who, (0.0, None))[0]
 
-    async def _look_all(self, people: Collection[str]) -> None:
-        for who in people:
+    async def _look_all(self, single: Collection[str]) -> None:
+        for who in single:
             try:
-                found = await self._client.users_info(user=who)
-                user = found["user"]
-                self._keep(who, str(user.get("real_name") or user.get("name") or "") or None, KNOWN_FOR)
+                self._keep(who, await self._name(who), KNOWN_FOR)
             except (*SLACK_FAILURES, TimeoutError) as error:
                 log.info("%s is not named: %s", who, code_of(error) or error)
                 self._keep(who, self._known.get(who, (0.0, None))[1], UNKNOWN_FOR)
+
+    async def _name(self, who: str) -> str | None:
+        if is_channel(who):
+            channel = (await self._client.conversations_info(channel=who))["channel"]
+            return str(channel.get("name") or "") or None if _is_public(channel) else None
+        user = (await self._client.users_info(user=who))["user"]
+        return str(user.get("real_name") or user.get("name") or "") or None
 
     async def _look_at_groups(self) -> None:
         for group, name in (await self._groups.names()).items():
@@ -69,3 +77,7 @@ class Names:
         self._known.move_to_end(who)
         while len(self._known) > KEPT:
             self._known.popitem(last=False)
+
+
+def _is_public(channel: Mapping[str, Any]) -> bool:
+    return bool(channel.get("is_channel")) and channel.get("is_private") is False

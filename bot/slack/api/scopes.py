@@ -15,6 +15,7 @@ METHODS: Final[Mapping[str, frozenset[str]]] = {
     "chat.postMessage": frozenset({"chat:write", "chat:write.public"}),
     "chat.update": frozenset({"chat:write"}),
     "conversations.history": frozenset({"channels:history", "groups:history", "im:history"}),
+    "conversations.info": frozenset({"channels:read"}),  # of public channels alone; others are not named
     "conversations.open": frozenset({"im:write"}),
     "conversations.replies": frozenset({"channels:history", "groups:history", "im:history"}),
     "files.completeUploadExternal": frozenset({"files:write"}),
@@ -30,6 +31,7 @@ METHODS: Final[Mapping[str, frozenset[str]]] = {
 # What is not done without it, as the end of a sentence.
 USES: Final[Mapping[str, str]] = {
     "channels:history": "to look whether a card is in a public channel already, after a crash",
+    "channels:read": "to name public channels where Slack does not, as on the page of a record",
     "chat:write": "to post cards and to edit them",
     "chat:write.public": "to post cards in public channels that nobody invited the app to",
     "commands": "for /request-approval",

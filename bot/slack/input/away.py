@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
-from bot.slack.text import mention, safe
+from bot.slack.input.field_words import WHOM
+from bot.slack.text import mention, mentioned, safe
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.people import Away, PersonEntry
 from orchestration.domain.policy_book import Outlook
@@ -31,8 +31,6 @@ NOT_AWAY: Final = "You are not away."
 YOURSELF: Final = "You cannot be your own delegate. Please name somebody else."
 
 SINCE, UNTIL, DELEGATE = "since", "until", "delegate"  # the fields of the form
-
-_MENTION: Final = re.compile(r"^<@([UW][A-Z0-9]{1,30})(?:\|[^>]*)?>$")
 
 
 def read_away(words: Sequence[str], *, person: str, today: date) -> PersonEntry:
@@ -110,11 +108,9 @@ def _day(word: str) -> date:
 
 
 def _delegate(word: str, person: str) -> str:
-    found = _MENTION.match(word)
+    found = mentioned(word)
     if found is None:
-        raise InvalidRequestError(
-            f"I cannot tell who “{safe(word, 40)}” is. Please type @ and choose the person from Slack's list."
-        )
-    if found[1] == person:
+        raise InvalidRequestError(WHOM.format(word=safe(word, 40)))
+    if found == person:
         raise InvalidRequestError(YOURSELF)
-    return found[1]
+    return found

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from orchestration.domain.amounts import read_amount
 from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.fields import FieldSpec
 from orchestration.domain.gathering import GatheringRequest
-from orchestration.domain.policy import FieldSpec
 from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.request import ApprovalRequest
 from orchestration.domain.text import is_blank

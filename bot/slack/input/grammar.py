@@ -1,4 +1,4 @@
-"""The slash command's grammar: `/request-approval POLICY [AMOUNT] TITLE…`. Pure: text in, what to do out.
+"""The slash command's grammar: `POLICY [AMOUNT] TITLE… [FIELD=VALUE…]`. Pure: text in, what to do out.
 
 A policy that is named like a subcommand wins over the subcommand.
 """
@@ -9,9 +9,10 @@ import difflib
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from bot.slack.input import away
+from bot.slack.input import away, field_words
 from bot.slack.input.amounts import Split, split_amount
 from bot.slack.input.draft import Askable, Draft, Policies, missing
+from bot.slack.input.field_words import split_fields
 from bot.slack.text import mention, safe, typed
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.text import keyword, line
@@ -27,7 +28,8 @@ SUBCOMMANDS: Final = frozenset({AWAY, BACK, CANCEL, STATUS})
 
 USAGE: Final = (
     f"*{COMMAND}* opens a form.\n"
-    f"*{COMMAND}* `POLICY [AMOUNT] TITLE…` asks at once, or opens the form filled in where more is needed.\n"
+    f"*{COMMAND}* `POLICY [AMOUNT] TITLE… {field_words.USAGE}` asks at once, or opens the form filled in where more is "
+    "needed.\n"
     f"*{COMMAND}* `status ID` shows all of a request, `cancel ID [REASON]` withdraws yours.\n"
     f"*{COMMAND}* {away.USAGE} has somebody else asked in your place, `back` ends that."
 )
@@ -80,10 +82,10 @@ Wish: TypeAlias = AskAtOnce | Fill | Explain | Subcommand
 
 def parse(text: str, policies: Policies) -> Wish:
     """What the command's text asks for. Total: whatever cannot be meant is explained."""
-    words = line(typed(text)).split()
-    if not words:
+    first, _, rest = line(text).partition(" ")
+    first = typed(first)
+    if not first:
         return Fill(Draft(policy=next(iter(policies)) if len(policies) == 1 else None))
-    first, rest = words[0], words[1:]
     said = keyword(first)
     policy = policies.get(said)
     if policy is not None:
@@ -93,14 +95,15 @@ def parse(text: str, policies: Policies) -> Wish:
     return Explain("" if said in HELP_WORDS and not rest else _unknown(first, policies))
 
 
-def _asking(policy: Askable, words: list[str]) -> Wish:
+def _asking(policy: Askable, text: str) -> Wish:
     try:
-        found = _split(words, policy)
+        rest, fields = split_fields(text, policy.fields)
+        found = _split(line(typed(rest)).split(), policy)
     except InvalidRequestError as error:
         return Explain(str(error))
     if len(found.title) > TITLE_LIMIT:
         return Explain(TOO_LONG.format(length=len(found.title)))
-    draft = Draft(policy=policy.key, title=found.title, amount=found.amount)
+    draft = Draft(policy=policy.key, title=found.title, amount=found.amount, fields=fields)
     return Fill(draft, found.doubt) if found.doubt or missing(draft, policy) else AskAtOnce(draft)
 
 
@@ -143,10 +146,10 @@ def _example(policies: list[Askable]) -> str:
 
 
 def _line(policy: Askable) -> str:
-    needs = [field.title for field in policy.fields if field.required]
+    needs = [f"`{field.name}=…`" for field in policy.fields if field.required]
     parts = [f"• `{policy.key}` {safe(policy.title, 60)}", f"in {mention(policy.channel)}"]
     if policy.currency:
         parts.append(f"amounts in {policy.currency}")
     if needs:
-        parts.append(f"also needs {', '.join(safe(need, 48) for need in needs)}")
+        parts.append(f"also needs {', '.join(needs)}")
     return ", ".join(parts)

@@ -189,7 +189,8 @@ class Interaction:
                     return True
             except (*SLACK_FAILURES, TimeoutError) as error:
                 log.info("%s: %s did not work: %s", self.person, way.__name__, code_of(error) or error)
-        log.error("%s could not be told by any way: %s", self.person, text)
+        # Without the text: titles of requests are in it, and the log is read by others.
+        log.error("%s could not be told by any way.", self.person)
         return False
 
     async def _tell_there(self, text: str) -> bool:

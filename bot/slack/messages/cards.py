@@ -18,12 +18,14 @@ from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input.target import Target, option
 from bot.slack.messages.edits import edit_blocks
+from bot.slack.messages.field_values import shown_value
 from bot.slack.messages.fulfilment import progress_line
 from bot.slack.messages.levels import DECIDED, level_lines
 from bot.slack.messages.status_labels import CALLED, DOT, FACTORS, MARKS, NO, OPEN, UNCHECKED, YES
 from bot.slack.text import bold, code_beginning, mention, plain, quoted, safe, said, system, when, within
 from orchestration.domain.cards import Card
 from orchestration.domain.document_reviews import MOVES
+from orchestration.domain.fields import FieldType
 from orchestration.domain.money import format_amount
 from orchestration.domain.request import ActionState, Factor, RemarkKind
 
@@ -240,13 +242,24 @@ class _Limits:
     label_room: int
     value: int
     value_room: int
+    long_text: int
+    long_text_lines: int
     line_room: int
     room: int
 
 
-_ON_A_CARD: Final = _Limits(label=48, label_room=200, value=FIELD, value_room=900, line_room=1400, room=2800)
+_ON_A_CARD: Final = _Limits(
+    label=48,
+    label_room=200,
+    value=FIELD,
+    value_room=900,
+    long_text=400,
+    long_text_lines=8,
+    line_room=1400,
+    room=2800,
+)
 _WHEN_PASSED: Final = replace(_ON_A_CARD, room=2100)
-_EVERYTHING: Final = _Limits(*[EVERYTHING] * 6)
+_EVERYTHING: Final = replace(_Limits(*[EVERYTHING] * 8), long_text_lines=EVERYTHING // 10)
 
 
 def _asked(card: Card, limits: _Limits = _ON_A_CARD) -> str:
@@ -257,17 +270,22 @@ def _asked(card: Card, limits: _Limits = _ON_A_CARD) -> str:
 
 def _facts(card: Card, limits: _Limits, lead: str = "") -> list[str]:
     """The lines of the fields, the first of which begins with `lead`."""
-    shown = [
-        (
-            safe(field.label, limits.label, room=limits.label_room),
-            safe(field.value, limits.value, room=limits.value_room),
-        )
-        for field in card.fields
-    ]
-    short = [f"{label}: {value}" for label, value in shown if len(value) <= INLINE]
-    long = [f"{bold(label)}: {value}" for label, value in shown if len(value) > INLINE]
+    short, long = [], []
+    for field in card.fields:
+        label = safe(field.label, limits.label, room=limits.label_room)
+        if field.type is FieldType.LONG_TEXT:
+            words = quoted(
+                field.value, limits.long_text, lines=limits.long_text_lines, room=limits.value_room
+            )
+            long.append(f"{bold(label)}:\n{words}")
+            continue
+        value = shown_value(field, limits.value, limits.value_room)
+        if len(value) <= INLINE:
+            short.append(f"{label}: {value}")
+        else:
+            long.append(f"{bold(label)}: {value}")
     first = within(filter(None, [lead, *short]), DOT, limits.line_room)
-    return [*([first] if first else []), *long]
+    return [*filter(None, [first]), *long]
 
 
 def _description(card: Card, *, whole: bool) -> list[Json]:

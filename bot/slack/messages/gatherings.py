@@ -9,10 +9,12 @@ from typing import Final
 
 from bot.slack import blocks
 from bot.slack.blocks import Json
+from bot.slack.ids import is_person
 from bot.slack.input.target import GatheringTarget, message_metadata
 from bot.slack.messages.cards import Rendered
 from bot.slack.messages.status_labels import DOT, NO, OFF, ONWARD, OPEN, UNCHECKED, YES
-from bot.slack.text import bold, mention, plain, quoted, safe, said, when
+from bot.slack.text import bold, mention, plain, quoted, safe, said, when, within
+from orchestration.domain.fields import FieldType
 from orchestration.domain.gathering import (
     GatheringStatus,
     GatheringView,
@@ -171,8 +173,13 @@ def _answered_by(answer: SourceAnswer) -> str:
 
 
 def _values(shown: SourceShown, room: int = 1500) -> str:
-    lines = "\n".join(value.on_one_line() for value in shown.values)
-    return quoted(lines, ANSWERED, room=room)
+    """The answer as a quote: what was written, then the people who were named."""
+    people = [one for one in shown.values if one.type is FieldType.PERSON and is_person(one.value)]
+    lines = "\n".join(one.on_one_line() for one in shown.values if one not in people)
+    named = within(
+        [f"> {safe(one.lead, NAME, room=NAME_ROOM)} {mention(one.value)}" for one in people], "\n", room
+    )
+    return "\n".join(filter(None, [quoted(lines, ANSWERED, room=room - len(named)), named]))
 
 
 def _escalation(view: GatheringView) -> tuple[str, list[Json]]:

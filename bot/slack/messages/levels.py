@@ -88,8 +88,7 @@ def _waiting(level: LevelState, approvals: int, naming: bool) -> Iterator[str]: 
 
 def _waited_for(level: LevelState, approvals: int, *, naming: bool) -> str:
     """`Fay or Frank` where either will do, `Fay and Frank` where it takes both; "" where none is to be named."""
-    voted = {vote.actor for vote in level.decisions}
-    people = level.waiting_for or [who for who in level.approvers if who not in voted]
+    people = level.awaited()
     named = (people if naming else [who for who in people if who in level.delegates.values()])[:NAMES]
     if not named:
         return ""

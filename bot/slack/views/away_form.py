@@ -10,11 +10,13 @@ from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input import away
 from bot.slack.views.request_form import Origin, modal, values_of
+from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.people import PersonEntry
 
 ID: Final = "away"
 TITLE: Final = "When you are away"
 SINCE_HINT: Final = "The first day, in UTC"
+NEEDED: Final = "Please fill this in."
 UNTIL_HINT: Final = "The last day, in UTC"
 
 
@@ -37,5 +39,8 @@ def away_form(entry: PersonEntry | None, today: date) -> Json:
 def read_away_form(view: Mapping[str, Any], *, person: str, today: date) -> PersonEntry:
     """What was filled in. Raises `InvalidRequestError` naming the field to mend."""
     values = values_of(view)
+    for field in (away.SINCE, away.UNTIL, away.DELEGATE):
+        if field not in values:
+            raise InvalidRequestError(NEEDED, field=field)
     since, until = date.fromisoformat(values[away.SINCE]), date.fromisoformat(values[away.UNTIL])
     return away.checked(since, until, values[away.DELEGATE], person=person, today=today)

@@ -11,13 +11,16 @@ from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input.target import Target
 from bot.slack.messages import cards
+from bot.slack.messages.field_values import shown_value
 from bot.slack.messages.levels import delegates, vote_words
 from bot.slack.messages.status_labels import CALLED, DOT, FACTORS, MARKS, ONWARD
 from bot.slack.text import bold, code_pieces, mention, plain, quoted_whole, safe, said, system, when, within
 from bot.slack.views.request_form import Origin, modal
 from orchestration.approval.projection import call_fields, policy_fields
+from orchestration.domain.cards import Shown
 from orchestration.domain.commands import Progress
 from orchestration.domain.edits import as_diff
+from orchestration.domain.fields import FieldType, host_of
 from orchestration.domain.money import format_amount
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, LevelState, RequestEdit
@@ -90,7 +93,7 @@ def _parts(request: ApprovalRequest, policy: Policy, progress: Progress, offers:
     if links := list(_links(offers)):
         yield blocks.actions(LINKS, *links)
     for field in [*call_fields(request), *policy_fields(request, policy)]:
-        yield from _field(field.label, field.value)
+        yield from _field(field)
     if request.call is not None:
         yield from map(blocks.code, code_pieces(request.description, PARAGRAPH))
     else:
@@ -151,11 +154,18 @@ def _edit(edit: RequestEdit) -> Iterator[Json]:
     yield blocks.context(f"SHA-256 before `{edit.digest_before}`{DOT}after `{edit.digest}`")
 
 
-def _field(label: str, value: str) -> Iterator[Json]:
-    """A short value beside its label, a long one below it as a quote."""
-    name = bold(safe(label, 48))
-    if len(value) <= INLINE and "\n" not in value:
+def _field(field: Shown) -> Iterator[Json]:
+    """A short value beside its label, a long one below it as a quote; a link that is too long to be one, as code."""
+    name, value = bold(safe(field.label, 48)), field.value
+    if field.type is FieldType.LINK and host_of(value):
+        shown = shown_value(field, PARAGRAPH, PARAGRAPH - 300)
+        yield blocks.section(f"{name}: {shown}")
+        if not shown.startswith("<"):
+            yield from map(blocks.code, code_pieces(value, PARAGRAPH))
+    elif field.type not in {FieldType.TEXT, FieldType.LONG_TEXT}:
+        yield blocks.section(f"{name}: {shown_value(field, PARAGRAPH, PARAGRAPH - 300)}")
+    elif len(value) <= INLINE and "\n" not in value:
         yield blocks.section(f"{name}: {said(value, INLINE)}")
-        return
-    yield blocks.section(f"{name}:")
-    yield from map(blocks.section, quoted_whole(value, PARAGRAPH))
+    else:
+        yield blocks.section(f"{name}:")
+        yield from map(blocks.section, quoted_whole(value, PARAGRAPH))

@@ -12,10 +12,11 @@ from bot.slack.blocks import Json
 from bot.slack.input.amounts import AMOUNT_LIMIT
 from bot.slack.text import bold, mention, plain, said
 from bot.slack.views.decision_forms import SEEN, TEXT_LIMIT, CardOrigin
+from bot.slack.views.field_inputs import field_input, initial_of
 from bot.slack.views.request_form import modal, values_of
 from orchestration.approval.status import RequestView
 from orchestration.domain.arguments import Scalar, visible
-from orchestration.domain.edits import AMOUNT, FIELD_LIMIT, FIELDS, editable
+from orchestration.domain.edits import AMOUNT, FIELDS, editable
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.money import format_amount
 
@@ -80,8 +81,7 @@ def comment_in(filled_in: Mapping[str, Any]) -> str:
 
 def _inputs(view: RequestView, values: Mapping[str, Scalar]) -> Iterator[Json]:
     amount = view.request.amount
-    titles = {f"{FIELDS}{field.name}": field.title for field in view.policy.fields}
-    required = {f"{FIELDS}{field.name}" for field in view.policy.fields if field.required}
+    fields = {f"{FIELDS}{field.name}": field for field in view.policy.fields}
     for path, block in _shown(values).items():
         value = values[path]
         if path == AMOUNT and amount is not None:
@@ -93,13 +93,15 @@ def _inputs(view: RequestView, values: Mapping[str, Scalar]) -> Iterator[Json]:
                 hint=f"At most {format_amount(amount, view.request.currency)}",
             )
             continue
-        field = path in titles
+        if path in fields:
+            yield field_input(block, fields[path], _text(value), long_texts=True)
+            continue
         yield blocks.text_input(
             block,
-            plain(titles.get(path) or visible(path), 150),
-            limit=FIELD_LIMIT if field else blocks.PLAIN_INPUT,
+            plain(visible(path), 150),
+            limit=blocks.PLAIN_INPUT,
             initial=_text(value),
-            optional=value == "" or (field and path not in required),
+            optional=value == "",
             multiline=isinstance(value, str),
         )
 
@@ -111,7 +113,7 @@ def _fields(filled_in: Mapping[str, Any]) -> dict[str, tuple[str, str, str]]:
         name = str(block.get("block_id", ""))
         if block["type"] == "input" and name.startswith(BLOCK):
             kind, _, path = name.removeprefix(BLOCK).partition(".")
-            found[name] = kind, path, str(block["element"].get("initial_value", ""))
+            found[name] = kind, path, initial_of(block["element"])
     return found
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any, Final
 
 from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input.target import GatheringTarget
 from bot.slack.messages.gatherings import card_blocks
-from bot.slack.text import bold, mention, plain, quoted, said, when
+from bot.slack.text import bold, mention, quoted, said, when
+from bot.slack.views.field_inputs import field_input
 from bot.slack.views.request_form import FIELD, Origin, modal, values_of
-from orchestration.domain.answer_fields import NO, YES, AnswerField, FieldType
 from orchestration.domain.gathering import GatheringProgress
 from orchestration.gathering.projection import shown
 from orchestration.gathering.status import GatheringRead
@@ -21,11 +20,6 @@ ANSWER_FORM: Final = "gathering_answer_form"
 WITHDRAW_FORM: Final = "gathering_withdraw_form"
 REASON: Final = "reason"
 DESCRIPTION: Final = 1500
-
-HINTS: Final = {
-    FieldType.NUMBER: "A number with a point, such as 3 or 1250.5",
-    FieldType.DATE: "A day",
-}
 
 
 class GatheringOrigin(Origin):
@@ -46,7 +40,10 @@ def answer_form(read: GatheringRead, source: str, person: str, origin: Gathering
     parts = [blocks.section(lead)]
     if words := quoted(read.request.description, DESCRIPTION):
         parts.append(blocks.section(words))
-    parts += [_input(field, given.get(field.name, "")) for field in read.policy.fields_of(source)]
+    parts += [
+        field_input(FIELD + field.name, field, given.get(field.name, ""), long_texts=True)
+        for field in read.policy.fields_of(source)
+    ]
     return modal(ANSWER_FORM, "Your answer", "Answer", parts, origin)
 
 
@@ -84,28 +81,3 @@ def gathering_origin(view: Mapping[str, Any]) -> GatheringOrigin:
 
 def _about(progress: GatheringProgress) -> str:
     return f"{bold(said(progress.title, 150, room=800))}\nAsked by {mention(progress.requester)}"
-
-
-def _input(field: AnswerField, given: str) -> Json:
-    block, label, optional = FIELD + field.name, plain(field.title, 48) or field.name, not field.required
-    match field.type:
-        case FieldType.CHOICE:
-            return blocks.select_input(
-                block, label, {one: one for one in field.choices}, initial=given, optional=optional
-            )
-        case FieldType.YES_NO:
-            return blocks.select_input(block, label, {YES: "Yes", NO: "No"}, initial=given, optional=optional)
-        case FieldType.DATE:
-            initial = date.fromisoformat(given) if given else None
-            found = blocks.date_input(block, label, initial=initial, hint=HINTS[field.type])
-            return {**found, "optional": optional}
-        case _:
-            return blocks.text_input(
-                block,
-                label,
-                limit=500,
-                initial=given,
-                hint=HINTS.get(field.type),
-                optional=optional,
-                multiline=field.type is FieldType.TEXT,
-            )

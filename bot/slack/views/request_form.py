@@ -12,6 +12,7 @@ from bot.slack.blocks import Json
 from bot.slack.input.amounts import AMOUNT_LIMIT
 from bot.slack.input.draft import Askable, Draft, Policies
 from bot.slack.text import plain
+from bot.slack.views.field_inputs import field_input
 
 ASK: Final = "ask"
 CHOOSE_POLICY: Final = "choose_policy"
@@ -60,13 +61,7 @@ def ask_form(policies: Policies, draft: Draft, origin: Origin, doubt: str = "") 
             )
         )
     parts += [
-        blocks.text_input(
-            FIELD + spec.name,
-            plain(spec.title, 48) or spec.name,
-            limit=500,
-            initial=draft.fields.get(spec.name, ""),
-            optional=not spec.required,
-        )
+        _of_its_type(field_input(FIELD + spec.name, spec, draft.fields.get(spec.name, "")))
         for spec in (chosen.fields if chosen else [])
     ]
     parts.append(
@@ -101,6 +96,11 @@ def block_of(field: str | None, view: Mapping[str, Any]) -> str:
     shown = [block["block_id"] for block in view["blocks"] if block["type"] == "input"]
     wanted = {"currency": AMOUNT}.get(field or "", field or "")
     return next((block for block in (wanted, FIELD + wanted) if block in shown), shown[0])
+
+
+def _of_its_type(block: Json) -> Json:
+    """What was typed into an input of another type, for another policy, is not put into this one."""
+    return {**block, "element": {**block["element"], "action_id": block["element"]["type"]}}
 
 
 def _policy_chooser(policies: Policies, chosen: Askable | None) -> Json:

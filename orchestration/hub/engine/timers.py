@@ -72,6 +72,12 @@ def next_due(tx: Transaction) -> int | None:
     return due
 
 
+def next_due_after(tx: Transaction, at: int) -> int | None:
+    """The same of those that are due after `at`, in microseconds."""
+    due: int | None = tx.one(Q.timer_next_after, at)[0]
+    return due
+
+
 class TimerLoop:
     """Fires timers when they are due.
 

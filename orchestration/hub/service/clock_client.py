@@ -41,9 +41,12 @@ class ClockClient:
         """Move the hub's clock ahead by `delta`, durably; returns the new time."""
         return self._time("Advance", seconds=delta.total_seconds())
 
-    def next_timer(self) -> datetime | None:
-        """When the hub's first timer is due, or None where there is none."""
-        return self._call("NextTimer")
+    def next_timer(self, beyond: timedelta | None = None) -> datetime | None:
+        """When the hub's first timer is due, or None where there is none.
+
+        With `beyond`: the first of those that are due more than so long from now.
+        """
+        return self._call("NextTimer", **({} if beyond is None else {"beyond": beyond.total_seconds()}))
 
     def _time(self, name: str, **request: float) -> datetime:
         time = self._call(name, **request)

@@ -22,7 +22,7 @@ _Call = Callable[[Any], Awaitable[datetime | None]]
 def routes(
     clock: Clock,
     advance: Callable[[timedelta], Awaitable[datetime]],
-    next_timer: Callable[[], Awaitable[datetime | None]],
+    next_timer: Callable[[timedelta | None], Awaitable[datetime | None]],
 ) -> rpc.Routes:
     """The calls Now, Advance and NextTimer. On a clock that cannot be moved all are refused."""
 
@@ -32,8 +32,9 @@ def routes(
     async def move(request: Any) -> datetime | None:
         return await advance(timedelta(seconds=float(request["seconds"])))
 
-    async def first_timer(_request: Any) -> datetime | None:
-        return await next_timer()
+    async def first_timer(request: Any) -> datetime | None:
+        beyond = request.get("beyond")
+        return await next_timer(None if beyond is None else timedelta(seconds=float(beyond)))
 
     calls: dict[str, _Call] = {"Now": now, "Advance": move, "NextTimer": first_timer}
     skippable = isinstance(clock, SkippableClock)

@@ -156,6 +156,9 @@ DELETE FROM timer WHERE instance = ?;
 -- name: timer_next
 SELECT min(fire_at) FROM (SELECT min(fire_at) AS fire_at FROM timer UNION ALL SELECT min(fire_at) FROM entity_later);
 
+-- name: timer_next_after
+SELECT min(fire_at) FROM (SELECT min(fire_at) AS fire_at FROM timer WHERE fire_at > ?1 UNION ALL SELECT min(fire_at) FROM entity_later WHERE fire_at > ?1);
+
 -- name: entity_by_id
 SELECT key, id, updated_at, batches, state, lock_section, lock_owner, lock_owner_execution FROM entity WHERE id = ?;
 

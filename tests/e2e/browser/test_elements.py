@@ -87,3 +87,12 @@ async def test_what_was_put_in_survives_a_reload(show: Open) -> None:
     await expect(page.get_by_text("Please complete this required field.")).to_be_visible()
     await page.reload()
     await expect(page.locator("[data-testid=modal] [data-action-id=title]")).to_have_value("Laptops")
+
+    # Escape closes it quietly, however often it is pressed.
+    closed: list[str] = []
+    page.on("request", lambda sent: closed.append(sent.url) if "view/close" in sent.url else None)
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_test_id("modal")).to_have_count(0)
+    assert len(closed) == 1
+    await expect(page.get_by_text("no longer open")).to_have_count(0)

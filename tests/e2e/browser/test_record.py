@@ -1,4 +1,4 @@
-"""The record in a browser: styled under its own policy, on a phone, in the dark and on paper."""
+"""The record in a browser: styled under its own policy, on a phone, in the dark and on paper; and the API's page."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest_asyncio
 from playwright.async_api import Browser
 
 from tests.support.api_world import ApiWorld
+from tests.support.axe import grave
 from tests.support.records import RecordReader, approved, asked
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -54,4 +55,10 @@ async def test_it_is_readable_wherever_it_is_read(reader: RecordReader, browser:
         assert complaints == [], look
         if pictures := os.environ.get("COUNTERSIGN_PICTURES"):
             await page.screenshot(path=Path(pictures) / f"record-{look}.png", full_page=True)
+        if look != "print":
+            assert await grave(page) == [], look
+            await page.goto(address.partition("/requests/")[0] + "/api/docs")
+            assert await grave(page) == [], look
+            width = await page.locator("html").evaluate("node => node.scrollWidth")
+            assert width <= how["viewport"]["width"], look
     await page.close()

@@ -1,62 +1,67 @@
-"""axe finds nothing in the page that keeps a person from using it: light and dark, wide and narrow."""
+"""axe finds nothing in the page that keeps a person from using it: wide, narrow and on a phone, light and dark."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Final, Literal
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from tests.e2e.demo.conftest import Demo
-from tests.support.page import card, type_in
+from tests.support.axe import grave
+from tests.support.page import become, card, type_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-GRAVE = {"moderate", "serious", "critical"}
+# Colours do not depend on the width, nor the places on the colours; so each has one of the other.
+LOOKS: Final[tuple[tuple[int, Literal["light", "dark"]], ...]] = (
+    (390, "light"),
+    (768, "dark"),
+    (1280, "light"),
+)
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_axe_finds_nothing_grave(
-    shared: Demo, page: Page, scheme: Literal["light", "dark"], width: int
-) -> None:
-    """In the conversation with a card and its story, in a form over it, and in the menu of scenarios."""
-    await page.set_viewport_size({"width": width, "height": 800})
-    await page.emulate_media(color_scheme=scheme)
-    title = f"Lamps, {scheme}, {width}"
+async def look(page: Page, what: str) -> None:
+    """Looks at the page in each form. The window is wide afterwards, and light."""
+    for width, scheme in LOOKS:
+        await page.set_viewport_size({"width": width, "height": 800})
+        await page.emulate_media(color_scheme=scheme)
+        assert await grave(page) == [], f"{what}, {width}, {scheme}"
+
+
+async def test_axe_finds_nothing_grave(shared: Demo, page: Page) -> None:
+    """A conversation with a card and its story beside a phone with texts, a form, the menu of scenarios, and Home."""
+    await page.set_viewport_size({"width": 1280, "height": 800})
     await page.goto(f"{shared.url}/#as=U0RITA&channel=C0PURCHASES")
-    await type_in(page, f"/request-approval payment 10 USD {title}")
-    approve = card(page, title).get_by_role("button", name="Approve")
+    await type_in(page, "/request-approval payment 12,400 Lamps")
+    approve = card(page, "Lamps").get_by_role("button", name="Approve")
     await expect(approve).to_be_visible()
+    await become(page, "U0ADA", "C0PURCHASES")
+    await approve.click()
+    await expect(page.get_by_text("Countersign: reply").last).to_be_visible()
+    await page.get_by_test_id("phone-reply").fill("000000")
+    await page.get_by_test_id("phone-reply").press("Enter")
+    await expect(page.get_by_test_id("phone-texts")).to_contain_text("2 tries left")
+    await look(page, "conversation")
+    # In the column's drawer, where the phone is under the story.
+    await page.set_viewport_size({"width": 390, "height": 800})
+    await page.emulate_media(color_scheme="dark")
+    await page.get_by_test_id("toggle-panel").click()
     assert await grave(page) == []
+    await page.keyboard.press("Escape")
+    await page.set_viewport_size({"width": 1280, "height": 800})
 
     await type_in(page, "/request-approval")
     await expect(page.get_by_test_id("modal")).to_be_visible()
-    assert await grave(page) == []
+    await look(page, "form")
 
     await page.keyboard.press("Escape")
     await page.get_by_test_id("guided").click()
     await expect(page.get_by_test_id("play-laptop")).to_be_visible()
-    assert await grave(page) == []
+    await look(page, "scenarios")
 
-
-# What is drawn anew while axe looks at it is taken for broken: a label whose field has just been replaced.
-STILL = """() => new Promise((still) => {
-  let timer = 0;
-  const wait = () => { clearTimeout(timer); timer = setTimeout(() => { seen.disconnect(); still(); }, 250); };
-  const seen = new MutationObserver(wait);
-  seen.observe(document.body, { subtree: true, childList: true, attributes: true });
-  wait();
-})"""
-
-
-async def grave(page: Page) -> list[tuple[str, list[Any]]]:
-    """The violations that axe calls more than minor, once the page stands still: the rule, and where it is broken."""
-    await page.evaluate(STILL)
-    found = await Axe().run(page)
-    return [
-        (violation["id"], [node["target"] for node in violation["nodes"]])
-        for violation in found.response["violations"]
-        if violation["impact"] in GRAVE
-    ]
+    await page.keyboard.press("Escape")
+    await page.get_by_role("navigation").get_by_text("Countersign", exact=True).click()
+    await page.get_by_test_id("tab-home").click()
+    await expect(page.get_by_text("Recent decisions")).to_be_visible()
+    await look(page, "Home")

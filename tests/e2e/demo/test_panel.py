@@ -78,8 +78,13 @@ async def test_the_id_on_a_card_brings_its_story(shared: Demo, page: Page) -> No
     await expect(page.get_by_test_id("story-panel")).to_contain_text("Erasers")
     await page.get_by_test_id(f"work-{first}").first.click()
     await expect(shown).to_have_text(first)
+    await ask(page, shared, "Clips")
+    await expect(page.get_by_test_id("story-panel")).to_contain_text("Clips")
+    # So does a press on its card.
+    await card(page, "Rulers").get_by_role("button", name="Approve").click()
+    await expect(shown).to_have_text(first)
     await page.get_by_test_id("advance-day").click()
-    await expect(step(page, "Timer fired").first).to_be_visible()
+    await expect(step(page, "Deadline reached").first).to_be_visible()
     await expect(page.get_by_test_id("story-standing")).to_have_text("Escalated")
 
 

@@ -18,7 +18,8 @@ export function avatar(who, size = 36) {
     const color = hex(who?.color);
     node.style.backgroundColor = color;
     node.style.color = luminance(color) > 0.18 ? "#14201d" : "#ffffff";
-    node.append(letters(who?.real_name || who?.name || "?"));
+    // Drawn by the style sheet: as text they would be a second name of the button that they are on.
+    node.dataset.letters = letters(who?.real_name || who?.name || "?");
   }
   return node;
 }

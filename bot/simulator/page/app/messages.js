@@ -20,6 +20,8 @@ import { linkWork } from "./work.js";
 /** @import { Item, Message } from "./types.js" */
 
 const TOGETHER = 300; // seconds within which messages of one author share a heading
+// Where nothing hovers, the tools of a message are always shown: beside its heading, which a card keeps for that.
+const TOUCH = matchMedia("(hover: none)");
 
 /**
  * The author: the person, with the name that the app chose for this message, if any.
@@ -106,6 +108,7 @@ function joins(before, message) {
     !before.ephemeral &&
     !message.ephemeral &&
     !before.reply_count &&
+    !(TOUCH.matches && message.blocks?.length) &&
     Number(message.ts) - Number(before.ts) < TOGETHER
   );
 }

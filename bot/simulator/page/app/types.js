@@ -114,10 +114,19 @@
  * @property {string[]} who IDs of people and groups
  * @property {string[]} where IDs of channels
  * @property {number|null} until
+ * @property {"deadline"|"reminder"|""} timer what is waited for, where it is known and not over
  * @property {number} times how often it happened in a row
  */
 
-/** @typedef {{words: string, who: string[], until: number|null, note: string}} Waiting */
+/**
+ * @typedef {object} Waiting
+ * @property {string} words
+ * @property {string[]} who
+ * @property {number|null} until
+ * @property {"deadline"|"reminder"|""} timer
+ * @property {string} note
+ * @property {boolean} by_phone whether it is a reply from a phone
+ */
 
 /**
  * @typedef {object} Story

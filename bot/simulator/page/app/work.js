@@ -1,4 +1,5 @@
-// Which piece of the app's work is in view: the one whose ID was picked, the open thread's, or the newest card's.
+// Which piece of the app's work is in view: the one that was picked, the open thread's, or the newest card's. One is
+// picked by its ID or by a press on its card, until the card of newer work arrives or another place is opened.
 
 import { h } from "./dom.js";
 import { state, update, watch } from "./state.js";
@@ -25,6 +26,10 @@ export function cardInView() {
 /** Keeps `state.work` the ID of the work in view. Where there is none, the last ID stays, as while looking at a phone. */
 export function startWork() {
   let place = "";
+  /** @type {string|null} */
+  let picked = null;
+  /** What had a card here when that was picked. @type {Set<string|null>} */
+  let known = new Set();
   watch(["messages", "channel", "thread", "picked"], () => {
     const here = `${state.channel} ${state.thread}`;
     if (here !== place) {
@@ -32,8 +37,14 @@ export function startWork() {
       update({ picked: null });
     }
     const parent = state.messages?.find((message) => message.ts === state.thread);
-    const newest = (state.messages || []).filter((message) => workOf(message) && !message.ephemeral).at(-1);
-    const work = state.picked || workOf(parent) || workOf(newest) || state.work;
+    const cards = (state.messages || []).filter((message) => workOf(message) && !message.ephemeral);
+    const newest = workOf(cards.at(-1));
+    if (state.picked !== picked) {
+      picked = state.picked;
+      known = new Set(cards.map(workOf));
+    }
+    if (picked && newest && !known.has(newest)) update({ picked: null });
+    const work = state.picked || workOf(parent) || newest || state.work;
     update({ work });
   });
 }

@@ -56,7 +56,7 @@ export function combobox(given) {
     const picked = [...chosen].flatMap((value) => byValue.get(value) ?? []);
     fill(summary, picked.length ? picked.map((choice) => chip(choice, given.multi)) : given.placeholder);
     summary.classList.toggle("select__value--empty", !picked.length);
-    const words = picked.map((choice) => choice.label).join(", ");
+    const words = picked.map((choice) => choice.label).join(", ") || given.placeholder;
     button.setAttribute("aria-label", words ? `${given.label}: ${words}` : given.label);
   };
   const open = () => openList({ ...given, chosen, button, changed });

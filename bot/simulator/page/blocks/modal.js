@@ -18,6 +18,11 @@ import { forgetView, viewSurface } from "./surfaces.js";
 let dialog = null;
 /** @type {{id: string|null, sig: string|null}} */
 let drawn = { id: null, sig: null };
+/**
+ * The view that is being closed.
+ * @type {string|null}
+ */
+let closing = null;
 
 export function startModals() {
   watch(["views"], () => {
@@ -197,14 +202,20 @@ function busy(form, on) {
   form.querySelector('[data-testid="modal-submit"]')?.setAttribute("aria-busy", String(on));
 }
 
+/** Closes the modal in front, once: Escape may come again before the simulator has answered. */
 async function closeTop() {
   const view = state.views[state.views.length - 1];
-  if (!view) return;
+  if (!view || view.id === closing) return;
+  closing = view.id;
   try {
     await post("view/close", { as: state.as, view_id: view.id });
     forgetView(view);
     await loadState();
   } catch (error) {
-    toastError(error);
+    // Another window, or the app, may have closed it: then it is as wanted.
+    await loadState().catch(() => {});
+    if (state.views.some((open) => open.id === view.id)) toastError(error);
+  } finally {
+    closing = null;
   }
 }

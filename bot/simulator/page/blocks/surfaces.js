@@ -5,6 +5,7 @@ import { post } from "../app/api.js";
 import { openChannel } from "../app/navigate.js";
 import { names, state, update } from "../app/state.js";
 import { toast, toastError } from "../app/toast.js";
+import { workOf } from "../app/work.js";
 import { collect, initialState } from "./values.js";
 
 /** @import { Block, Entry, Interactive, Message, Surface, Values, View } from "../app/types.js" */
@@ -23,6 +24,7 @@ export function messageSurface(message) {
     message,
     place,
     message.thread_ts && message.thread_ts !== message.ts ? 3 : 2,
+    workOf(message),
   );
 }
 
@@ -47,9 +49,10 @@ export function forgetView(view) {
  * @param {{blocks: Block[]|null, state?: {values: Values}|null}} shown
  * @param {Record<string, string>} place how the app is told where it is
  * @param {2|3} headingLevel
+ * @param {string|null} work what the app's work is called that it belongs to; a press brings it into view
  * @returns {Surface}
  */
-function surface(key, { blocks, state: known }, place, headingLevel) {
+function surface(key, { blocks, state: known }, place, headingLevel, work = null) {
   const as = state.as;
   const entries = remembered.get(key) ?? new Map();
   remembered.set(key, entries);
@@ -81,6 +84,7 @@ function surface(key, { blocks, state: known }, place, headingLevel) {
       // A press that is sent twice, as by an impatient finger or a network that repeats.
       const twice = state.twice && type === "button";
       if (twice) update({ twice: false });
+      if (work) update({ picked: work });
       try {
         await post("action", { ...body, twice });
         if (twice) toast("That press was sent twice.");

@@ -71,19 +71,19 @@ function advance(body) {
   return post("clock/advance", body);
 }
 
-// The next deadline may belong to other work than the one in view, so the notice says which.
+// What is due next may belong to other work than the one in view, so the notice says which, and what it is.
 async function toNextDeadline() {
   const { story } = state;
   const before = now();
   const { now: at } = await advance({ to: "next_deadline" });
   const when = `It is ${moment(at, { tz: state.me?.tz, now: before })}`;
   if (!story) return toast(`${when}: the next deadline.`);
-  const due = [...story.steps.filter(({ look }) => look === "wait"), story.waiting].map(
-    (wait) => wait?.until,
+  const own = [...story.steps, story.waiting].find(
+    (wait) => wait?.timer && wait.until && Math.abs(wait.until - at) < ARRIVED,
   );
-  const own = due.some((until) => until && Math.abs(until - at) < ARRIVED);
+  const what = own?.timer === "reminder" ? "a reminder" : "the deadline";
   return toast(
-    `${when}: a deadline of ${own ? `“${story.title}”` : `something else than “${story.title}”`}.`,
+    own ? `${when}: ${what} of “${story.title}”.` : `${when}: something other than “${story.title}” was due.`,
   );
 }
 

@@ -147,6 +147,8 @@ function regainedWords() {
   return regained === null ? "" : `Back again. Nothing was lost: ${allOf(regained)} still there.`;
 }
 
+const LATE = "Catching up: what fell due in the time that was skipped is being done, in order.";
+
 /** @param {number} steps */
 const count = (steps) => `${steps} ${steps === 1 ? "step is" : "steps are"}`;
 /** @param {number} steps */
@@ -170,8 +172,12 @@ function waitingLine() {
   );
   /** @type {number|null} */
   let until = null;
+  let said = "";
   const tick = () => {
     left.textContent = until === null ? "" : remaining(until - now());
+    const late = Boolean(said) && until !== null && until <= now();
+    note.textContent = late ? LATE : said;
+    note.classList.toggle("waiting__note--late", late);
   };
   setInterval(tick, 1000);
   watch(["clock"], tick);
@@ -185,10 +191,10 @@ function waitingLine() {
       const waits = told?.waiting;
       node.hidden = !waits;
       until = waits?.until ?? null;
+      said = stopped ? "" : waits?.note || "";
       tick();
       if (!waits) return;
       words.textContent = waits.words;
-      note.textContent = stopped ? "" : waits.note;
       who.textContent = waits.who.map(named).join(", ");
       deadline.textContent = waits.until
         ? `until ${moment(waits.until, { tz: state.me?.tz, now: now() })}`

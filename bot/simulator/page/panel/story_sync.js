@@ -1,12 +1,13 @@
 // Keeps the story of the work in view fresh: fetches it after a change, until it stops changing.
 
 import { get, Refused, Unreachable } from "../app/api.js";
-import { state, update, watch } from "../app/state.js";
+import { now, state, update, watch } from "../app/state.js";
 
 /** @import { Story } from "../app/types.js" */
 
 // Milliseconds to the first fetch after a change, and between further ones while nothing is new. The history is a little
-// behind the screen, so one fetch is not enough. After the last there is none until the next change.
+// behind the screen, so one fetch is not enough. After the last there is none until the next change, unless what is waited
+// for is overdue: after a skip the app catches up, which takes a while.
 const PAUSES = [120, 450, 1200];
 const CLOSEST = 300; // milliseconds at least between two fetches
 
@@ -53,7 +54,8 @@ async function look() {
   if (news) update({ story: fresh });
   if (fresh && state.before?.id === id) regain(state.before, fresh);
   still = news ? 1 : still + 1;
-  if (still < PAUSES.length) timer = setTimeout(look, PAUSES[still]);
+  const late = Boolean(fresh?.waiting?.until && fresh.waiting.until <= now());
+  if (late || still < PAUSES.length) timer = setTimeout(look, PAUSES[still] ?? PAUSES.at(-1));
 }
 
 /**

@@ -7,7 +7,7 @@ import { stickToEnd } from "../app/scrolling.js";
 import { now, state, watch } from "../app/state.js";
 import { announce, toastError } from "../app/toast.js";
 import { clockTime, dayLabel, fullMoment, wall } from "../panel/time.js";
-import { foldButton } from "./phone_fold.js";
+import { folding } from "./phone_fold.js";
 
 /** @import { Item, PhoneText, Shape } from "../app/types.js" */
 
@@ -83,7 +83,9 @@ export function startPhone(panel, toggle) {
     ),
   );
   panel.append(phone);
-  owner.append(foldButton(phone, () => title.textContent || ""));
+  const { button, last: newest } = folding(phone, () => title.textContent || "");
+  owner.append(button);
+  phone.append(newest);
 
   watch(["me"], () => {
     title.textContent = state.me ? `${state.me.real_name.split(" ")[0]}'s phone` : "Phone";

@@ -47,7 +47,9 @@ async def test_the_receipt_of_what_was_asked_is_kept(
     api: ApiWorld, tmp_path: Path, choice: str, status: int
 ) -> None:
     file, title = tmp_path / "receipt.jwt", f"Kept after {choice}"
-    process = await ask(api.url, api.token("ci"), title, file)
+    process = await ask(
+        api.url, api.token("ci"), title, file, "--field", "risk=HIGH", "--field", "hosts=03.0"
+    )
     request_id = await decided(api, title, choice)
     assert (await ended(process))[0] == status
     outcome = (await api.service.status(request_id)).outcome

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from bot.demo.access import BotApi
-from bot.demo.stories import ApiStories, outsiders, story
+from bot.demo.stories import IN_TURN, ApiStories, outsiders, story
 from bot.simulator import SimulatorError, Workspace
 
 APPROVAL: dict[str, Any] = {
@@ -80,11 +80,11 @@ def test_while_a_code_is_out_that_is_what_it_waits_for() -> None:
     code = moment("code", actor="U0ADA")
     out = story(APPROVAL, [code]).waiting
     assert out
-    assert (out.words, out.who) == ("Waiting for the code by SMS", ("U0ADA",))
+    assert (out.words, out.who, out.by_phone) == ("Waiting for the code by SMS", ("U0ADA",), True)
     assert out.until == datetime(2026, 11, 21, 8, 38, 31, tzinfo=UTC).timestamp()
     answered = story(APPROVAL, [code, moment("code_failed", actor="U0ADA")]).waiting
     assert answered
-    assert answered.words == "Waiting for Finance"
+    assert (answered.words, answered.by_phone) == ("Waiting for Finance", False)
 
 
 def test_an_escalated_request_waits_for_the_escalation_too() -> None:
@@ -141,6 +141,33 @@ def test_a_short_wait_for_a_turn_in_a_channel_is_not_told() -> None:
         ("timer", ""),
         ("timer", ""),
     ]
+
+
+def test_a_reminder_is_no_deadline_and_what_is_over_is_not_told() -> None:
+    day, later = "2026-11-22T08:36:31Z", "2026-11-23T08:36:31Z"
+    told = story(
+        APPROVAL,
+        [
+            moment("waiting", until=day, timer="deadline"),
+            moment("waiting", until=day, timer="reminder"),
+            moment("timer_over", until=day, timer="reminder"),
+            moment("waiting", until=later, timer="deadline"),
+            moment("waiting", until=day, timer="reminder"),
+            moment("timer", until=day, timer="reminder"),
+            moment("code_wrong", "A wrong code came in, 2 tries left", actor="U0ADA"),
+            moment("post_card_put_off", "Card posted: put off, as asked to wait 1 s"),
+        ],
+    )
+    assert [(step.words, step.detail, step.timer) for step in told.steps] == [
+        ("Deadline set", "", ""),
+        ("Reminder set", "", "reminder"),
+        ("Deadline set", "", "deadline"),
+        ("Reminder set", "", "reminder"),
+        ("Reminder due", "", ""),
+        ("Wrong code", "2 tries left", ""),
+    ]
+    assert told.waiting
+    assert (told.waiting.timer, told.waiting.note) == ("deadline", IN_TURN)
 
 
 def test_outsiders_are_neither_asked_nor_asking(workspace: Workspace) -> None:

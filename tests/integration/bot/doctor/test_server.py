@@ -53,6 +53,7 @@ async def answering(status: int, context: ssl.SSLContext | None = None, port: in
         await runner.cleanup()
 
 
+@pytest.mark.embedded_hub("with any other hub a warning asks for COUNTERSIGN_RECORDS_STORE")
 async def test_a_server_that_runs_and_one_that_does_not(tmp_path: Path) -> None:
     """The whole examination, beside the running server, whose hub has its file locked."""
     settings = {"COUNTERSIGN_HUB_CLOCK": "system"}

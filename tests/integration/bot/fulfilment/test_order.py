@@ -176,7 +176,7 @@ async def test_no_event_of_ours_comes_in_by_another_way(orders: OrderWorld) -> N
     forged = (await orders.hook(request_id, "Shipped")).replace("/Shipped?", "/PaymentReceived?")
     assert (await orders.call("POST", forged, json=PAID)).status == 401
     # Whoever is on the hub itself may raise what they like: without our seal it does not count.
-    stranger = orders.app.connection.client_as_stored()
+    stranger = orders.connection.client_as_stored()
     given = {"attempt_id": "x", "name": "PaymentReceived", "delivery_id": "x", "payload": PAID}
     await stranger.raise_orchestration_event(target, "FulfilmentEvent", data=given)
     await stranger.close()
@@ -234,7 +234,7 @@ async def test_nobody_begins_one_but_an_approval(orders: OrderWorld) -> None:
     )
     assert started.status == 403
     real = await orders.ordered()
-    stranger = orders.app.connection.client_as_stored()
+    stranger = orders.connection.client_as_stored()
     known = await stranger.get_orchestration_state((await orders.state(real, "Created"))["id"])
     assert known is not None
     await stranger.schedule_new_orchestration(

@@ -18,6 +18,7 @@ from tests.integration.bot.gathering.test_home import shows
 from tests.support.gathering import ANSWER, DEPLOYS, GatheringWorld, answer, asked
 from tests.support.messages import actions_of, says, text_of
 from tests.support.receiver import Receiver
+from tests.support.replicas import one_home
 from tests.support.simulated import fault
 from tests.support.world import policies
 
@@ -30,6 +31,7 @@ async def away(world: GatheringWorld, person: str, delegate: str | None) -> None
     await world.service.set_away(person, entry)
 
 
+@one_home
 async def test_a_delegate_is_asked_and_answers_for_whom_it_says(world: GatheringWorld) -> None:
     """On the card, the thread, both Homes, the API and the record. The asked can still answer, and that stays."""
     await away(world, "U0ADA", "U0FAY")
@@ -59,7 +61,7 @@ async def test_a_delegate_is_asked_and_answers_for_whom_it_says(world: Gathering
         assert not actions_of(told)
         body = {
             "source": "legal",
-            "nonce": (await world.app.api.gatherings.status(request_id)).nonce,
+            "nonce": (await world.gatherings.status(request_id)).nonce,
             "values": {"ready": False},
         }
         token = world.token("f", "U0FAY", "decide:readiness")
@@ -122,7 +124,7 @@ async def test_who_has_no_fit_delegate_is_asked_themselves(
         started = await world.gather(world.token("ci", "U0RITA", "request"))
         message = await asked(ada, "Is 4.2 ready?")
         assert "in the place of" not in text_of(message)
-        progress = await world.app.api.gatherings.status(started["id"])
+        progress = await world.gatherings.status(started["id"])
         assert progress.sources[0].delegate is None
 
 
@@ -131,7 +133,7 @@ async def test_nobody_answers_for_whom_the_operator_revoked(world: GatheringWorl
     await away(world, "U0ADA", "U0FAY")
     request_id = (await world.gather(world.token("ci"), policy="poll"))["id"]
     before = await world.gathering(request_id, lambda progress: len(progress.posts) == 3)
-    service, fay = world.app.api.gatherings, Actor("U0FAY", Via.CHAT)
+    service, fay = world.gatherings, Actor("U0FAY", Via.CHAT)
     world.write(policies("gathering").replace('"U0ADA"', '"U0SAM"') + "\n[people.U0ADA]\nrevoked = true\n")
     await world.eventually(lambda: "U0ADA" in service.book().revoked())
 

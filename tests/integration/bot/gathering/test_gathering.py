@@ -118,7 +118,7 @@ async def test_only_the_asked_may_answer(world: GatheringWorld) -> None:
         await sam.wait_for_message(DEPLOYS, private("Only the person who asked can withdraw"))
         await ada.close_view(form)
 
-    nonce = (await world.app.api.gatherings.status(request_id)).nonce
+    nonce = (await world.gatherings.status(request_id)).nonce
     body: dict[str, Any] = {"source": "legal", "nonce": nonce, "values": {"ready": True}}
     path = f"/api/gatherings/{request_id}/answer"
     refused = await world.call("POST", path, world.token("s", "U0SAM", "decide:readiness"), json=body)
@@ -156,7 +156,7 @@ async def test_only_the_asked_may_answer(world: GatheringWorld) -> None:
         "POST", "/api/hooks", root, json={"instance_id": request_id, "event_name": "X"}
     )
     assert stranger.status == 403
-    progress = await world.app.api.gatherings.status(request_id)
+    progress = await world.gatherings.status(request_id)
     assert [source.name for source in progress.sources if source.answer] == ["legal", "scanner"]
 
 

@@ -10,6 +10,7 @@ from bot.simulator.control.person import Person
 from bot.slack.views import home_gatherings
 from tests.support.gathering import GENERAL, WITHDRAW, GatheringWorld, open_card
 from tests.support.receiver import Receiver
+from tests.support.replicas import one_home
 
 
 def rows(view: dict[str, Any] | None) -> list[str]:
@@ -33,6 +34,7 @@ async def is_empty(person: Person) -> Any:
     return view and not rows(view)
 
 
+@one_home
 async def test_an_answer_is_given_from_home(world: GatheringWorld) -> None:
     """Each list changes while its person looks, up to the end."""
     async with world.person("U0RITA") as rita, world.person("U0ADA") as ada, world.person("U0FAY") as fay:
@@ -62,6 +64,7 @@ async def test_an_answer_is_given_from_home(world: GatheringWorld) -> None:
         await fay.wait_for(is_empty)
 
 
+@one_home
 async def test_who_is_asked_twice_sees_both(tmp_path: Path, scanner: Receiver) -> None:
     """Each source has its row, and the row goes with its answer."""
     world = GatheringWorld(tmp_path / "data", scanner)

@@ -32,7 +32,7 @@ class WatchedClient:
 
 async def test_the_worker_gives_way_to_answers(world: GatheringWorld) -> None:
     """To a person, a system and the requester alike. Each looks at the gathering once."""
-    known = world.app.api.gatherings
+    known = world.gatherings
     assert known._precedence is world.app.connection.precedence
     request_id = (await world.gather(world.token("ci", "U0RITA", "request")))["id"]
     nonce = (await known.status(request_id)).nonce

@@ -28,7 +28,7 @@ Path_ = Callable[[GatheringWorld], Awaitable[str]]
 
 
 async def say(world: GatheringWorld, request_id: str, actor: str, source: str, ready: bool) -> None:
-    service = world.app.api.gatherings
+    service = world.gatherings
     nonce = (await service.status(request_id)).nonce
     person = Actor(actor, Via.CHAT)
     ticket = await service.answer(
@@ -95,7 +95,7 @@ PATHS: list[tuple[Path_, GatheringStatus]] = [
 async def test_a_path_replays(world: GatheringWorld, path: Path_, status: GatheringStatus) -> None:
     request_id = await path(world)
     await world.client.wait_for_orchestration_completion(request_id, timeout=PATIENCE_S)
-    events = await history(world.app.connection, request_id)
+    events = await history(world.connection, request_id)
     assert Gathered.model_validate_json(replay(events)).status is status
     if RECORDING:
         keep(HISTORIES, path.__name__, events)

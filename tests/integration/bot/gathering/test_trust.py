@@ -24,7 +24,7 @@ ADA, FAY = Actor("U0ADA", Via.CHAT), Actor("U0FAY", Via.CHAT)
 
 async def test_an_answer_without_a_seal_does_not_count(world: GatheringWorld) -> None:
     """Another program on the hub makes one up, in the form that ours have, and withdraws in the requester's name."""
-    service = world.app.api.gatherings
+    service = world.gatherings
     started = await world.gather(world.token("ci"), policy="poll")
     request_id, nonce = started["id"], (await service.status(started["id"])).nonce
     forged = {
@@ -48,7 +48,7 @@ async def test_an_answer_without_a_seal_does_not_count(world: GatheringWorld) ->
 
 async def test_an_answer_that_is_owed_says_what_came_of_it(world: GatheringWorld) -> None:
     """As it is told to a person whom Slack could not wait for."""
-    service = world.app.api.gatherings
+    service = world.gatherings
     request_id = (await world.gather(world.token("ci"), policy="poll"))["id"]
     nonce = (await service.status(request_id)).nonce
     finder = HubAnswers(world.service, None, service)
@@ -72,7 +72,7 @@ async def test_an_answer_that_is_owed_says_what_came_of_it(world: GatheringWorld
 
 async def test_nothing_is_lost_when_the_history_is_long(world: GatheringWorld) -> None:
     """It continues as new with what is there, keeps its deadline, and knows an old command again."""
-    service = world.app.api.gatherings
+    service = world.gatherings
     started = await world.gather(world.token("ci"), policy="poll")
     request_id = started["id"]
     before = await world.gathering(request_id, lambda progress: len(progress.posts) == 3)
@@ -125,7 +125,7 @@ async def test_answers_as_long_as_they_may_be_are_a_result(tmp_path: Path, scann
     world = GatheringWorld(tmp_path / "data", scanner)
     world.write(LONG.format(fields=fields) + asked)
     async with world:
-        service = world.app.api.gatherings
+        service = world.gatherings
         request_id = (await world.gather(world.token("ci"), policy="long"))["id"]
         before = await world.gathering(request_id, lambda progress: len(progress.posts) == 21)
         values = {f"f{number}": "\N{GRINNING FACE}" * 500 for number in range(10)}

@@ -20,6 +20,7 @@ from orchestration.domain.request import Status
 from tests.support import PATIENCE_S, ROOT
 from tests.support.granting import CHANNEL, GrantWorld, an_edit, at
 from tests.support.messages import private
+from tests.support.replicas import one_home
 from tests.support.simulated import fault
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -39,7 +40,7 @@ async def test_whoever_may_decide_revokes_on_the_card_and_the_next_call_is_asked
     fin = grants.person("U0FIN")  # by the group of those who may decide
     await fin.click(CHANNEL, card.ts, "grant_revoke")
     await fin.wait_for_message(CHANNEL, private("Revoked. The next such call is asked about."))
-    assert (await grants.app.grants.read(grant.facts.id)).ended is GrantEnd.REVOKED
+    assert (await grants.grants.read(grant.facts.id)).ended is GrantEnd.REVOKED
     await grants.asked_people(at(call, "/srv/c.py"))
     # What it approved, and the agent has not used yet, counts for nothing either.
     refused = await grants.claim(unused.request_id)
@@ -62,14 +63,14 @@ async def test_what_one_approved_that_is_used_up_can_still_be_stopped(own_grants
     await dirk.click(CHANNEL, card.ts, "grant_revoke")
     await grants.eventually(lambda: "✗ *Revoked* by <@U0DIRK>" in grants.says(request_id))
     assert (await grants.claim(unused.request_id)).status == 409
-    assert (await grants.app.grants.read(grant)).used == 1
+    assert (await grants.grants.read(grant)).used == 1
 
     second = await grants.asked_people(at(call, "/srv/second.py"))
     other = (await grants.grant(dirk, second, grant_uses="1")).facts.id
     await grants.by_grant(at(call, "/srv/third.py"))
     await grants.skip(hours=1, seconds=1)
     await grants.eventually(lambda: "✓ *Used up*" in grants.says(second))
-    assert (await grants.app.grants.read(other)).ended is GrantEnd.USED_UP
+    assert (await grants.grants.read(other)).ended is GrantEnd.USED_UP
 
 
 async def test_it_is_listed_and_revoked_by_tokens_that_may(grants: GrantWorld) -> None:
@@ -111,6 +112,7 @@ async def test_it_is_listed_and_revoked_by_tokens_that_may(grants: GrantWorld) -
     assert request.status == 404
 
 
+@one_home
 async def test_it_is_on_home_of_who_may_revoke_it_and_gone_with_its_end(own_grants: GrantWorld) -> None:
     grants = own_grants
     dirk, sam, call = grants.person("U0DIRK"), grants.person("U0SAM"), an_edit()
@@ -132,7 +134,7 @@ async def test_it_is_on_home_of_who_may_revoke_it_and_gone_with_its_end(own_gran
         return not await has(person)
 
     await dirk.wait_for(has_not)
-    assert (await grants.app.grants.read(grant.id)).ended is GrantEnd.REVOKED
+    assert (await grants.grants.read(grant.id)).ended is GrantEnd.REVOKED
 
 
 @pytest.mark.every_hub
@@ -158,7 +160,7 @@ async def test_a_changed_policy_ends_it(own_grants: GrantWorld) -> None:
     text = grants.policies.read_text()
     grants.write(text.replace('"U0RITA", "U0DIRK", "S0ONCALL"', '"U0DIRK", "S0ONCALL"'))
     await grants.eventually(lambda: "The policy has changed." in grants.says(request_id))
-    assert (await grants.app.grants.read(grant.id)).ended is GrantEnd.LAPSED
+    assert (await grants.grants.read(grant.id)).ended is GrantEnd.LAPSED
     await grants.asked_people(at(call, "/srv/b.py"))
     grants.write(text)  # nor does it come back
     await grants.eventually(
@@ -188,7 +190,7 @@ async def test_it_counts_only_while_its_giver_may_decide(own_grants: GrantWorld,
         await grants.eventually(lambda: "U0ADA" in grants.app.service.book().revoked())
     await grants.asked_people(at(call, "/srv/b.py"))
     await grants.eventually(lambda: "✗ *Ended*" in grants.says(request_id))
-    assert (await grants.app.grants.read(grant.id)).ended is GrantEnd.LAPSED
+    assert (await grants.grants.read(grant.id)).ended is GrantEnd.LAPSED
 
 
 async def test_one_that_an_operator_stops_counts_for_nothing(grants: GrantWorld) -> None:
@@ -242,7 +244,7 @@ async def test_one_whose_card_cannot_be_posted_counts_for_nothing(own_grants: Gr
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 with contextlib.suppress(UnknownRequestError):
-                    if (await grants.app.grants.read(grant)).ended is GrantEnd.FAILED:
+                    if (await grants.grants.read(grant)).ended is GrantEnd.FAILED:
                         return
                 await asyncio.sleep(0.02)
 

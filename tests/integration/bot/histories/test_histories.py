@@ -116,8 +116,7 @@ async def _keep(connection: Connection, *names: OrchestrationName) -> None:
 
 async def _until_ended(world: CoreWorld | World, name: OrchestrationName) -> None:
     """Skips time until one has."""
-    connection = world.app.connection if isinstance(world, World) else world.connection
-    while not await _ended(connection, name):
+    while not await _ended(world.connection, name):
         await world.skip(minutes=10)
 
 
@@ -142,7 +141,7 @@ async def an_order(place: Path) -> None:
             assert (await world.send(request_id, event, body)).status < 300
         await world.state(request_id, "Completed")
         await _until_ended(world, OrchestrationName.FULFILMENT)
-        await _keep(world.app.connection, OrchestrationName.FULFILMENT)
+        await _keep(world.connection, OrchestrationName.FULFILMENT)
 
 
 async def a_grant(place: Path) -> None:
@@ -156,7 +155,7 @@ async def a_grant(place: Path) -> None:
         await dirk.click(CHANNEL, card.ts, "grant_revoke")
         await world.eventually(lambda: "*Revoked*" in world.says(request_id))
         await _until_ended(world, OrchestrationName.STANDING_GRANT)
-        await _keep(world.app.connection, OrchestrationName.STANDING_GRANT)
+        await _keep(world.connection, OrchestrationName.STANDING_GRANT)
 
 
 async def a_call_list(place: Path) -> None:
@@ -168,7 +167,7 @@ async def a_call_list(place: Path) -> None:
             await world.decide(token, request_id)
             await world.until(request_id, lambda one: one.status.ended)
         await _until_ended(world, OrchestrationName.CALL_LIST)
-        await _keep(world.app.connection, OrchestrationName.CALL_LIST)
+        await _keep(world.connection, OrchestrationName.CALL_LIST)
 
 
 async def a_digest(place: Path) -> None:

@@ -192,7 +192,7 @@ async def test_it_is_told_what_still_needs_the_old_secret(old: World) -> None:
     card = await ask(old.person("U0RITA"), "plain Chairs")
     await started_with(old, NEW, OLD)
     inventory = old.app.api.inventory
-    new, before = old.app.connection.keys.ids
+    new, before = old.connection.keys.ids
     uses = await inventory.uses()
     assert uses[before].open == [request_id(card)]
     assert uses[before].entities
@@ -218,7 +218,7 @@ async def test_the_command_line_ends_what_a_leaked_secret_has_sealed(
     root = TokenFile(old.data / TOKENS).create("root", "U0RITA", ["admin"])
     monkeypatch.setenv("COUNTERSIGN_URL", old.url)
     monkeypatch.setenv("COUNTERSIGN_TOKEN", root)
-    _, before = old.app.connection.keys.ids
+    _, before = old.connection.keys.ids
     assert await asyncio.to_thread(main, ["secret", "list"]) == 0
     assert f"    {request_id(card)}" in capsys.readouterr().out.splitlines()
     assert await asyncio.to_thread(main, ["secret", "end", "00000000"]) == 4

@@ -137,7 +137,10 @@ async def what_is_wrong_is_named(api: ApiWorld, client: Client) -> None:
     assert await refused(client, "request_approval", **keyless) == "idempotency_key: Field required"
     for changes, named in (
         ({"policy": "nope"}, "policy: there is no 'nope'; there is agents, deploy, purchase, release"),
-        ({"fields": {"shop": "x"}}, "shop: the Deploy policy has no such field (it has: service)"),
+        (
+            {"fields": {"shop": "x"}},
+            "shop: the Deploy policy has no such field (it has: service, risk, until, ",
+        ),
         ({"title": "two\nlines"}, "title: contains U+000A"),
         ({"title": "ab\u202ecd"}, "title: contains U+202E"),
         ({"policy": "purchase", "fields": {}}, "Vendor: is required"),

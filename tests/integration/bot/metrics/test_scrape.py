@@ -24,6 +24,7 @@ from orchestration.domain.commands import Reason
 from orchestration.domain.names import OrchestrationName
 from orchestration.domain.request import Status
 from orchestration.hub import Hub, SkippableClock
+from tests.support.hub_forms import reach
 from tests.support.metrics import TOKEN, named, samples_of, scrape, value_of
 from tests.support.simulated import fault
 from tests.support.slack import PURCHASES, ask, decided, deliver, ephemeral, id_on, pressed
@@ -197,7 +198,7 @@ async def test_nothing_that_anybody_sends_becomes_a_label(world: World) -> None:
     await by_api(world)
     # Somebody on the hub, without the secret.
     status = json.dumps({"policy": EVIL, "status": EVIL, "deadline": EVIL, "outcome": {"processed_at": EVIL}})
-    with TaskHubGrpcClient(host_address=world.hub.address) as stranger:
+    with TaskHubGrpcClient(**reach(world.hub)) as stranger:
         for name in ("approval", EVIL):
             stranger.schedule_new_orchestration(name, input=status, instance_id=f"{EVIL}-{name}")
         refused = f"{EVIL}-approval"

@@ -100,7 +100,7 @@ async def test_a_press_whose_verdict_is_late_is_acknowledged_and_answered_by_the
 
 async def test_a_press_in_a_crowd_is_acknowledged_by_a_debt_and_answered_once(world: World) -> None:
     card = await ask(world.person("U0RITA"))
-    client = world.app.connection.client()
+    client = world.connection.client()
     with ExitStack() as crowd:
         for _ in range(CROWD):
             crowd.enter_context(world.app.connection.precedence.ahead())
@@ -122,7 +122,7 @@ async def test_a_press_in_a_crowd_is_acknowledged_by_a_debt_and_answered_once(wo
 async def test_what_can_be_neither_said_nor_owed_is_not_acknowledged(world: World) -> None:
     card = await ask(world.person("U0RITA"))
     await silenced(world)
-    world.app.connection.close()
+    await world.lose_hub()
     status, _ = await deliver(world, **pressed("U0ADA", card))
     assert status == 503
 
@@ -155,7 +155,7 @@ async def test_the_answer_to_a_form_is_owed_too(world: World) -> None:
 @pytest.fixture
 async def late(world: World) -> AsyncIterator[Interaction]:
     """A press that Slack will not wait for any longer."""
-    client = world.app.connection.client()
+    client = world.connection.client()
     body: dict[str, Any] = {"type": "block_actions", "user": {"id": "U0SAM"}, "trigger_id": "1.2.3"}
     yield Interaction(
         body,

@@ -66,16 +66,30 @@ async def test_what_is_wrong_is_said_at_its_field(world: World) -> None:
 
 async def test_the_form_is_filled_in_where_a_field_is_still_missing(world: World) -> None:
     rita = world.person("U0RITA")
-    await rita.command("C0GENERAL", "/request-approval access CRM for the interns")
+    await rita.command("C0GENERAL", "/request-approval access CRM for the interns until=2026-12-24 seats=03")
     form = await rita.wait_for_view("ask")
+    kinds = [block["element"]["type"] for block in form["blocks"] if block["block_id"].startswith("field.")]
+    assert kinds == [
+        *("plain_text_input", "static_select", "datepicker"),
+        *("users_select", "url_text_input", "number_input"),
+    ]
     assert form["state"]["values"]["title"]["value"]["value"] == "CRM for the interns"
     assert form["state"]["values"]["policy"]["choose_policy"]["selected_option"]["value"] == "access"
     with pytest.raises(ActionRefusedError) as refused:
         await rita.submit(form, {"field.system": "  "})
     assert refused.value.errors == {"field.system": "System: is required for Access."}
-    await rita.submit(form, {"field.system": "crm.example"})
+    named = "https://crm.example@evil.example/"
+    with pytest.raises(ActionRefusedError) as refused:
+        await rita.submit(form, {"field.system": "crm.example", "field.ticket": named})
+    assert "no name or password before it" in refused.value.errors["field.ticket"]
+    filled = {"field.level": "Write", "field.owner": "U0SAM", "field.ticket": "https://tickets.example/7"}
+    await rita.submit(form, {"field.system": "crm.example", **filled})
     card = await rita.wait_for_message("C0ACCESS", has_button("approve"))
-    assert "asks for approval · System: crm.example" in whole_text(card)
+    shown = whole_text(card)
+    assert (
+        "asks for approval · System: crm.example · Level: Write · Until: Thursday, 24 December 2026" in shown
+    )
+    assert "Owner: <@U0SAM> · Ticket: <https://tickets.example/7> · Seats: 3" in shown
     await rita.wait_for_message("C0GENERAL", private("to <#C0ACCESS>"))
 
 
@@ -170,7 +184,7 @@ async def test_a_hub_that_is_gone_is_said_where_it_was_asked(world: World) -> No
     rita = world.person("U0RITA")
     await rita.command(PURCHASES, "/request-approval purchase")
     form = await rita.wait_for_view("ask")
-    world.app.connection.close()
+    await world.lose_hub()
     await rita.command(PURCHASES, "/request-approval purchase New laptops")
     await rita.wait_for_message(PURCHASES, private("so nothing was recorded. Please try again"))
     with pytest.raises(ActionRefusedError) as refused:

@@ -163,7 +163,7 @@ async def test_a_request_that_the_hub_does_not_know_is_said_so(world: World) -> 
 async def test_a_press_while_the_hub_is_gone_is_told_that_nothing_was_recorded(world: World) -> None:
     rita, ada = world.person("U0RITA"), world.person("U0ADA")
     card = await ask(rita)
-    world.app.connection.close()
+    await world.lose_hub()
     await ada.click(PURCHASES, card["ts"], "approve")
     await ada.wait_for_message(PURCHASES, private("so nothing was recorded. Please try again in a moment."))
 
@@ -178,7 +178,7 @@ async def test_a_command_on_disk_is_not_said_to_be_lost_when_the_hub_goes_then(w
     shown = await world.service.identity(request_id)
     ada = Actor("U0ADA", Via.CHAT)
     ticket = await world.service.decide(request_id, ada, Choice.APPROVE, shown=shown, round=1)
-    world.app.connection.close()
+    await world.lose_hub()
     assert (await verdict_on(world.service, ticket, within=1)).reason is Reason.NO_ANSWER_YET
 
 

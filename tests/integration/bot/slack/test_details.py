@@ -15,6 +15,7 @@ from orchestration.domain.commands import Reason
 from orchestration.domain.request import Choice, Status, Via
 from orchestration.service.approvals import Actor
 from tests.support.messages import has_button, menu_entry, text_of, whole_text
+from tests.support.replicas import one_home
 from tests.support.slack import ESCALATIONS, PURCHASES, ask, deliver, has_card
 from tests.support.world import World
 
@@ -55,6 +56,7 @@ def drawn_anew(before: dict[str, Any]) -> Callable[[Person], Any]:
 
 
 @pytest.mark.parametrize("world", ["http", "socket mode"], indirect=True)
+@one_home
 async def test_who_lost_the_card_approves_from_home(world: World) -> None:
     rita, ada = world.person("U0RITA"), world.person("U0ADA")
     request_id = await lost_card(world, rita)

@@ -16,9 +16,12 @@ from bot.simulator.control.person import ActionRefusedError
 from bot.slack.views import home
 from tests.integration.bot.slack.conftest import SETTINGS
 from tests.support.messages import private, text_of
+from tests.support.replicas import one_home
 from tests.support.simulated import calls, fault
 from tests.support.slack import PURCHASES, ask, has_card
 from tests.support.world import World
+
+pytestmark = one_home
 
 
 def sections(view: dict[str, Any]) -> dict[str, list[str]]:

@@ -129,7 +129,7 @@ async def test_home_reads_each_entity_and_each_request_once(world: World) -> Non
     rita = world.person("U0RITA")
     for title in ("purchase 4200 New laptops", "purchase 90 Cables"):
         await ask(rita, title)
-    client = world.app.connection.client()
+    client = world.connection.client()
     async with asyncio.timeout(PATIENCE_S):
         while len((await Worklists(client).of("U0RITA", [])).asked) < 2:
             await asyncio.sleep(0.01)

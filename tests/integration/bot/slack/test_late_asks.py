@@ -119,9 +119,7 @@ class AskedOn:
         if heard:
             health.time.heard({"Date": time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())}, 432_000)
         self._client = WatchedAsyncWebClient(health, token=BOT_TOKEN, base_url=world.simulator.api_url)
-        self._asking = AskStarter(
-            world.service, world.app.api.gatherings, self._client, health.time, Pulse(machine)
-        )
+        self._asking = AskStarter(world.service, world.gatherings, self._client, health.time, Pulse(machine))
 
     async def ask(self, age: float | None) -> bool:
         """Whether it was started. Without an `age` it comes by a socket."""

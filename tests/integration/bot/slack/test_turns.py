@@ -30,7 +30,7 @@ def begun(world: World) -> list[str]:
 
 async def whole_history(world: World, request_id: str) -> list[pb.HistoryEvent]:
     """Once the orchestration has ended."""
-    client = world.app.connection.client()
+    client = world.connection.client()
     await client.wait_for_orchestration_completion(request_id, timeout=15)
     stream = client._get_stub().StreamInstanceHistory(pb.StreamInstanceHistoryRequest(instanceId=request_id))
     events = [event async for chunk in stream for event in chunk.events]

@@ -13,10 +13,14 @@ import aiohttp
 import pytest
 from twilio.request_validator import RequestValidator
 
+from bot.http.pages.record import read_record
+from bot.records.entries import unchecked_claims
 from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
 from bot.simulator import ActionRefusedError
 from bot.simulator.control.person import Person
+from orchestration.service.operations import Operations
+from tests.support.board import Board, BoardOutcomes
 from tests.support.messages import actions_of, text_of
 from tests.support.slack import PURCHASES, ask, decided, ephemeral, is_card
 from tests.support.world import TWILIO_NUMBER, TWILIO_TOKEN, World, policies
@@ -85,11 +89,28 @@ async def test_a_reply_with_the_code_approves_and_the_card_says_so(world: World)
         assert await answer_to(ada, f"{code[:3]} {code[3:]}") == "Thanks, confirmed."
         ended = await rita.wait_for_message(PURCHASES, decided)
         assert "<@U0ADA>" in text_of(ended)
+        await on_record(world, ended["metadata"]["event_payload"]["instance_id"])
         assert await answer_to(ada, code) == "That code has been used already. Nothing is waiting for it."
         assert (
             await answer_to(ada, str((int(code) + 1) % 10**6).zfill(6))
             == "Nothing is waiting for a code from this number."
         )
+
+
+async def on_record(world: World, request_id: str) -> None:
+    """The wrong code is in the timeline, without what was typed; and the vote says, signed, of which group Ada was."""
+    await world.until(request_id, lambda progress: not progress.receipt_pending and progress.status.ended)
+    operations = Operations(world.client, BoardOutcomes(Board()))
+    record = await read_record(world.service, operations, request_id)
+    told = [(entry.kind, entry.text, entry.actor) for entry in record.timeline]
+    wrong = told.index(("code_wrong", "A wrong code came in, 2 tries left", "U0ADA"))
+    assert told[wrong + 1][0] == "code_confirmed"
+    looked_up = [entry.members for entry in record.timeline if entry.kind == "members"]
+    assert looked_up[-1] == {"S0MANAGERS": ["U0ADA", "U0FAY"]}
+    outcome = record.progress.outcome
+    assert outcome is not None
+    [vote] = unchecked_claims(outcome.receipt or "")["decisions"]
+    assert vote["groups"] == outcome.levels[0].decisions[0].groups == ["S0MANAGERS"]
 
 
 async def test_a_reply_that_is_late_hears_so_and_costs_a_newer_code_nothing(world: World) -> None:

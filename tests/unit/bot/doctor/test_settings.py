@@ -78,8 +78,8 @@ BROKEN: list[tuple[dict[str, str], list[str]]] = [
         {"SLACK_BOT_TOKEN_FILE": "/nowhere/token", "SLACK_BOT_TOKEN": ""},
         [
             (
-                "error SLACK_BOT_TOKEN_FILE: /nowhere/token cannot be read (No such file or directory); give a "
-                "file that this user can read."
+                "error SLACK_BOT_TOKEN_FILE: names no file that can be read (No such file or directory); give the "
+                "path of a file that this user can read."
             )
         ],
     ),

@@ -13,7 +13,7 @@ from bot.slack.input.target import GatheringTarget
 from bot.slack.messages.gatherings import render_gathering
 from bot.slack.views.gathering_forms import GatheringOrigin, answer_form, gathering_view, withdraw_form
 from bot.slack.views.request_form import Origin
-from orchestration.domain.answer_fields import AnswerField, FieldType
+from orchestration.domain.fields import FieldSpec, FieldType
 from orchestration.domain.gathering import (
     AnswerWay,
     GatheringRequest,
@@ -41,10 +41,10 @@ def record_of(piece: str, *, answered: bool) -> GatheringRecord:
 
     choices = [f"{number:02}{text(58)}"[:60] for number in range(50)]
     fields = [
-        AnswerField(name="risk", label=text(48), type=FieldType.CHOICE, choices=choices),
-        AnswerField(name="ready", label=text(48), type=FieldType.YES_NO),
-        AnswerField(name="day", label=text(48), type=FieldType.DATE),
-        *(AnswerField(name=f"n{number}", label=text(48)) for number in range(7)),
+        FieldSpec(name="risk", label=text(48), type=FieldType.CHOICE, choices=choices),
+        FieldSpec(name="ready", label=text(48), type=FieldType.YES_NO),
+        FieldSpec(name="day", label=text(48), type=FieldType.DATE),
+        *(FieldSpec(name=f"n{number}", label=text(48)) for number in range(7)),
     ]
     values = {"risk": choices[3], "ready": "yes", "day": "2026-12-24"}
     values |= {f"n{number}": text(500) for number in range(7)}

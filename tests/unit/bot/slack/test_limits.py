@@ -26,8 +26,9 @@ from orchestration.approval.status import RequestView
 from orchestration.domain.cards import Card, Notice, Shown, Step, StepKind, Waiting
 from orchestration.domain.commands import Progress
 from orchestration.domain.effects import SendMessageInput
+from orchestration.domain.fields import FieldSpec, FieldType
 from orchestration.domain.held_call import HeldCall
-from orchestration.domain.policy import FieldSpec, Level, Policy
+from orchestration.domain.policy import Level, Policy
 from orchestration.domain.request import (
     ActionState,
     ApprovalRequest,
@@ -123,7 +124,10 @@ actions = st.builds(
     answer=texts(300),
 )
 fields = st.lists(st.builds(Shown, label=texts(48, 1), value=texts(500, 1)), max_size=2) | st.builds(
-    Shown, label=texts(48, 1), value=texts(500, 1)
+    Shown,
+    label=texts(48, 1),
+    value=texts(3000, 1) | st.sampled_from(["U0ADA", "2026-12-24", "https://a.example/" + "&" * 1980]),
+    type=st.sampled_from(FieldType),
 ).map(lambda one: [one] * 10)
 edits = st.builds(
     RequestEdit,
@@ -244,6 +248,7 @@ policies = st.builds(
             name=st.sampled_from(["vendor", "title", "n" * 40]),
             label=st.none() | texts(48, 1),
             required=st.booleans(),
+            type=st.sampled_from([kind for kind in FieldType if kind is not FieldType.CHOICE]),
         ),
         max_size=3,
         unique_by=lambda spec: spec.name,
@@ -258,13 +263,16 @@ policies = st.builds(
     title=texts(150),
     amount=texts(30),
     description=texts(3000),
+    typed=texts(500) | st.sampled_from(["U0ADA", "2026-12-24", "https://a.example", "3"]),
 )
 def test_any_form_is_within_the_limits(
-    listed: list[Policy], title: str, amount: str, description: str
+    listed: list[Policy], title: str, amount: str, description: str, typed: str
 ) -> None:
     known = {policy.key: policy for policy in listed}
     for key in [None, *known]:
-        form = ask_form(known, Draft(key, title, amount, description), Origin(channel="C0X"))
+        form = ask_form(
+            known, Draft(key, title, amount, description, {"vendor": typed}), Origin(channel="C0X")
+        )
         checked_view(json.loads(json.dumps(form)), "modal")
     meant = parse("nonsense", known)  # no policy is called so
     assert isinstance(meant, Explain)

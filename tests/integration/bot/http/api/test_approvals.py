@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from collections.abc import AsyncIterator
@@ -14,7 +15,7 @@ from bot.security.receipts import verify
 from bot.security.secrets import Secrets
 from bot.slack.ids import SlackIds
 from orchestration.domain.request import ApprovalRequest, Via
-from orchestration.service.approvals import ApprovalService
+from orchestration.service.approvals import Actor, ApprovalService
 from orchestration.service.request_ids import RequestIds
 from tests.support import PATIENCE_S
 from tests.support.api_world import OLD_SECRET, ApiWorld
@@ -55,6 +56,76 @@ async def test_ask_wait_decide(api: ApiWorld) -> None:
     asked_with = (await api.service.view(request_id)).request.asked_with
     assert asked_with is not None
     assert asked_with.startswith("ci-")
+
+
+FIELDS = {
+    "risk": "high",
+    "until": "2026-12-24",
+    "reviewer": "U0FAY",
+    "ticket": "https://Tickets.example/browse?id=7&x=1",
+    "hosts": 3,
+    "why": "One.\n*Two* <@U0BOB>",
+}
+
+
+async def test_fields_are_read_by_their_types_and_shown_so(api: ApiWorld) -> None:
+    token = api.token("ci", "U0RITA", "request")
+    listed = (await api.call("GET", "/api/policies", token)).body["items"]
+    (fields,) = [policy["fields"] for policy in listed if policy["policy"] == "deploy"]
+    assert {field["name"]: field["type"] for field in fields} == {
+        "service": "text",
+        "risk": "choice",
+        "until": "date",
+        "reviewer": "person",
+        "ticket": "link",
+        "hosts": "number",
+        "why": "long_text",
+    }
+    assert (fields[1]["choices"], fields[1]["max_length"]) == (["Low", "High"], 500)
+
+    request_id = await api.ask(token, fields=FIELDS)
+    asked = (await api.call("GET", f"/api/approvals/{request_id}/asked", token)).body
+    kept = {"risk": "High", "hosts": "3", "ticket": "https://tickets.example/browse?id=7&x=1"}
+    assert asked["facts"]["fields"] == {**FIELDS, **kept}
+    card = json.dumps(api.cards_of(request_id)[0].blocks, ensure_ascii=False)
+    for shown in (
+        "Until: Thursday, 24 December 2026",
+        "Reviewer: <@U0FAY>",
+        "Ticket: <https://tickets.example/browse?id=7&amp;x=1>",
+        "Why:\\n> One.\\n> ∗Two∗ &lt;＠U0BOB&gt;",
+    ):
+        assert shown in card.replace("*Ticket*", "Ticket").replace("*Why*", "Why")
+
+    for name, wrong, words in (
+        ("risk", "medium", "Risk: must be one of: Low, High."),
+        ("reviewer", "S0MANAGERS", "Reviewer: 'S0MANAGERS' is not a person's ID in Slack"),
+        ("ticket", "https://tickets.example@evil.example", "no name or password before it"),
+        ("hosts", "3,5", "must be a number with a point"),
+        ("until", True, "Until: must be a day such as 2026-12-24."),
+    ):
+        body = {"policy": "deploy", "title": "T", "fields": {name: wrong}}
+        refused = await api.call("POST", "/api/approvals", token, json=body)
+        assert (refused.status, refused.fields) == (422, {name})
+        assert words in refused.body["errors"][0]["detail"]
+
+
+async def test_who_was_asked_who_stands_in_and_who_is_waited_for_are_kept_apart(api: ApiWorld) -> None:
+    sam, rita = api.token("sam", "U0SAM", "request"), api.token("rita", "U0RITA", "decide:deploy")
+    request_id = await api.ask(sam)
+    shown = (await api.service.status(request_id)).identity
+    ticket = await api.service.delegate(request_id, Actor("U0ADA", Via.CHAT), "U0RITA", shown=shown, round=1)
+    assert (await api.service.verdict(ticket)).accepted
+
+    async def level(part: str) -> tuple[list[str], list[str], dict[str, str], list[str]]:
+        approval = (await api.call("GET", f"/api/approvals/{request_id}", sam)).body
+        (found,) = (approval["outcome"] if part == "outcome" else approval)["levels"]
+        return found["asked"], found["approvers"], found["delegates"], found["waiting_for"]
+
+    named, stands_in = ["U0ADA", "U0RITA"], {"U0ADA": "U0RITA"}
+    assert await level("approval") == (named, ["U0RITA"], stands_in, ["U0RITA"])
+    assert (await api.decide(rita, request_id, "reject", comment="No.")).status == 200
+    for part in ("approval", "outcome"):
+        assert await level(part) == (named, ["U0RITA"], stands_in, [])
 
 
 async def test_a_long_poll_returns_after_its_time_and_says_that_it_still_waits(api: ApiWorld) -> None:

@@ -93,7 +93,7 @@ async def test_of_claims_at_once_by_two_replicas_one_wins(api: ApiWorld) -> None
     await decided(api, request_id)
     request = (await api.service.view(request_id)).request
     actor = Actor(id="U0RITA", via=Via.API, token=request.asked_with)
-    clients = [api.app.connection.client() for _ in range(2)]
+    clients = [api.connection.client() for _ in range(2)]
 
     def no_key(_about: str) -> list[bytes]:
         raise AssertionError("a claim makes no key")

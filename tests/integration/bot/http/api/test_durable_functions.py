@@ -221,7 +221,7 @@ async def test_a_request_that_is_purged_by_a_filter_leaves_its_tombstone(
 
 async def test_other_programs_entities_are_shown_and_signalled(tmp_path: Path) -> None:
     async with ApiWorld(tmp_path) as api:
-        with strange_worker(api.app.connection, Stock):
+        with strange_worker(api.connection, Stock):
             root, reader = api.token("root"), api.token("reader", "U0RITA", "read")
             place = f"{ROOT}/entities/Stock"
             assert (await api.call("GET", f"{place}/a%20b", reader)).status == 404

@@ -68,7 +68,7 @@ async def test_a_status_address_shows_an_approval_and_nothing_that_took_its_plac
     asked = (await api.call("POST", "/api/approvals", ci, json={"policy": "deploy", "title": "Deploy?"})).body
     await api.client.terminate_orchestration(asked["id"])
     assert (await api.client.purge_orchestration(asked["id"])).deleted_instance_count >= 1
-    with strange_worker(api.app.connection, theirs=theirs):
+    with strange_worker(api.connection, theirs=theirs):
         await api.client.schedule_new_orchestration(
             "theirs", input={"status": "approved"}, instance_id=asked["id"]
         )

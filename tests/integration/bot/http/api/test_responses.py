@@ -20,6 +20,7 @@ from orchestration.domain.request import Choice, Via
 from orchestration.service.approvals import Actor
 from tests.support import PATIENCE_S
 from tests.support.api_world import NEW_SECRET, OLD_SECRET, ApiAnswer, ApiWorld
+from tests.support.hub_forms import reach
 from tests.support.receiver import receiver
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -55,7 +56,7 @@ async def said_under(api: ApiWorld, request_id: str, words: str) -> str:
 @asynccontextmanager
 async def program(api: ApiWorld, token: str) -> AsyncIterator[None]:
     """Their worker, on the same hub. It is killed at the end."""
-    arguments = (api.app.connection._address, api.url, token)
+    arguments = (json.dumps(reach(api.hub)), api.url, token)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.support.human_interaction", *arguments
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from base64 import b64encode
 from hashlib import sha256
@@ -13,6 +14,7 @@ from bot.http.pages import page
 from bot.http.pages.links import RecordLinks
 from bot.security.secrets import Secrets
 from orchestration.domain.request import ApprovalRequest
+from tests.support import PATIENCE_S
 from tests.support.api_world import NEW_SECRET, OLD_SECRET, ApiWorld
 from tests.support.records import RecordReader, approved, asked
 from tests.support.simulated import fault
@@ -100,8 +102,14 @@ async def test_a_request_that_was_removed_is_said_to_be(reader: RecordReader) ->
 
 async def test_all_of_a_decided_request_is_on_it(reader: RecordReader) -> None:
     api = reader.api
+    fields = {
+        "service": "web",
+        "until": "2026-12-24",
+        "reviewer": "U0ADA",
+        "ticket": "https://t.example/7?a=1&b=2",
+    }
     request_id = await asked(
-        api, title="Deploy 4f2c1a?", description="First line.\nSecond line.", fields={"service": "web"}
+        api, title="Deploy 4f2c1a?", description="First line.\nSecond line.", fields=fields
     )
     ask = api.token("ada", "U0ADA", "decide:deploy")
     question = {"kind": "question", "text": "Is it tested?"}
@@ -110,8 +118,11 @@ async def test_all_of_a_decided_request_is_on_it(reader: RecordReader) -> None:
     assert "○ Waiting for On call, until 20" in open_page
     assert UNDECIDED in open_page
     await approved(api, request_id, "Go ahead.")
-    html = await reader.read(request_id)
+    async with asyncio.timeout(PATIENCE_S):
+        while "Everything done" not in (html := await reader.read(request_id)):
+            await asyncio.sleep(0.02)
     said = words(html)
+    assert 'href="https://t.example/7?a=1&amp;b=2" rel="noopener noreferrer nofollow"' in html
     outcome = (await api.service.status(request_id)).outcome
     assert outcome is not None
     assert outcome.receipt is not None
@@ -120,6 +131,9 @@ async def test_all_of_a_decided_request_is_on_it(reader: RecordReader) -> None:
         "✓ Approved by Ada Okafor U0ADA , 20",
         "Asked by Rita Moreno U0RITA , by API with the token ci-",
         "Service web",
+        "Until Thursday, 24 December 2026",
+        "Reviewer Ada Okafor U0ADA",
+        "Ticket https://t.example/7?a=1&b=2",
         "First line. Second line.",
         "On call ✓ Approved · needs 1 Approvers: Ada Okafor U0ADA ✓ Ada Okafor U0ADA approved, ",
         "✓ Ada Okafor U0ADA approved, 20",
@@ -132,6 +146,8 @@ async def test_all_of_a_decided_request_is_on_it(reader: RecordReader) -> None:
         f"of the log {next((api.data / 'records').iterdir()).name} , signed 20",
         f"for {api.url}.",
         "Receipt signed",
+        "Card posted · # deploys C0DEPLOYS",
+        "Notified · Rita Moreno U0RITA",
         "Made for Rita Moreno U0RITA ; this address is good until 20",
     ):
         assert expected in said, expected
@@ -143,9 +159,11 @@ async def test_all_of_a_decided_request_is_on_it(reader: RecordReader) -> None:
 
 async def test_slack_being_away_leaves_the_ids(own_api: ApiWorld) -> None:
     request_id = await asked(own_api)
-    for method in ("users.info", "usergroups.list"):
+    for method in ("users.info", "usergroups.list", "conversations.info"):
         await fault(own_api.simulator, method, "http_500", count=-1)
-    assert "Asked by U0RITA" in words(await RecordReader(own_api).read(request_id))
+    said = words(await RecordReader(own_api).read(request_id))
+    assert "Asked by U0RITA" in said
+    assert "Card posted · C0DEPLOYS" in said
 
 
 async def test_one_that_was_stopped_says_so(reader: RecordReader) -> None:

@@ -119,6 +119,8 @@ def test_next_timer_forgets_what_has_ended(hub: Hub, ours: HubUnderTest) -> None
     instance = ours.start(alarm, 2)
     due = eventually(hub.next_timer, "the timer")
     assert timedelta(hours=1.9) < due - datetime.now(UTC) < timedelta(hours=2.1)
+    assert hub.next_timer(HOUR) == due
+    assert hub.next_timer(3 * HOUR) is None
     ours.client.terminate_orchestration(instance)
     assert hub.next_timer() is None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -103,3 +103,49 @@ def test_a_reply_says_what_it_was_about_and_an_escalation_why(step: Any, text: s
     )
     done = past.TaskCompletedEvent(event_id=-1, timestamp=AT, task_scheduled_id=5, result="{}")
     assert [entry.text for entry in timeline_entries([task, done])] == [text]
+
+
+def test_a_timer_says_what_it_is_for_and_whether_anything_still_waits_for_it() -> None:
+    """Two levels: the first is decided before its reminder is due; at the second the deadline comes, and it ends."""
+    first, second = ({"name": name, "approvers": ["U0ADA"], "timeout": "P2D"} for name in ("Team", "Finance"))
+    policy = {
+        "key": "p",
+        "title": "P",
+        "channel": "C0P",
+        "levels": [{**first, "remind_every": "PT12H"}, second],
+    }
+    given = {"request": {"policy": "p", "title": "T", "requester": "U0RITA"}, "nonce": "n", "policy": policy}
+    later = AT + timedelta(hours=1)
+
+    def timer(number: int, at: datetime, **length: float) -> past.TimerCreatedEvent:
+        return past.TimerCreatedEvent(event_id=number, timestamp=at, fire_at=at + timedelta(**length))
+
+    def fired(set_: past.TimerCreatedEvent) -> past.TimerFiredEvent:
+        return past.TimerFiredEvent(
+            event_id=-1, timestamp=set_.fire_at, fire_at=set_.fire_at, timer_id=set_.event_id
+        )
+
+    deadline, reminder = timer(1, AT, days=2), timer(2, AT, hours=12, seconds=-1)
+    own, pause = timer(3, later, days=2, seconds=-2), timer(4, later, seconds=5)
+    told = timeline_entries(
+        [
+            past.ExecutionStartedEvent(event_id=-1, timestamp=AT, name="approval", input=json.dumps(given)),
+            *(deadline, reminder, own, pause),
+            *(fired(pause), fired(reminder), fired(deadline), fired(own)),
+            past.TimerFiredEvent(event_id=-1, timestamp=later, fire_at=later, timer_id=9),
+            past.TaskScheduledEvent(event_id=5, timestamp=later, name="sign_receipt", input="{}"),
+            fired(own),
+        ]
+    )
+    assert [(entry.kind, entry.timer) for entry in told[1:]] == [
+        ("waiting", "deadline"),
+        ("waiting", "reminder"),
+        ("waiting", "deadline"),
+        ("waiting", None),
+        ("timer", None),
+        ("timer_over", "reminder"),
+        ("timer_over", "deadline"),
+        ("timer", "deadline"),
+        ("timer_over", None),
+        ("timer_over", "deadline"),
+    ]

@@ -1,0 +1,44 @@
+"""Takes `NAME=VALUE` off the end of a slash command, for the fields that a policy has. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from bot.slack.text import mentioned, safe, typed
+from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.fields import FieldSpec, FieldType, read_value
+from orchestration.domain.text import keyword, line
+
+USAGE: Final = "[FIELD=VALUE…]"
+TWICE: Final = "{name} is there twice. Please give one value."
+WHOM: Final = "I cannot tell who “{word}” is. Please type @ and choose the person from Slack's list."
+
+# Phones type curved quotation marks.
+_LAST: Final = re.compile(r"(?:^|\s)([A-Za-z][A-Za-z0-9_]{0,39})=(\"[^\"]*\"|[“”][^“”]*[“”]|\S*)$")
+
+
+def split_fields(text: str, fields: Sequence[FieldSpec]) -> tuple[str, dict[str, str]]:
+    """What stands before the fields, and their values as they are kept; `text` is as Slack sent it.
+
+    What is no field of the policy belongs to the title, with all before it. Raises `InvalidRequestError` for a value
+    that does not fit.
+    """
+    known = {field.name: field for field in fields}
+    rest, found = line(text), dict[str, str]()
+    while (last := _LAST.search(rest)) is not None and (field := known.get(keyword(last[1]))) is not None:
+        if field.name in found:
+            raise InvalidRequestError(TWICE.format(name=field.name), field=field.name)
+        found[field.name] = _read(field, last[2].strip('"“”'))
+        rest = rest[: last.start()].rstrip()
+    return rest, {name: value for name, value in found.items() if value}
+
+
+def _read(field: FieldSpec, word: str) -> str:
+    if field.type is not FieldType.PERSON or not word:
+        return read_value(field, typed(word))
+    person = mentioned(word)
+    if person is None:
+        raise InvalidRequestError(WHOM.format(word=safe(typed(word), 40)), field=field.name)
+    return person

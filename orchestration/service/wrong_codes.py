@@ -1,0 +1,68 @@
+"""The wrong codes that came in for a request: each challenge has them in its own history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from durabletask import history as past
+from pydantic import ValidationError
+
+from orchestration.challenge.models import ATTEMPTS, ChallengeInput, CheckedCode
+from orchestration.domain.errors import UnknownRequestError
+from orchestration.domain.request import SMS_CHALLENGE
+from orchestration.service.operations import Operations
+
+
+@dataclass(frozen=True)
+class WrongCode:
+    """When one came in, from whom, and how many tries were left. What was typed is nowhere on record."""
+
+    at: datetime
+    person: str | None
+    left: int
+
+
+async def wrong_codes(operations: Operations, events: Iterable[past.HistoryEvent]) -> list[WrongCode]:
+    """Those of each challenge that these events of an approval's history began; nothing where it is purged."""
+    found: list[WrongCode] = []
+    for event in events:
+        if isinstance(event, past.SubOrchestrationInstanceCreatedEvent) and event.name == SMS_CHALLENGE:
+            with suppress(UnknownRequestError):
+                asked = await operations.own_history(event.instance_id, SMS_CHALLENGE)
+                found += _wrong(asked, _person(event.input))
+    return found
+
+
+def _wrong(events: list[past.HistoryEvent], person: str | None) -> list[WrongCode]:
+    checks = {
+        event.event_id
+        for event in events
+        if isinstance(event, past.TaskScheduledEvent) and event.name == "check_code"
+    }
+    wrong = [
+        event.timestamp.replace(tzinfo=UTC)
+        for event in events
+        if isinstance(event, past.TaskCompletedEvent)
+        and event.task_scheduled_id in checks
+        and _is_wrong(event.result)
+    ]
+    return [WrongCode(at, person, max(ATTEMPTS - number, 0)) for number, at in enumerate(wrong, 1)]
+
+
+def _is_wrong(result: str | None) -> bool:
+    """One that came after its time was not compared, so it is not wrong."""
+    try:
+        checked = CheckedCode.model_validate_json(result or "")
+    except ValidationError:
+        return False
+    return not checked.right and not checked.over
+
+
+def _person(given: str | None) -> str | None:
+    try:
+        return ChallengeInput.model_validate_json(given or "").target.user
+    except ValidationError:
+        return None
