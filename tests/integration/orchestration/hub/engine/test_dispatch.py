@@ -140,7 +140,7 @@ def test_what_an_event_calls_for_goes_ahead_of_what_begins(ours: HubUnderTest) -
         ours.start("any", instance_id=f"new-{number}")
     ours.client.raise_orchestration_event("decided", "go", data=1)
     request = pb.GetWorkItemsRequest(maxConcurrentOrchestrationWorkItems=1, maxConcurrentActivityWorkItems=1)
-    turns_of, names = [], []
+    turns_of, names = list[str](), list[str]()
     with RawWorker(ours.address, request) as worker:
         # A turn and an activity. The turn is answered first, so that it asks for another while that one is held.
         items = sorted((worker.take(), worker.take()), key=lambda item: item.HasField("orchestratorRequest"))
