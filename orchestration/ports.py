@@ -80,15 +80,19 @@ class Notifier(Protocol):
         """Whether those lines are in the thread already; False also when there is no way to look."""
         ...
 
-    def send_message(self, message: SendMessageInput, begin: Callable[[], bool]) -> None:
+    def send_message(self, message: SendMessageInput, begin: Callable[[], bool]) -> CardRef | None:
         """Send a direct message to the person, or a message to the channel, that `message.user` names.
 
-        `begin`: as of `post_card`.
+        Returns where it is. `begin`: as of `post_card`.
         """
         ...
 
-    def has_message(self, message: SendMessageInput) -> bool:
-        """Whether that very message has been sent already; False also when there is no way to look."""
+    def find_message(self, message: SendMessageInput) -> CardRef | None:
+        """That very message, sent already; None when none is found, also when there is no way to look."""
+        ...
+
+    def edit_message(self, ref: CardRef, message: SendMessageInput) -> None:
+        """Make a message that was sent say what `message` says. One that somebody deleted is no error."""
         ...
 
     def remove_copies(self, given: RemoveCopiesInput) -> None:
@@ -435,7 +439,7 @@ class GatheringRecords(Protocol):
 
 
 class GatheringAskers(Protocol):
-    """Reads for the orchestrations that asked what came of their gatherings."""
+    """Reads the results of gatherings, for the orchestrations that asked them."""
 
     def read_gathering(self, given: ReadGatheringInput) -> AskedGathering | None:
         """The result; None before it is on record, and for whoever did not ask it."""

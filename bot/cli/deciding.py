@@ -35,7 +35,7 @@ def add_decision(commands: argparse._SubParsersAction[Any], choice: Choice) -> N
     """Adds the subcommand of that choice."""
     parser = commands.add_parser(
         choice.value,
-        help=f"{choice.value} a request, as the owner of a token that may",
+        help=f"{choice.value} a request, as the owner of a token with the scope decide:POLICY",
         description=f"Shows all that is asked, asks whether you mean it, and {choice.value}s it as the token's owner. "
         "The token has the scope decide:POLICY. Exit status: 0 the decision counts, 4 it does not, 5 not yet, as a "
         "code was sent to your phone.",
@@ -68,7 +68,7 @@ async def _decide(given: argparse.Namespace, choice: Choice) -> int:
         )
     path = approval_path(given.id)
     async with ApiClient(os.environ) as api:
-        asked = (await waiting(api.call("GET", f"{path}/asked"), f"Asking {api.url}")).body
+        asked = (await waiting(api.call("GET", f"{path}/asked"), f"AskState {api.url}")).body
         facts, digest = asked["facts"], asked["digest"]
         if digest_of_facts(facts) != digest:
             raise CountersignError(
@@ -85,7 +85,7 @@ async def _decide(given: argparse.Namespace, choice: Choice) -> int:
         body = {"choice": choice.value, "nonce": asked["nonce"], "digest": digest, "comment": given.comment}
         decision = api.call("POST", f"{path}/decision", body, key=str(uuid.uuid4()))
         try:
-            result = (await waiting(decision, f"Asking {api.url}")).body
+            result = (await waiting(decision, f"AskState {api.url}")).body
         except UnreachableError as error:
             raise CountersignError(
                 f"{error} The decision may have been taken; `countersign status {given.id}` says."

@@ -11,6 +11,7 @@ Json: TypeAlias = dict[str, Any]
 # Slack's limits, of https://docs.slack.dev/reference/block-kit, in characters.
 BUTTON: Final = 75
 HEADER: Final = 150
+CONFIRM: Final = 300
 PLAIN_INPUT: Final = 3000
 OPTION: Final = 75
 OPTIONS: Final = 100
@@ -75,6 +76,11 @@ def button(action_id: str, label: str, value: str, *, style: str | None = None, 
         "accessibility_label": spoken,
     }
     return element if style is None else {**element, "style": style}
+
+
+def confirm(title: str, text: str, *, yes: str, no: str = "Cancel") -> Json:
+    """A dialog that a button asks before it acts: a title of at most 100 characters, at most 300 of text."""
+    return {"title": plain(title), "text": plain(text[:CONFIRM]), "confirm": plain(yes), "deny": plain(no)}
 
 
 def overflow(action_id: str, options: Mapping[str, str]) -> Json:

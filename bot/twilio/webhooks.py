@@ -14,6 +14,7 @@ from bot import request_body
 from bot.twilio.error_codes import reported_with
 from orchestration.challenge.models import ChallengeProgress, ChallengeStatus, Trouble
 from orchestration.domain.errors import CountersignError
+from orchestration.domain.inert import in_message
 from orchestration.domain.text import keyword, phone_number
 from orchestration.service.challenges import ChallengeService, Heard
 
@@ -32,8 +33,12 @@ TOO_LATE: Final = "That code has expired. Please press the button again for a ne
 USED: Final = "That code has been used already. Nothing is waiting for it."
 NOT_NEEDED: Final = "That code is no longer needed: what it was for has ended."
 NO_LONGER: Final = "That code no longer counts. Please press the button again for a new one."
+SAME_CODE: Final = (
+    "Two of your requests wait with that very code. Please press Enter code on the card you mean."
+)
 NEWEST: Final = " A newer code that you have still counts."
 RIGHT: Final = "Thanks, confirmed."
+RIGHT_OF_SEVERAL: Final = "Thanks, confirmed: {subject}."
 WRONG: Final = "That code isn't right, {left} {tries} left."
 WRONG_LAST: Final = (
     "That code isn't right, and it was the last try. Please press the button again for a new code."
@@ -110,17 +115,24 @@ def words_for(heard: Heard, digits: int) -> str:
     if heard.ended is not None or heard.waiting == 0:
         fate = _fate(heard.ended) if heard.ended is not None else NOTHING_WAITS
         return fate + (NEWEST if heard.waiting else "")
-    if heard.not_a_code:
-        return NOT_A_CODE.format(digits=digits)
+    if heard.not_a_code or heard.same_code:
+        return SAME_CODE if heard.same_code else NOT_A_CODE.format(digits=digits)
     if heard.challenge is not None and heard.challenge.status is ChallengeStatus.VERIFIED:
-        return RIGHT
+        return _right(heard, heard.challenge)
     if heard.answered is None or heard.challenge is None:
         slow = heard.challenge is not None and heard.challenge.status is ChallengeStatus.WAITING
         return NOT_YET if slow else TOO_LATE
     if heard.answered.right:
-        return RIGHT
+        return _right(heard, heard.challenge)
     left = heard.answered.attempts_left
     return WRONG.format(left=left, tries="try" if left == 1 else "tries") if left > 0 else WRONG_LAST
+
+
+def _right(heard: Heard, challenge: ChallengeProgress) -> str:
+    """Where several codes were waited for, it says which of them has come."""
+    if heard.waiting > 1 and challenge.subject:
+        return RIGHT_OF_SEVERAL.format(subject=in_message(challenge.subject))
+    return RIGHT
 
 
 def _fate(ended: ChallengeProgress) -> str:

@@ -14,6 +14,7 @@ from orchestration.domain.effects import (
     ActivePeopleInput,
     Delivery,
     EditCardInput,
+    EditMessageInput,
     Membership,
     MembersInput,
     PostCardInput,
@@ -111,13 +112,27 @@ class ApprovalActivities:
         """Sends one message once; as `post_card`."""
         attempt = self._once.attempt(ctx, given, f"message {given.card.nonce} {given.message_id}")
 
+        found: CardRef | None = None
+
+        def is_there() -> bool:
+            nonlocal found
+            found = self._notifier.find_message(given)
+            return found is not None
+
         def send() -> Delivery:
-            self._notifier.send_message(
-                given, lambda: attempt.begin(lambda: self._notifier.has_message(given))
-            )
-            return Delivery()
+            posted = self._notifier.send_message(given, lambda: attempt.begin(is_there))
+            return Delivery(card=posted or found)
 
         return self._once.run((given.card.request_id, given.card.nonce, given.message_id), attempt, send)
+
+    def edit_message(self, _: ActivityContext, given: EditMessageInput) -> Delivery:
+        """Makes a message that was sent say what is true. Idempotent by nature."""
+
+        def edit() -> Delivery:
+            self._notifier.edit_message(given.ref, given.message)
+            return Delivery()
+
+        return deliver(edit)
 
     def remove_copies(self, _: ActivityContext, given: RemoveCopiesInput) -> Delivery:
         """Leaves one copy of what may have been posted twice. Idempotent by nature."""

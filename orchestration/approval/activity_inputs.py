@@ -6,12 +6,13 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from orchestration.approval import projection, shared_inputs
+from orchestration.approval import asking, projection, shared_inputs
 from orchestration.approval.granted import started_grant
 from orchestration.approval.outbox_items import (
     AddToDigest,
     AnyOutboxItem,
     EditCard,
+    EditMessage,
     HandOver,
     NotifyInstance,
     PostCard,
@@ -28,11 +29,13 @@ from orchestration.approval.outbox_items import (
 )
 from orchestration.approval.record import Record
 from orchestration.domain.cards import Notice
+from orchestration.domain.commands import AskMessage
 from orchestration.domain.digests import AddToDigestInput, DigestLine
 from orchestration.domain.document_reviews import MoveAction
 from orchestration.domain.documents import reviewed
 from orchestration.domain.effects import (
     EditCardInput,
+    EditMessageInput,
     HandOverInput,
     PostCardInput,
     PostPreviewInput,
@@ -78,18 +81,9 @@ class ActivityInputs:
             case PostPreview():
                 return self._build_preview(attempt, maybe_done=maybe_done)
             case SendMessage():
-                return "send_message", SendMessageInput(
-                    message_id=item.message_id,
-                    user=item.user,
-                    notice=item.notice,
-                    card=projection.card(record, record.state.round),
-                    where=self._link(item),
-                    step=item.step,
-                    waiting=item.waiting,
-                    more=item.more,
-                    attempt=attempt,
-                    maybe_done=maybe_done,
-                )
+                return "send_message", self._build_message(item, attempt, maybe_done=maybe_done)
+            case EditMessage(message=message):
+                return "edit_message", self._build_edit(message, attempt)
             case RemoveCopies():
                 return shared_inputs.removal(record.request_id, record.identity, item, attempt)
             case RunAction(index=index):
@@ -147,11 +141,43 @@ class ActivityInputs:
         )
         return "add_to_digest", AddToDigestInput(channel=record.policy.channel, line=line, attempt=attempt)
 
+    def _build_message(self, item: SendMessage, attempt: int, *, maybe_done: bool) -> SendMessageInput:
+        record = self._record
+        return SendMessageInput(
+            message_id=item.message_id,
+            user=item.user,
+            notice=item.notice,
+            card=projection.card(record, item.round or record.state.round),
+            where=self._link(item),
+            step=item.step,
+            waiting=item.waiting,
+            more=item.more,
+            asking=asking.asking(record, item),
+            attempt=attempt,
+            maybe_done=maybe_done,
+        )
+
+    def _build_edit(self, item: AskMessage, attempt: int) -> EditMessageInput:
+        record, round_ = self._record, item.ref.round
+        message = SendMessageInput(
+            message_id=item.message_id,
+            user=item.user,
+            notice=Notice.REMINDER if item.reminds else Notice.ASKED,
+            card=projection.card(record, round_),
+            where=self._card_of(round_),
+            asking=asking.asking(record, item),
+            attempt=attempt,
+        )
+        return EditMessageInput(ref=item.ref, message=message, attempt=attempt)
+
+    def _card_of(self, round_: int) -> CardRef | None:
+        return next((ref for ref in self._record.state.cards if ref.round == round_), None)
+
     def _link(self, item: SendMessage) -> CardRef | None:
         """The card to look at. Who is to decide gets no card on which they may not."""
         cards = self._record.state.cards
         if item.notice in DECIDING:
-            return self._record.on_show()
+            return self._card_of(item.round or self._record.state.round)
         if item.notice is Notice.CARD_LATE and item.step is not None:
             return next((ref for ref in cards if ref.round == item.step.round), None)
         return cards[-1] if cards else None

@@ -177,11 +177,11 @@ class Approvers:
                 EntityInstanceId(PERSON, entity_key(person)), "done", self._record.request_id
             )
 
-    def remind(self) -> Durable[None]:
-        """Reminds who has not decided. Who has many waiting gets one digest a day."""
+    def remind(self, members: Members) -> Durable[None]:
+        """Reminds whom `Voting.to_remind` says. Who has many waiting gets one digest a day."""
         reminded = []
         yield from self.look_for_gone(self._record.voting.undecided())
-        for person in self._record.voting.undecided():
+        for person in self._record.voting.to_remind(members):
             if person in self._record.state.gone:
                 continue
             call: Task[Any] = self._ctx.call_entity(
@@ -197,7 +197,7 @@ class Approvers:
             if reminder.digest:
                 self._effects.send_digest(person, reminder.digest, reminder.more)
             else:
-                self._effects.send_message(person, Notice.REMINDER)
+                self._effects.remind(person)
             reminded.append(person)
         if reminded:
             self._effects.post_reply(StepKind.REMINDED, people=reminded)

@@ -293,7 +293,8 @@ class CommandHandler:
         step = self._effects.post_reply(
             StepKind.DELEGATED, actor=delegation.actor, to=delegation.to, factor=factor
         )
-        self._effects.ask(delegation.to, step)
+        seated = [round_.number for round_ in voters.rounds if round_.seats(delegation.actor, members)]
+        self._effects.ask(delegation.to, step, round_=max(seated, default=None))
         for person in cast_for_them:
             if person != delegation.to:
                 self._effects.send_message(person, Notice.VOTE_WITHDRAWN, step)

@@ -9,18 +9,20 @@ from datetime import datetime, timedelta
 from durabletask.task import OrchestrationContext
 from pydantic import BaseModel
 
-from orchestration.approval import projection
+from orchestration.approval import asking, projection
 from orchestration.approval.activity_inputs import ActivityInputs
 from orchestration.approval.outbox_items import (
     AddToDigest,
     AnyOutboxItem,
     EditCard,
+    EditMessage,
     HandOver,
     NotifyInstance,
     PostCard,
     PostPreview,
     RunAction,
     SendCallback,
+    SendMessage,
     SendResponse,
     SignReceipt,
     StartGrant,
@@ -29,7 +31,7 @@ from orchestration.approval.outcome_effects import OutcomeEffects
 from orchestration.approval.posts import Posts
 from orchestration.approval.record import Record
 from orchestration.domain.cards import Card, StepKind
-from orchestration.domain.effects import Delivery, PostCardInput
+from orchestration.domain.effects import Delivery, PostCardInput, SendMessageInput
 from orchestration.domain.request import CardRef
 from orchestration.durable.outbox import Outbox
 
@@ -55,6 +57,7 @@ class Effects(Posts):
         self._log = ctx.create_replay_safe_logger(log)
         self._inputs = ActivityInputs(record)
         self._shown: dict[int, Card] = {}
+        self._drawn_from: dict[str, str] = {}
         self.outbox: Outbox[AnyOutboxItem, Delivery] = Outbox(ctx, now, record.state.lanes, self, Delivery)
         super().__init__(record, self.outbox, now, posted=posted, lost=lost, maybe_done=maybe_done)
         self.outcome = OutcomeEffects(record, self.outbox, self, now)
@@ -66,9 +69,15 @@ class Effects(Posts):
         name, given = self._inputs.build(item, attempt, maybe_done=maybe_done)
         if isinstance(given, PostCardInput):
             self._shown[given.card.round] = given.card
+        elif (
+            isinstance(item, SendMessage) and isinstance(given, SendMessageInput) and given.asking is not None
+        ):
+            self._drawn_from[item.message_id] = asking.drawn_from(self._record, item)
         return name, given
 
-    def done(self, item: AnyOutboxItem, delivery: Delivery) -> None:
+    def done(  # noqa: C901 - one arm for each kind of item
+        self, item: AnyOutboxItem, delivery: Delivery
+    ) -> None:
         """It was done. What another try may have done too is looked for again."""
         match item:
             case PostCard(round=round_):
@@ -78,6 +87,12 @@ class Effects(Posts):
                 shown = self._shown.get(round_)
                 is_true = not delivery.unsure and projection.card(self._record, round_) == shown
                 self.card_posted(delivery.card, is_true=is_true)
+            case SendMessage(message_id=message_id) if delivery.card is not None and item.round is not None:
+                # Another try may have drawn it when something else was true.
+                drawn = "" if delivery.unsure else self._drawn_from.get(message_id, "")
+                self.message_posted(item, delivery.card, shown=drawn)
+            case EditMessage(message=message):
+                self.message_edited(message)
             case RunAction(index=index):
                 self.outcome.acted(index, "done", delivery.answer)
             case SignReceipt():

@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field
 
 from orchestration.domain.cards import Notice, Step, Waiting
+from orchestration.domain.commands import AskMessage
 from orchestration.domain.request import CardRef
 from orchestration.durable.outbox import OutboxItem
 
@@ -72,6 +73,25 @@ class SendMessage(OutboxItem):
     step: Step | None = None
     waiting: list[Waiting] = Field(default_factory=list)
     more: int = 0
+    round: int | None = Field(default=None, description="The round that it asks its person to decide")
+
+    def covered_by(self, waiting: OutboxItem) -> bool:
+        """Nobody is reminded of what they are still to be told."""
+        asks = isinstance(waiting, SendMessage) and waiting.round is not None and waiting.round == self.round
+        return asks and self.notice is Notice.REMINDER
+
+
+class EditMessage(OutboxItem):
+    """Make a direct message on which a person can decide say what is true when the try starts."""
+
+    urgency: ClassVar[int | None] = 3
+
+    kind: Literal["edit_message"] = "edit_message"
+    message: AskMessage
+
+    def covered_by(self, waiting: OutboxItem) -> bool:
+        """A lane holds the edits of one message."""
+        return isinstance(waiting, EditMessage)
 
 
 class PostPreview(OutboxItem):
@@ -167,6 +187,7 @@ AnyOutboxItem = Annotated[
     | PostReply
     | PostPreview
     | SendMessage
+    | EditMessage
     | RemoveCopies
     | RunAction
     | SignReceipt

@@ -10,11 +10,12 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from orchestration.approval import projection
+from orchestration.approval import asking, projection
 from orchestration.approval.outbox_items import (
     AddToDigest,
     AnyOutboxItem,
     EditCard,
+    EditMessage,
     HandOver,
     PostCard,
     PostPreview,
@@ -25,7 +26,7 @@ from orchestration.approval.outbox_items import (
 )
 from orchestration.approval.record import Record
 from orchestration.domain.cards import Notice, Step, StepKind, Waiting
-from orchestration.domain.commands import Reason
+from orchestration.domain.commands import AskMessage, Reason
 from orchestration.domain.documents import has_preview, reviewed
 from orchestration.domain.effects import Delivery
 from orchestration.domain.request import CardRef
@@ -92,7 +93,11 @@ class Posts:
             self.post_card(self._record.policy.channel, [])
 
     def refresh_cards(self) -> None:
-        """Has every posted copy edited to what is true now, the newest first: that is the one that people press."""
+        """Has every posted copy edited to what is true now, the newest first: that is the one that people press.
+
+        So has each direct message on which somebody can decide, where it would show anything else now.
+        """
+        self.refresh_messages()
         if self._record.state.handed_over:
             self.hand_over()
             return
@@ -115,7 +120,7 @@ class Posts:
             self._outbox.look_now(f"card:{round_}")
 
     def remove_copies_of_cards(self) -> None:
-        """Of each posted card one copy stays."""
+        """Looks for copies of each posted card, and deletes all but one."""
         for ref in self._record.state.cards:
             self._remove_copies(f"card:{ref.round}", ref.channel, ref=ref, round=ref.round)
 
@@ -198,15 +203,54 @@ class Posts:
         message = self._message(user, Notice.DIGEST)
         self._put_message(message.model_copy(update={"waiting": waiting, "more": more}))
 
-    def ask(self, user: str, step: Step | None = None) -> None:
-        """Tells a person that they are to decide now, once there is a card where they can."""
-        self._put_once_shown(self._message(user, Notice.ASKED, step))
+    def remind(self, user: str) -> None:
+        """Reminds a person that they are to decide the newest round, by a message on which they can."""
+        self._put_message(self._message(user, Notice.REMINDER, round_=self._record.state.round))
 
-    def ask_without_card(self, people: Collection[str]) -> None:
+    def ask(self, user: str, step: Step | None = None, *, round_: int | None = None) -> None:
+        """Tells a person that they are to decide now, once there is a card. They can by this message too.
+
+        `round_` is what they are to decide; else it is the newest.
+        """
+        self._put_once_shown(
+            self._message(user, Notice.ASKED, step, round_=round_ or self._record.state.round)
+        )
+
+    def ask_without_card(self, people: Collection[str], round_: int) -> None:
         """Tells these people that they are to decide now, although they have no card: what waited for one goes."""
         self._record.state.held_messages = []
         for person in people:
-            self.send_message(person, Notice.ASKED)
+            self._put_message(self._message(person, Notice.ASKED, round_=round_))
+
+    def message_posted(self, item: SendMessage, ref: CardRef, *, shown: str) -> None:
+        """A message on which its person can decide is there, drawn from `shown`. It takes the place of earlier ones."""
+        message = AskMessage(
+            ref=ref,
+            message_id=item.message_id,
+            user=item.user,
+            reminds=item.notice is Notice.REMINDER,
+            shown=shown,
+        )
+        self._record.state.messages = [*self._record.state.messages, message]
+        self.refresh_messages()
+
+    def refresh_messages(self) -> None:
+        """Has those direct messages edited that would show anything else now."""
+        state = self._record.state
+        kept: list[AskMessage] = []
+        for message in state.messages:
+            now = asking.drawn_from(self._record, message)
+            kept.append(message.model_copy(update={"shown": now}))
+            if now != message.shown:
+                item = EditMessage(message=kept[-1], give_up=self._record.policy.edits_retried_for)
+                self._outbox.put(f"edit_message:{message.message_id}", item, hurry=self._record.ended)
+        state.messages = kept
+
+    def message_edited(self, message: AskMessage) -> None:
+        """It shows what is true. What will never change again is looked after no more."""
+        if asking.is_over(self._record, message):
+            state = self._record.state
+            state.messages = [one for one in state.messages if one.message_id != message.message_id]
 
     def tell_requester_once_shown(self, notice: Notice, step: Step) -> None:
         """A message to the requester that is true once there is a card."""
@@ -218,7 +262,9 @@ class Posts:
         else:
             self._record.state.held_messages.append(message)
 
-    def _message(self, user: str, notice: Notice, step: Step | None = None) -> SendMessage:
+    def _message(
+        self, user: str, notice: Notice, step: Step | None = None, *, round_: int | None = None
+    ) -> SendMessage:
         by_another = step is not None and self._ended_by_another(step)
         ended = step is not None and step.kind is StepKind.ENDED
         return SendMessage(
@@ -226,6 +272,7 @@ class Posts:
             user=user,
             notice=notice,
             step=step,
+            round=round_,
             give_up=MESSAGES_RETRIED_FOR,
             maybe_done=by_another,
         )
@@ -246,7 +293,7 @@ class Posts:
         self.send_message(self._record.request.requester, notice, step)
 
     def tell_owner(self, notice: Notice, step: Step) -> None:
-        """The policy's owner hears of what keeps failing; without an owner, the requester does."""
+        """Tells the policy's owner what keeps failing; without an owner, the requester."""
         self.send_message(self._record.policy.owner or self._record.request.requester, notice, step)
 
     def concerned(self) -> list[str]:
@@ -271,7 +318,13 @@ class Posts:
                     after=COPIES_AFTER,
                 )
             case SendMessage(user=user, message_id=message_id):
-                self._remove_copies(f"message:{message_id}", user, message_id=message_id, after=COPIES_AFTER)
+                self._remove_copies(
+                    f"message:{message_id}",
+                    user,
+                    ref=delivery.card,
+                    message_id=message_id,
+                    after=COPIES_AFTER,
+                )
             case RunAction(index=index) if to := projection.actions(self._record)[index].notify:
                 self._remove_copies(
                     f"message:action:{index}", to, message_id=f"action:{index}", after=COPIES_AFTER

@@ -56,6 +56,8 @@ def card(record: Record, round_: int) -> Card:
         actions=state.actions,
         open=round_ in state.open_rounds,
         grantable=round_ in state.open_rounds[:1] and record.grant_offer is not None,
+        confirm=round_ in state.open_rounds
+        and record.policy.asks_again(code=record.voting.needs_code(round_)),
         escalation=state.escalated and round_ == state.round,
         ended_at=state.ended_at,
         ended_by=state.ended_by,
@@ -112,6 +114,7 @@ def progress(record: Record) -> Progress:
         deadline=state.deadline,
         levels=record.levels(),
         cards=state.cards,
+        messages=state.messages,
         actions=state.actions,
         confirming=state.confirming,
         outcome=outcome(record) if record.ended else None,
@@ -151,7 +154,7 @@ def outcome(record: Record) -> Outcome:
 
 
 def outcome_id(record: Record) -> str:
-    """Of this start of the request: after a purge the same ID may be asked, and decided, anew."""
+    """The ID of the outcome of this start of the request: after a purge the same ID may be asked and decided again."""
     return f"{record.request_id}:{record.identity.nonce}:{record.state.status}"
 
 

@@ -236,7 +236,7 @@ class ApprovalRun:
         members = yield from self._approvers.members(record.voting.seated())
         for card in lost:
             people = record.voting.to_ask(card.round, members or {})[:ASKED_DIRECTLY]
-            self._effects.ask_without_card(people)
+            self._effects.ask_without_card(people, card.round)
             step = self._effects.post_reply(
                 StepKind.CARD_NOT_POSTED,
                 place=card.channel,
@@ -336,14 +336,16 @@ class ApprovalRun:
             self._inbox.watch(name, clock.timer(self._ctx, when))
 
     def _remind(self) -> Durable[None]:
+        """A reminder is due, unless the timer is one of an earlier generation, which not every hub holds back."""
         self._happened += 1
-        members = yield from self._approvers.members(self.record.voting.seated())
-        if members is not None:
-            self._approvers.look_at(members)
-        yield from self._approvers.remind()
-        if every := self.record.level.remind_every:
-            self.record.state.remind_at = self.now() + every
-            self._watch(REMINDER, self.record.state.remind_at)
+        state = self.record.state
+        if state.remind_at is not None and self.now() >= state.remind_at:
+            members = yield from self._approvers.members(self.record.voting.seated())
+            if members is not None:
+                self._approvers.look_at(members)
+            yield from self._approvers.remind(members or {})
+            state.remind_at = self.record.next_reminder(self.now())
+        self._watch(REMINDER, state.remind_at)
 
     def _handle(self, name: str, payload: Any) -> Durable[None]:
         self._happened += 1

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestration.approval.outbox_items import AnyOutboxItem, SendMessage
 from orchestration.domain.cards import Step
-from orchestration.domain.commands import Reason, Verdict
+from orchestration.domain.commands import AskMessage, Reason, Verdict
 from orchestration.domain.grants import GrantPattern, GrantUse
 from orchestration.domain.ids import PersonId
 from orchestration.domain.people import KnownPerson
@@ -87,6 +87,9 @@ class State(BaseModel):
     counted: list[str] = Field(default_factory=list)
     past_levels: list[LevelState] = Field(default_factory=list)
     cards: list[CardRef] = Field(default_factory=list)
+    messages: list[AskMessage] = Field(
+        default_factory=list, description="The direct messages on which people can decide, oldest first"
+    )
     remarks: list[Remark] = Field(default_factory=list)
     verdicts: list[Verdict] = Field(default_factory=list)
     answered: int = Field(default=0, description="How many commands were answered so far")

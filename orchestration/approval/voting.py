@@ -395,6 +395,19 @@ class Voting:
         voted = {vote.actor for vote in self.state.votes}
         return [person for person in self._now_for(self.state.asked or ()) if person not in voted]
 
+    def to_remind(self, members: Members) -> list[str]:
+        """Who is reminded: who was asked, or is their delegate, and has not voted.
+
+        Where one of them is enough or a few are, and the level's `notify` names any of them, by name or by a group of
+        approvers, the others are left in peace. A quorum of all needs everybody.
+        """
+        undecided, level = self.undecided(), self.level
+        if level.quorum == "all":
+            return undecided
+        notified = self._round(self.state.round, level.notify).holders(members)
+        chosen = [person for person in self._now_for(notified) if person in undecided]
+        return chosen or undecided
+
 
 def _with_delegate(voters: EligibleVoters, holder: str, delegate: str, *, confirmed: bool) -> EligibleVoters:
     others = [one for one in voters.confirmed if one != holder]

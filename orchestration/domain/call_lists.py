@@ -23,8 +23,12 @@ class ListedCall(Recorded):
         return f"{self.card.request_id} {self.card.nonce}"
 
     def mark(self) -> str:
-        """Equal for equal cards alone: by it is known whether the list has heard of this one."""
-        return hashlib.sha256(self.card.model_dump_json().encode()).hexdigest()[:32]
+        """Equal for equal cards alone: by it is known whether the list has heard of this one.
+
+        What is at its default is left out, so that a release that brings a new field marks the same card as before.
+        """
+        said = self.card.model_dump_json(exclude_defaults=True)
+        return hashlib.sha256(said.encode()).hexdigest()[:32]
 
 
 class CallListView(Recorded):

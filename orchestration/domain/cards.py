@@ -31,7 +31,8 @@ class Shown(Recorded):
 
     label: str
     value: str
-    type: FieldType = FieldType.TEXT
+    # What an older release wrote stays as it wrote it.
+    type: FieldType = Field(default=FieldType.TEXT, exclude_if=lambda kind: kind is FieldType.TEXT)
 
 
 class FulfilmentLine(Recorded):
@@ -81,6 +82,7 @@ class Card(Recorded):
     grantable: bool = Field(
         default=False, description="Whether calls like this one may be approved in advance on this copy"
     )
+    confirm: bool = Field(default=False, description="Whether Approve asks again, in a dialog, on this copy")
     escalation: bool = Field(default=False, description="Whether this copy was posted for the escalation")
     ended_at: datetime | None = None
     ended_by: str | None = None
@@ -195,6 +197,15 @@ class Notice(StrEnum):
     VOTE_VOIDED = "vote_voided"  # as what is asked was changed since
     OUTCOME = "outcome"
     FULFILMENT = "fulfilment"  # its step says what happened
+
+
+class AskState(StrEnum):
+    """How it stands with what one direct message asks its person to decide."""
+
+    OPEN = "open"
+    VOTED = "voted"
+    REPEATED = "repeated"  # by a later message
+    OVER = "over"  # it does not wait for this person any more
 
 
 class Waiting(Recorded):

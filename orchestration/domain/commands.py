@@ -246,6 +246,18 @@ class Verdict(Recorded):
         return self.reason in BEGUN
 
 
+class AskMessage(Recorded):
+    """A direct message on which a person can decide, once it is posted. `ref.round` is the round that it asks."""
+
+    ref: CardRef
+    message_id: str
+    user: str
+    reminds: bool = Field(default=False, description="Whether it is a reminder, and not the first that asks")
+    shown: str = Field(
+        default="", description="What it was last drawn from, to know when it has to be edited"
+    )
+
+
 class Progress(Recorded):
     """The custom status of a running or ended `approval`: what the service, the API and the sweep read."""
 
@@ -269,6 +281,9 @@ class Progress(Recorded):
     deadline: datetime | None = None
     levels: list[LevelState] = Field(default_factory=list)
     cards: list[CardRef] = Field(default_factory=list)
+    messages: list[AskMessage] = Field(
+        default_factory=list, description="The direct messages on which people can decide"
+    )
     actions: list[ActionState] = Field(default_factory=list)
     confirming: dict[str, str] = Field(
         default_factory=dict, description="Person to the challenge they have to answer"

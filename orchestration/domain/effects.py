@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from pydantic import Field, JsonValue
 
-from orchestration.domain.cards import Card, Notice, Step, Waiting
+from orchestration.domain.cards import AskState, Card, Notice, Step, Waiting
 from orchestration.domain.documents import DocumentMove, ReviewedDocument
 from orchestration.domain.held_call import CallFacts
 from orchestration.domain.people import PersonEntry
@@ -74,6 +74,17 @@ class SendMessageInput(Posting):
     step: Step | None = None
     waiting: list[Waiting] = Field(default_factory=list, description="The most urgent that wait for them")
     more: int = Field(default=0, description="How many others wait")
+    asking: AskState | None = Field(
+        default=None, description="Of a message on which the person can decide; None of all others"
+    )
+
+
+class EditMessageInput(Recorded):
+    """Input of `edit_message`: make the posted one at `ref` say what `message` says."""
+
+    ref: CardRef
+    message: SendMessageInput
+    attempt: int = Field(ge=1)
 
 
 class RemoveCopiesInput(Recorded):

@@ -142,9 +142,13 @@ class Policy(Recorded):
         default_factory=list, max_length=50, description="Who may be a delegate; else whom the policy names"
     )
     require_reason: bool = Field(default=True, description="Whether a rejection needs a reason")
+    confirm: bool | None = Field(
+        default=None,
+        description="Whether Approve asks again in a dialog; else where an approval needs a code",
+    )
     require_amount: bool = Field(default=False, description="Whether a request must say its amount")
     notify: AutoApprovalNotice = Field(
-        default=AutoApprovalNotice.EACH, description="How the channel hears of auto-approvals"
+        default=AutoApprovalNotice.EACH, description="How the channel is told of auto-approvals"
     )
     edit: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field(
         default_factory=list,
@@ -152,7 +156,7 @@ class Policy(Recorded):
         description="What an approver may change before they approve: `amount`, `fields.NAME`, `arguments.PATH`",
     )
     owner: PersonId | None = Field(
-        default=None, description="Who hears of what keeps failing, and may have it tried again"
+        default=None, description="Who is told if something keeps failing, and may have it tried again"
     )
     on: dict[Ending, Actions] = Field(default_factory=dict)
     fulfilment: Fulfilment | None = Field(default=None, description="What follows once it is approved")
@@ -243,6 +247,10 @@ class Policy(Recorded):
         """
         written = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         return hashlib.sha256(to_json(written).encode()).hexdigest()
+
+    def asks_again(self, *, code: bool) -> bool:
+        """Whether Approve asks again before it counts, in a round whose approvals need a `code` or do not."""
+        return code if self.confirm is None else self.confirm
 
     def for_amount(self, amount: Decimal | None) -> Policy:
         """The policy with the levels that a request of that amount is asked at, and the escalation if they reach it."""

@@ -117,6 +117,7 @@ def _record(ended: ReconcileInput) -> Record:
         level_index=max(len(past) - 1, 0),
         past_levels=past,
         cards=seen.cards,
+        messages=seen.messages,
         edits=seen.edits,
         steps=seen.steps,
         actions=seen.actions,

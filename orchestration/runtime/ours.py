@@ -20,6 +20,7 @@ OURS: Final = Scope(
             "post_preview",
             "remove_copies",
             "send_message",
+            "edit_message",
             "run_action",
             "members",
             "active_people",

@@ -134,6 +134,7 @@ def register(  # noqa: PLR0913, PLR0917 - each is known by its type
         activities.edit_card,
         activities.post_reply,
         activities.send_message,
+        activities.edit_message,
         activities.remove_copies,
         activities.run_action,
         activities.members,

@@ -66,7 +66,8 @@ class Heard:
 
     `waiting` counts the challenges that waited for that phone. `challenge` is the one that was answered, as it stands
     after that, and `answered` its judgement; both None where nothing waited or the reply was `not_a_code`. `ended` is
-    the one that the code was of, where that did not wait any more.
+    the one that the code was of, where that did not wait any more. `same_code`: two that wait have that very code, by
+    chance, so neither was answered.
     """
 
     waiting: int
@@ -74,6 +75,7 @@ class Heard:
     challenge: ChallengeProgress | None = None
     answered: CodeResult | None = None
     ended: ChallengeProgress | None = None
+    same_code: bool = False
 
 
 class ChallengeService:
@@ -247,8 +249,10 @@ class ChallengeService:
             return Heard(waiting=len(waiting), ended=of_code[-1])
         if not waiting:
             return Heard(waiting=0)
-        # The first that fits is meant; where none fits, each of them is.
-        meant = fitting[:1] or waiting
+        if len(fitting) > 1:  # one in a million; whoever presses on a card says which is meant
+            return Heard(waiting=len(waiting), same_code=True)
+        # The one that fits is meant; where none fits, each of them is.
+        meant = fitting or waiting
         after = await asyncio.gather(*(self._respond(challenge, digits, command_id) for challenge in meant))
         answers = (result_for(progress, command_id) for progress in after)
         answered = next((answer for answer in answers if answer is not None), None)

@@ -58,6 +58,7 @@ class Board:
         self.lock = threading.Lock()
         self.cards: dict[tuple[str, str], Card] = {}
         self.messages: list[SendMessageInput] = []
+        self.message_edits: list[SendMessageInput] = []
         self.changes: list[DelegateChange] = []
         self.digests: list[PostDigestInput] = []
         self.said: list[tuple[str, str | None, str]] = []
@@ -130,19 +131,26 @@ class Board:
             said = {step.number for ts, step in self.replies if ts == ref.ts}
             return {step.number for step in steps} <= said
 
-    def send_message(self, message: SendMessageInput, begin: Begin = at_once) -> None:
+    def send_message(self, message: SendMessageInput, begin: Begin = at_once) -> CardRef | None:
         self._maybe_fail("send_message")
         if not begin():
-            return
+            return None
         with self.lock:
             self.messages.append(message)
         self._maybe_fail("after send_message")
+        return _place_of(message)
 
-    def has_message(self, message: SendMessageInput) -> bool:
-        self._maybe_fail("has_message")
+    def find_message(self, message: SendMessageInput) -> CardRef | None:
+        self._maybe_fail("find_message")
         with self.lock:
             self.lookups += 1
-            return any(_same(message, sent) for sent in self.messages)
+            return _place_of(message) if any(_same(message, sent) for sent in self.messages) else None
+
+    def edit_message(self, ref: CardRef, message: SendMessageInput) -> None:
+        self._maybe_fail("edit_message")
+        assert ref == _place_of(message)
+        with self.lock:
+            self.message_edits.append(message)
 
     def remove_copies(self, given: RemoveCopiesInput) -> None:
         self._maybe_fail("remove_copies")
@@ -404,6 +412,10 @@ class BoardPhones:
 
 def refusal(trouble: str) -> SmsRefusedError:
     return SmsRefusedError(trouble)
+
+
+def _place_of(message: SendMessageInput) -> CardRef:
+    return CardRef(channel=f"D{message.user}", ts=message.message_id, round=message.card.round)
 
 
 def _same(one: SendMessageInput, other: SendMessageInput) -> bool:

@@ -48,6 +48,7 @@ class DirectRun:
         self.cards: dict[str, Card] = {}
         self.card_refs: dict[str, CardRef] = {}
         self.lines: list[Any] = []
+        self.message_edits: list[Any] = []
         self.messages: list[Any] = []
         self.worklists: dict[str, bool] = {}  # by key, whether the request waits for them
         self.challenges: dict[str, tuple[ChallengeInput, CompletableTask[Any]]] = {}
@@ -184,6 +185,10 @@ class DirectRun:
                 self.lines += given.steps
             case "send_message":
                 self.messages.append(given)
+                ref = CardRef(channel="D0", ts=given.message_id, round=given.card.round)
+                return Delivery(card=ref)
+            case "edit_message":
+                self.message_edits.append(given.message)
             case "sign_receipt":
                 return Delivery(answer="receipt")
         return Delivery()

@@ -12,6 +12,7 @@ from typing import Any, Final
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
+from bot.slack import blocks
 from bot.slack.api.answer_buttons import AnswerButtons
 from bot.slack.api.codes import GONE
 from bot.slack.api.edit_turns import EditRank
@@ -24,6 +25,7 @@ from bot.slack.input import target
 from bot.slack.input.target import Target, message_metadata, steps_metadata
 from bot.slack.messages import digests, thread
 from bot.slack.messages.cards import render
+from bot.slack.messages.notice_words import NoticeMessage
 from bot.slack.messages.notices import LISTED, delegate_change, notice, recorded
 from bot.slack.text import mention, safe
 from orchestration.domain.cards import Card, Step
@@ -182,14 +184,10 @@ class SlackNotifier:
 
     # ---- messages ----------------------------------------------------------------------------------------
 
-    def send_message(self, message: SendMessageInput, begin: Callable[[], bool] = at_once) -> None:
+    def send_message(self, message: SendMessageInput, begin: Callable[[], bool] = at_once) -> CardRef | None:
         """Sends what `message` says, to the person or the channel that it names, with links to the cards."""
-        links = {waiting.request_id: waiting.where for waiting in message.waiting[:LISTED]}
-        links[message.card.request_id] = message.where
-        own = self._account()
-        shown = {request: ref for request, ref in links.items() if ref and not self._known_gone(ref)}
-        said = notice(message, {request: own.permalink(ref) for request, ref in shown.items()} if own else {})
-        self._poster.say(
+        said = self._drawn(message)
+        posted = self._poster.say(
             self._poster.place(message.user),
             (message.card.request_id, message.card.nonce, message.message_id),
             begin,
@@ -197,14 +195,33 @@ class SlackNotifier:
             blocks=said.blocks,
             metadata=_metadata_of(message),
         )
+        return _ref_of(posted["channel"], posted["ts"], message) if posted is not None else None
 
-    def has_message(self, message: SendMessageInput) -> bool:
-        """Whether this app has already sent that message there; False also where it may not look."""
-        wanted = _metadata_of(message)
-        found = self._poster.history.in_channel(
-            self._poster.place(message.user), lambda known: known.get("metadata") == wanted
+    def find_message(self, message: SendMessageInput) -> CardRef | None:
+        """The message that this app has already sent there; None also where it may not look."""
+        wanted, place = _metadata_of(message), self._poster.place(message.user)
+        found = self._poster.history.in_channel(place, lambda known: known.get("metadata") == wanted)
+        return _ref_of(place, found["ts"], message) if found else None
+
+    def edit_message(self, ref: CardRef, message: SendMessageInput) -> None:
+        """Makes the message at `ref` say what `message` says. One that is deleted is only logged."""
+        said = self._drawn(message)
+        gone = self._poster.edit(
+            (ref.channel, ref.ts),
+            EditRank.ENDED if message.card.status.ended else EditRank.UNDER_WAY,
+            text=said.text,
+            blocks=said.blocks or [blocks.section(said.text)],
+            metadata=_metadata_of(message),
         )
-        return found is not None
+        if gone is not None:
+            self._is_gone(ref, message.card.request_id, gone)
+
+    def _drawn(self, message: SendMessageInput) -> NoticeMessage:
+        links = {waiting.request_id: waiting.where for waiting in message.waiting[:LISTED]}
+        links[message.card.request_id] = message.where
+        own = self._account()
+        shown = {request: ref for request, ref in links.items() if ref and not self._known_gone(ref)}
+        return notice(message, {request: own.permalink(ref) for request, ref in shown.items()} if own else {})
 
     def post_digest(self, given: PostDigestInput, begin: Callable[[], bool] = at_once) -> None:
         """Posts what was approved by rule, in its channel or to the person."""
@@ -337,3 +354,7 @@ def _number(masked: str, user: str | None, article: str) -> str:
 
 def _metadata_of(message: SendMessageInput) -> dict[str, Any]:
     return message_metadata(message.card.request_id, message.card.nonce, message.message_id)
+
+
+def _ref_of(channel: object, ts: object, message: SendMessageInput) -> CardRef:
+    return CardRef(channel=str(channel), ts=str(ts), round=message.card.round)

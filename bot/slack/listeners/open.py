@@ -21,7 +21,7 @@ from bot.slack.views.details import Offers, details_view
 from bot.slack.views.edit_form import edit_form
 from bot.slack.views.gathering_forms import gathering_view
 from bot.slack.views.request_form import Origin
-from orchestration.approval.status import RequestView
+from orchestration.approval.status import RequestView, eligible_voters_of
 from orchestration.domain.commands import Progress, Reason, Verdict
 from orchestration.domain.errors import CountersignError, NotInvolvedError
 from orchestration.domain.request import Status
@@ -94,7 +94,7 @@ async def say(interaction: Interaction, service: ApprovalService, prechecks: Pre
 async def redraw(
     interaction: Interaction, service: ApprovalService, prechecks: Prechecks, words: str = ""
 ) -> bool:
-    """Whether the Details in which they pressed could be drawn anew, with `words` above."""
+    """Draws the Details in which somebody pressed again, with `words` above; returns whether that worked."""
     request_id = target.of_click(interaction.body).instance_id
     try:
         view = await _details(interaction, service, request_id, prechecks, words)
@@ -103,6 +103,12 @@ async def redraw(
         log.info("the details of %s are not drawn anew: %s", request_id, code_of(error) or error)
         return False
     return True
+
+
+def _asks_again(item: RequestView, number: int) -> bool:
+    voters = eligible_voters_of(item.progress, item.policy, item.asked.amount)
+    round_ = voters.round(number)
+    return round_ is not None and item.policy.asks_again(code=round_.code)
 
 
 async def _details(
@@ -122,6 +128,7 @@ async def _details(
         thread=bool(item.progress.cards) and ("message" in interaction.body or card is not None),
         decide=None if refusal or item.progress.status.ended else round_,
         code=interaction.person in item.progress.confirming,
+        confirm=_asks_again(item, round_),
     )
     return details_view(
         item.request, item.policy, item.progress, Origin(channel=interaction.channel), offers, words

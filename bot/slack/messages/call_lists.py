@@ -20,6 +20,7 @@ from bot.slack.messages.status_labels import CALLED, DOT, MARKS
 from bot.slack.text import bold, code_beginning, mention, plain, safe, said, within
 from orchestration.domain.call_lists import CallListView
 from orchestration.domain.cards import Card
+from orchestration.domain.inert import in_quotes
 
 ALL: Final = "decide_all"  # the block of the two buttons
 APPROVE_ALL: Final = "approve_all"
@@ -132,7 +133,7 @@ def _part(card: Card, number: int) -> list[Json]:
     if not whole:
         parts.append(blocks.section(REST))
     row = [
-        *cards.buttons(title, target, code=False, whole=whole),
+        *cards.buttons(title, target, code=False, whole=whole, confirm=cards.to_confirm(card)),
         _button(DETAILS, "Details", title, target),
         *([_button(cards.GRANT, "Approve calls like this…", title, target)] if card.grantable else []),
     ]
@@ -165,17 +166,24 @@ def _all(shown: Sequence[Card]) -> list[Json]:
     if len(targets) < 2:
         return []
     value, number = Targets(calls=targets).value(), len(targets)
+    asks = any(card.confirm for card in shown if _target(card) in targets)
     numbers = "these" if number == len(shown) else f"the {number} that are shown whole"
+    approve = blocks.button(
+        APPROVE_ALL,
+        f"Approve all {number} shown",
+        value,
+        style="primary",
+        spoken=f"Approve {numbers} at once",
+    )
+    if asks:
+        titles = plain("; ".join(in_quotes(card.title) for card in shown if _target(card) in targets), 250)
+        approve["confirm"] = blocks.confirm(
+            f"Approve these {number} calls?", titles, yes=f"Approve all {number}"
+        )
     return [
         blocks.actions(
             ALL,
-            blocks.button(
-                APPROVE_ALL,
-                f"Approve all {number} shown",
-                value,
-                style="primary",
-                spoken=f"Approve {numbers} at once",
-            ),
+            approve,
             blocks.button(
                 REJECT_ALL,
                 f"Reject all {number} shown…",

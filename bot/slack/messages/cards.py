@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Final
 
 from bot.slack import blocks
@@ -26,6 +27,7 @@ from bot.slack.text import bold, code_beginning, mention, plain, quoted, safe, s
 from orchestration.domain.cards import Card
 from orchestration.domain.document_reviews import MOVES
 from orchestration.domain.fields import FieldType
+from orchestration.domain.inert import in_quotes
 from orchestration.domain.money import format_amount
 from orchestration.domain.request import ActionState, Factor, RemarkKind
 
@@ -112,51 +114,88 @@ def _shows_description(card: Card) -> bool:
 
 
 def buttons(
-    title: str, target: Target, *, code: bool, whole: bool = True, editable: bool = False
+    title: str,
+    target: Target,
+    *,
+    code: bool,
+    whole: bool = True,
+    editable: bool = False,
+    confirm: Json | None = None,
 ) -> list[Json]:
     """What decides, on a card and in Details alike; `code` where one is awaited, `whole` where all of it was shown.
 
-    `editable` where anything may be changed. Nobody is to change what they were not shown whole.
+    `editable` where anything may be changed. Nobody is to change what they were not shown whole. `confirm` is the
+    dialog that Approve asks first.
     """
+    approve = button(APPROVE, "Approve", "primary", title, target)
+    if confirm is not None:
+        approve = {**approve, "confirm": confirm}
     found = [
-        _button(APPROVE, "Approve", "primary", title, target)
-        if whole
-        else _button(READ, "Read and approve…", "primary", title, target),
-        *([_button(EDIT, "Change and approve…", None, title, target)] if whole and editable else []),
-        _button(REJECT, "Reject…", "danger", title, target),
+        approve if whole else button(READ, "Read and approve…", "primary", title, target),
+        *([button(EDIT, "Change and approve…", None, title, target)] if whole and editable else []),
+        button(REJECT, "Reject…", "danger", title, target),
     ]
-    return [*found, _button(ENTER_CODE, "Enter code…", None, title, target)] if code else found
+    return [*found, button(ENTER_CODE, "Enter code…", None, title, target)] if code else found
+
+
+def to_confirm(card: Card) -> Json | None:
+    """The dialog that Approve asks first on this copy, where its policy wants one."""
+    return confirming_dialog(card.title, card.amount, card.currency) if card.confirm else None
+
+
+def confirming_dialog(title: str, amount: Decimal | None, currency: str | None) -> Json:
+    """Repeats what is about to be approved: its title and its amount."""
+    costs = "" if amount is None else format_amount(amount, currency)
+    named = plain(in_quotes(title), blocks.HEADER) if title.strip() else ""
+    return blocks.confirm(
+        "Approve this request?", DOT.join(filter(None, [named, costs])) or "…", yes="Approve"
+    )
 
 
 # ---- the three looks -------------------------------------------------------------------------------------
 
 
 def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json]:
-    title = plain(card.title, blocks.HEADER) or plain(card.policy_title, blocks.HEADER) or card.request_id
-    whole = shows_all(card)
+    title, whole = heading(card), shows_all(card)
     lines = [level_lines(card, naming=notify is None), _confirming(card), _talk(card)]
-    parts = [
-        blocks.header(title),
-        blocks.section(_asked(card)),
-        *_description(card, whole=whole),
-        *edit_blocks(card),
-        *map(blocks.section, filter(None, lines)),
-    ]
+    parts = [*what_is_asked(card), *map(blocks.section, filter(None, lines))]
     if pings := within([mention(who) for who in notify or ()], " ", 600):
         parts.append(blocks.context(f"Asked: {pings}"))
     parts.append(
         blocks.actions(
             ACTIONS,
-            *buttons(title, target, code=bool(card.confirming), whole=whole, editable=card.editable),
-            *([_button(GRANT, "Approve calls like this…", None, title, target)] if card.grantable else []),
+            *buttons(
+                title,
+                target,
+                code=bool(card.confirming),
+                whole=whole,
+                editable=card.editable,
+                confirm=to_confirm(card),
+            ),
+            *([button(GRANT, "Approve calls like this…", None, title, target)] if card.grantable else []),
             blocks.overflow(
                 MORE,
                 {option(key, target): label for key, label in MENU.items() if whole or key != COMMENTED},
             ),
         )
     )
-    parts.append(blocks.context(_small_print(card)))
+    parts.append(blocks.context(small_print(card)))
     return parts
+
+
+def heading(card: Card) -> str:
+    """The title as a header shows it: in plain text."""
+    return plain(card.title, blocks.HEADER) or plain(card.policy_title, blocks.HEADER) or card.request_id
+
+
+def what_is_asked(card: Card) -> list[Json]:
+    """What is to be decided, on an open card and in a direct message alike."""
+    return [
+        blocks.header(heading(card)),
+        blocks.section(_asked(card)),
+        *_description(card, whole=shows_all(card)),
+        *edit_blocks(card),
+    ]
 
 
 def _passed(card: Card) -> list[Json]:
@@ -165,7 +204,7 @@ def _passed(card: Card) -> list[Json]:
     return [
         _lead_row(card, f"{bold(_title(card))}\n{_asked(card, _WHEN_PASSED)}"),
         *([blocks.section(levels)] if levels else []),
-        blocks.context(_small_print(card)),
+        blocks.context(small_print(card)),
     ]
 
 
@@ -183,7 +222,7 @@ def _ended(card: Card) -> list[Json]:
     done = within(map(_action, card.actions), "\n", 2800)
     history = level_lines(card, naming=False) if _tells_more(card) else ""
     asked = f"Asked by {_requester(card)}, {when(card.asked_at)}"
-    small = [history, DOT.join([asked, _small_print(card)])]
+    small = [history, DOT.join([asked, small_print(card)])]
     facts = within(_facts(card, _ON_A_CARD), "\n", _ON_A_CARD.room)
     return [
         _lead_row(card, "\n".join(lines)),
@@ -336,7 +375,8 @@ def _action(action: ActionState) -> str:
             )
 
 
-def _small_print(card: Card) -> str:
+def small_print(card: Card) -> str:
+    """Of which policy it is, and its ID."""
     return DOT.join(filter(None, [safe(card.policy_title, 60), safe(card.request_id, 60)]))
 
 
@@ -347,6 +387,7 @@ def _tells_more(card: Card) -> bool:
     return path_taken or len(votes) > 1 or any(vote.actor != card.ended_by for vote in votes)
 
 
-def _button(action_id: str, label: str, style: str | None, title: str, target: Target) -> Json:
+def button(action_id: str, label: str, style: str | None, title: str, target: Target) -> Json:
+    """A button of this card. A screen reader says which request it is about."""
     spoken = plain(f"{label.rstrip('…')} {title}", blocks.BUTTON)
     return blocks.button(action_id, label, target.value(), style=style, spoken=spoken)

@@ -3,47 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final
 
 from bot.slack import blocks
-from bot.slack.blocks import Json
 from bot.slack.input import away, grammar
 from bot.slack.input.target import Target
+from bot.slack.messages.asks import DONE, asked_to_decide, reminder
 from bot.slack.messages.fulfilment import step_notice
+from bot.slack.messages.notice_words import (
+    SAID,
+    NoticeMessage,
+    how_it_stands,
+    lines,
+    link_to,
+    sentence_of,
+    what_of,
+    where_to_decide,
+)
 from bot.slack.text import bold, linked, mention, plain, quoted, safe, said, system, when, within
 from orchestration.domain.cards import Card, Notice, StepKind
 from orchestration.domain.edits import as_diff
 from orchestration.domain.effects import DelegateChange, SendMessageInput
-from orchestration.domain.money import format_amount
 from orchestration.domain.policy import Policy
-from orchestration.domain.request import ApprovalRequest, Choice, LevelState, Status, Vote
-from orchestration.service.messages import refused_though_confirmed, unconfirmed, undelivered, why_escalated
+from orchestration.domain.request import ApprovalRequest, LevelState, Status, Vote
+from orchestration.service.messages import refused_though_confirmed, unconfirmed, undelivered
 
 ANSWER: Final = "answer"
 RETRY: Final = "retry"
 RETRY_FULFILMENT: Final = "retry_fulfilment"
 NOTICE: Final = "notice"
 
-SENTENCES: Final = {
-    Status.PENDING: "{what} is waiting for a decision.",
-    Status.ESCALATED: "{what} was escalated to {escalated_to}. {why_escalated}.",
-    Status.APPROVED: "✓ {who} approved {what}.",
-    Status.AUTO_APPROVED: "✓ {what} is approved by rule.",
-    Status.REJECTED: "✗ {who} rejected {what}.",
-    Status.TIMED_OUT: "✗ {what} ended without a decision.",
-    Status.CANCELLED: "– {what} was withdrawn.",
-    Status.FAILED: "✗ {what} failed, and nobody will be asked any more.",
-    Status.TERMINATED: "– {what} was stopped by an operator.",
-}
-# Whether the end's own words say more than its sentence does.
-QUOTED: Final = frozenset({Status.APPROVED, Status.REJECTED, Status.CANCELLED})
-EXPLAINED: Final = frozenset({Status.AUTO_APPROVED, Status.REJECTED, Status.TIMED_OUT, Status.FAILED})
 
-LINK: Final = "<{url}|See the card>"
-# For who is to decide: whatever has become of the card, they can.
-NO_LINK: Final = "You can decide it from my Home tab, or with `{command} {status} {request_id}`."
 ASKED: Final = "Request sent to {channel} as `{request_id}`: {what}."
 ASKED_DIRECTLY: Final = "These people were asked by direct message instead: {people}."
 ASKED_NOBODY: Final = "Nobody could be asked instead."
@@ -60,21 +50,12 @@ TAKEN_BACK: Final = "What was set in your name for when you are away is taken ba
 BACK_AT_ONCE: Final = f"`{grammar.COMMAND} {grammar.BACK}` ends it."
 NOT_YOU: Final = "If you did not do that, tell whoever runs Countersign."
 LISTED: Final = 20  # requests in a digest; the rest are counted
-SAID: Final = 600
-
-
-@dataclass(frozen=True)
-class NoticeMessage:
-    """A message: `text`, which is also the notification, and blocks where there is something to press."""
-
-    text: str
-    blocks: list[Json] | None = None
 
 
 def notice(tell: SendMessageInput, links: Mapping[str, str]) -> NoticeMessage:
     """The message about `tell`; `links` are permalinks by request ID, as far as they could be had. Total."""
     card = tell.card
-    what = _what(card.title, card.amount, card.currency)
+    what = what_of(card.title, card.amount, card.currency)
     return _NOTICES[tell.notice](tell, what, links)
 
 
@@ -100,13 +81,12 @@ def offers_answer(message: Mapping[str, Any]) -> bool:
 
 def recorded(card: Card, vote: Vote) -> str:
     """What whoever voted is told where the card cannot show it yet (mrkdwn)."""
-    done = "approved" if vote.choice is Choice.APPROVE else "rejected"
-    return RECORDED.format(done=done, what=_what(card.title, card.amount, card.currency))
+    return RECORDED.format(done=DONE[vote.choice], what=what_of(card.title, card.amount, card.currency))
 
 
 def asked(request: ApprovalRequest, request_id: str, policy: Policy) -> str:
     """What the requester is told when their request is on disk (mrkdwn)."""
-    what = _what(request.title, request.amount, request.currency or policy.currency)
+    what = what_of(request.title, request.amount, request.currency or policy.currency)
     first = policy.for_amount(request.amount).levels[0]
     channel = first.channel or policy.channel
     return ASKED.format(what=what, channel=mention(channel), request_id=request_id)
@@ -115,10 +95,12 @@ def asked(request: ApprovalRequest, request_id: str, policy: Policy) -> str:
 def _progress(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     """Each step in its own words: by the time it is told, the request may have ended, which is told apart."""
     if tell.step and tell.step.kind is StepKind.LEVEL_PASSED:
-        return NoticeMessage(f"{_passed(tell, what)} {_link(tell, links)}".rstrip())
+        return NoticeMessage(f"{_passed(tell, what)} {link_to(tell, links)}".rstrip())
     if tell.step and tell.step.kind is StepKind.ESCALATED:
-        return NoticeMessage(f"{_sentence(tell.card, Status.ESCALATED, what)} {_link(tell, links)}".rstrip())
-    return NoticeMessage(_how_it_stands(tell.card, what, _link(tell, links)))
+        return NoticeMessage(
+            f"{sentence_of(tell.card, Status.ESCALATED, what)} {link_to(tell, links)}".rstrip()
+        )
+    return NoticeMessage(how_it_stands(tell.card, what, link_to(tell, links)))
 
 
 def _passed(tell: SendMessageInput, what: str) -> str:
@@ -131,19 +113,19 @@ def _passed(tell: SendMessageInput, what: str) -> str:
 
 def _outcome(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     asked_by = f"Asked for by {mention(tell.card.requester)}."
-    return NoticeMessage(_how_it_stands(tell.card, what, f"{asked_by} {_link(tell, links)}"))
+    return NoticeMessage(how_it_stands(tell.card, what, f"{asked_by} {link_to(tell, links)}"))
 
 
 def _fulfilment(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     said = step_notice(tell.step, what) if tell.step else what
-    text = f"{said} {_link(tell, links)}".rstrip()
+    text = f"{said} {link_to(tell, links)}".rstrip()
     if tell.step and tell.step.kind is StepKind.ACTION_FAILED:
         return _pressable(text, tell.card, RETRY_FULFILMENT, "Try again", None)
     return NoticeMessage(text)
 
 
 def _question(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
-    text = _lines(f"{_by(tell)} asks about {what}. {_link(tell, links)}", quoted(_said(tell), SAID))
+    text = lines(f"{_by(tell)} asks about {what}. {link_to(tell, links)}", quoted(_said(tell), SAID))
     if tell.card.answered_at is not None:  # this message may have had to wait
         return NoticeMessage(text)
     return _pressable(text, tell.card, ANSWER, "Answer…", "primary")
@@ -151,20 +133,8 @@ def _question(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> No
 
 def _answer(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     return NoticeMessage(
-        _lines(f"{_by(tell)} answers about {what}. {_link(tell, links)}", quoted(_said(tell), SAID))
+        lines(f"{_by(tell)} answers about {what}. {link_to(tell, links)}", quoted(_said(tell), SAID))
     )
-
-
-def _asked(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
-    if tell.card.status.ended:
-        return NoticeMessage(_how_it_stands(tell.card, what, _link(tell, links)))
-    return NoticeMessage(f"{_asked_instead(tell, what)} It waits{_until(tell.card)}. {_where(tell, links)}")
-
-
-def _reminder(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
-    if tell.card.status.ended:
-        return NoticeMessage(_how_it_stands(tell.card, what, _link(tell, links)))
-    return NoticeMessage(f"{what} waits for your decision{_until(tell.card)}. {_where(tell, links)}")
 
 
 def _action_failed(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
@@ -178,13 +148,13 @@ def _notification_refused(tell: SendMessageInput, what: str, links: Mapping[str,
 def _not_told(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> str:
     where = system(tell.step.to or "") if tell.step else "the other system"
     said = safe(_said(tell), SAID)
-    return f"✗ {what} has ended, but {where} could not be told: {said} {_link(tell, links)}".rstrip()
+    return f"✗ {what} has ended, but {where} could not be told: {said} {link_to(tell, links)}".rstrip()
 
 
 def _unsigned(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     return NoticeMessage(
         f"✗ {what} has ended, but its outcome was not signed, so nothing was set going: {safe(_said(tell), SAID)} "
-        f"{_link(tell, links)}".rstrip()
+        f"{link_to(tell, links)}".rstrip()
     )
 
 
@@ -192,7 +162,7 @@ def _card_stale(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> 
     where = f"{mention(tell.step.place)}: " if tell.step and tell.step.place else ""
     problem = f"{where}{safe(_said(tell), SAID)}"
     return NoticeMessage(
-        f"✗ A card of {what} still shows what is no longer true. {problem} {_link(tell, links)}".rstrip()
+        f"✗ A card of {what} still shows what is no longer true. {problem} {link_to(tell, links)}".rstrip()
     )
 
 
@@ -206,7 +176,7 @@ def _card_not_posted(tell: SendMessageInput, what: str, links: Mapping[str, str]
         people = within(map(mention, tell.step.people), ", ", SAID)
         asked = ASKED_DIRECTLY.format(people=people) if people else ASKED_NOBODY
     said = safe(_said(tell), SAID)
-    return NoticeMessage(" ".join(filter(None, [sentence, said, asked, _link(tell, links)])))
+    return NoticeMessage(" ".join(filter(None, [sentence, said, asked, link_to(tell, links)])))
 
 
 def _card_late(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
@@ -216,7 +186,9 @@ def _card_late(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> N
     if tell.where:
         when, now = "at first", THERE_NOW
     sentence = f"✗ The {_card_of(tell, what)} could not be posted in {where} {when}."
-    return NoticeMessage(" ".join(filter(None, [sentence, safe(_said(tell), SAID), now, _link(tell, links)])))
+    return NoticeMessage(
+        " ".join(filter(None, [sentence, safe(_said(tell), SAID), now, link_to(tell, links)]))
+    )
 
 
 def _card_of(tell: SendMessageInput, what: str) -> str:
@@ -242,82 +214,47 @@ def _approvers_gone(tell: SendMessageInput, what: str, links: Mapping[str, str])
     return NoticeMessage(
         f"✗ {what} asks {people}, who cannot be reached: no active member of this workspace has that account. The "
         f"others who may decide it still can. For later requests, name somebody else in the policy file. "
-        f"{_link(tell, links)}".rstrip()
+        f"{link_to(tell, links)}".rstrip()
     )
 
 
 def _code_failed(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
-    return NoticeMessage(f"✗ {what}: {unconfirmed(_said(tell))} {_link(tell, links)}".rstrip())
+    return NoticeMessage(f"✗ {what}: {unconfirmed(_said(tell))} {link_to(tell, links)}".rstrip())
 
 
 def _code_undelivered(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
-    return NoticeMessage(f"✗ {what}: {undelivered(_said(tell))} {_link(tell, links)}".rstrip())
+    return NoticeMessage(f"✗ {what}: {undelivered(_said(tell))} {link_to(tell, links)}".rstrip())
 
 
 def _refused(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
-    return NoticeMessage(f"✗ {what}: {refused_though_confirmed(_said(tell))} {_link(tell, links)}".rstrip())
+    return NoticeMessage(f"✗ {what}: {refused_though_confirmed(_said(tell))} {link_to(tell, links)}".rstrip())
 
 
 def _vote_withdrawn(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     to = mention(tell.step.to) if tell.step and tell.step.to else "somebody else"
     return NoticeMessage(
         f"{_by(tell)} handed their vote on {what} to {to}, so what you decided for them does not count any more. "
-        f"{_link(tell, links)}".rstrip()
+        f"{link_to(tell, links)}".rstrip()
     )
 
 
 def _edited(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     return NoticeMessage(
-        _lines(f"{_by(tell)} changed what you asked for: {what}. {_link(tell, links)}", _changes(tell))
+        lines(f"{_by(tell)} changed what you asked for: {what}. {link_to(tell, links)}", _changes(tell))
     )
 
 
 def _vote_voided(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     if tell.card.status.ended:
-        return NoticeMessage(_how_it_stands(tell.card, what, _link(tell, links)))
+        return NoticeMessage(how_it_stands(tell.card, what, link_to(tell, links)))
     again = "Your decision on it does not count any more, so please look at it again."
-    return NoticeMessage(_lines(f"{_by(tell)} changed {what}. {again} {_where(tell, links)}", _changes(tell)))
+    return NoticeMessage(
+        lines(f"{_by(tell)} changed {what}. {again} {where_to_decide(tell, links)}", _changes(tell))
+    )
 
 
 def _changes(tell: SendMessageInput) -> str:
     return quoted(as_diff(tell.step.edit.changes), SAID) if tell.step and tell.step.edit else ""
-
-
-def _sentence(card: Card, status: Status, what: str) -> str:
-    escalated = next((level for level in reversed(card.levels) if level.escalated_to), None)
-    gone_to = escalated.escalated_to if escalated else None
-    return SENTENCES[status].format(
-        what=what,
-        who=mention(card.ended_by) if card.ended_by else "The policy",
-        escalated_to=mention(gone_to) if gone_to else "others",
-        why_escalated=why_escalated(escalated) if escalated else "Nobody decided it in time",
-    )
-
-
-def _how_it_stands(card: Card, what: str, link: str) -> str:
-    sentence = _sentence(card, card.status, what)
-    why = ""
-    if card.status in QUOTED and card.comments:
-        why = quoted(card.comments, SAID, lines=6)
-    elif card.status in EXPLAINED:
-        why = safe(card.reason, SAID)
-    return _lines(f"{sentence} {link}", why)
-
-
-def _asked_instead(tell: SendMessageInput, what: str) -> str:
-    """Why this person is asked now: somebody handed their vote over, or is away."""
-    if tell.step and tell.step.actor:
-        return f"{mention(tell.step.actor)} handed their vote on {what} to you."
-    delegates = tell.card.levels[-1].delegates if tell.card.levels else {}
-    absent = [mention(who) for who, present in delegates.items() if present == tell.user]
-    if not absent:
-        return f"You are asked to decide {what}."
-    return f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} away, so you decide {what} instead."
-
-
-def _until(card: Card) -> str:
-    deadline = card.levels[-1].deadline if card.levels else None
-    return f" until {when(deadline)}" if deadline else ""
 
 
 def _digest(tell: SendMessageInput, _: str, links: Mapping[str, str]) -> NoticeMessage:
@@ -339,18 +276,6 @@ def _pressable(text: str, card: Card, action_id: str, label: str, style: str | N
     return NoticeMessage(text, [blocks.section(text), blocks.actions(NOTICE, button)])
 
 
-def _link(tell: SendMessageInput, links: Mapping[str, str]) -> str:
-    url = links.get(tell.card.request_id)
-    return LINK.format(url=url) if url else ""
-
-
-def _where(tell: SendMessageInput, links: Mapping[str, str]) -> str:
-    request_id = safe(tell.card.request_id, 60)
-    return _link(tell, links) or NO_LINK.format(
-        command=grammar.COMMAND, status=grammar.STATUS, request_id=request_id
-    )
-
-
 def _said(tell: SendMessageInput) -> str:
     return tell.step.text if tell.step else ""
 
@@ -359,24 +284,14 @@ def _by(tell: SendMessageInput) -> str:
     return mention(tell.step.actor) if tell.step and tell.step.actor else "Somebody"
 
 
-def _lines(*lines: str) -> str:
-    return "\n".join(filter(None, (line.rstrip() for line in lines)))
-
-
-def _what(title: str, amount: Decimal | None, currency: str | None) -> str:
-    """`*New laptops* (4,200.00 USD)`."""
-    named = bold(said(title, 150, room=800)) or "*a request*"
-    return named if amount is None else f"{named} ({format_amount(amount, currency)})"
-
-
 _NOTICES: Final[Mapping[Notice, Callable[[SendMessageInput, str, Mapping[str, str]], NoticeMessage]]] = {
     Notice.PROGRESS: _progress,
     Notice.OUTCOME: _outcome,
     Notice.FULFILMENT: _fulfilment,
     Notice.QUESTION: _question,
     Notice.ANSWER: _answer,
-    Notice.ASKED: _asked,
-    Notice.REMINDER: _reminder,
+    Notice.ASKED: asked_to_decide,
+    Notice.REMINDER: reminder,
     Notice.DIGEST: _digest,
     Notice.ACTION_FAILED: _action_failed,
     Notice.NOTIFICATION_REFUSED: _notification_refused,

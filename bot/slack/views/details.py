@@ -45,7 +45,8 @@ class Offers:
     """What else there is for the one who reads: links to the card and the whole record, each where it can be had.
 
     `thread` is whether there is a card, and so a thread. `decide` is the round in which a decision of theirs counts
-    now, if any: they can decide here whatever became of the card. `code` is whether a code of theirs is awaited.
+    now, if any: they can decide here whatever became of the card. `code` is whether a code of theirs is awaited,
+    and `confirm` whether Approve asks again.
     """
 
     card: str | None = None
@@ -53,6 +54,7 @@ class Offers:
     thread: bool = False
     decide: int | None = None
     code: bool = False
+    confirm: bool = False
 
 
 def details_view(
@@ -87,8 +89,14 @@ def _parts(request: ApprovalRequest, policy: Policy, progress: Progress, offers:
         title = plain(request.title, blocks.HEADER)
         target = Target.of(progress.request_id, offers.decide, progress.identity)
         can_edit = bool(progress.editable)
+        asks = (
+            cards.confirming_dialog(request.title, request.amount, request.currency)
+            if offers.confirm
+            else None
+        )
         yield blocks.actions(
-            cards.ACTIONS, *cards.buttons(title, target, code=offers.code, editable=can_edit)
+            cards.ACTIONS,
+            *cards.buttons(title, target, code=offers.code, editable=can_edit, confirm=asks),
         )
     if links := list(_links(offers)):
         yield blocks.actions(LINKS, *links)

@@ -114,6 +114,7 @@ async def test_a_text_that_vanishes_and_a_card_that_is_deleted(shared: Demo, pag
     await page.get_by_test_id("fault-sms").click()
     await become(page, "U0ADA", "C0PURCHASES")
     await card(page, "Steel").get_by_role("button", name="Approve").click()
+    await page.get_by_test_id("confirm").click()
     await expect(page.get_by_test_id("fault-sms")).to_contain_text("on, until switched off · hit 1")
     await expect(step(page, "Code sent by SMS")).to_contain_text("Ada Okafor")
     await expect(page.get_by_test_id("phone-texts").locator(".text")).to_have_count(0)

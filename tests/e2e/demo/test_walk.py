@@ -79,6 +79,8 @@ async def test_a_large_payment_is_confirmed_by_a_reply_to_an_sms(shared: Demo, p
     await expect(steel.get_by_role("button", name="Approve")).to_be_visible()
     await become(page, "U0ADA", "C0PURCHASES")
     await steel.get_by_role("button", name="Approve").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("“Steel for hall 3” · 12,400.00 USD")
+    await page.get_by_test_id("confirm").click()
     await expect(steel).to_contain_text("Waiting for @Ada Okafor to confirm by SMS")
     await expect(page.get_by_test_id("story-waiting")).to_contain_text("Waiting for the code by SMS")
     text = page.get_by_text("Countersign: reply").last

@@ -60,3 +60,13 @@ def test_a_code_that_comes_after_its_end_is_answered_with_its_fate(
 ) -> None:
     assert webhooks.words_for(Heard(waiting=0, ended=ended), 6) == words
     assert webhooks.words_for(Heard(waiting=1, ended=ended), 6) == words + webhooks.NEWEST
+
+
+def test_of_several_codes_it_is_said_which_has_come_and_none_is_taken_for_another() -> None:
+    subject = 'approve purchase-k7m2x9qd: "See evil.example"'
+    done = ChallengeProgress(challenge_id="c", status=ChallengeStatus.VERIFIED, subject=subject)
+    assert webhooks.words_for(Heard(waiting=2, challenge=done), 6) == (
+        'Thanks, confirmed: approve purchase-k7m2x9qd: "See evil. example".'
+    )
+    assert webhooks.words_for(Heard(waiting=1, challenge=done), 6) == webhooks.RIGHT
+    assert webhooks.words_for(Heard(waiting=2, same_code=True), 6) == webhooks.SAME_CODE

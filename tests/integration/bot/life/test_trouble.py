@@ -6,9 +6,11 @@ import asyncio
 import os
 from functools import partial
 
+import pytest
 from durabletask.client import OrchestrationStatus
 
 from bot.simulator.control.person import ActionRefusedError, Person
+from bot.slack.input.target import Target
 from bot.slack.messages import cards
 from bot.slack.text import unescape
 from orchestration.domain.request import ApprovalRequest, RemarkKind, Via
@@ -58,12 +60,18 @@ async def test_only_who_has_not_decided_is_reminded(world: World, people: Cast) 
     await sees(people.rita, DEPLOYS, "Reminded <@U0FIN>", thread=card["ts"])
     assert await direct(people.ada, "waits for your decision") == []
     await world.skip(hours=4)
-    await until(lambda: _count(people.fin, 2))
+    await sees(people.fin, "D0FIN", "*“Hotfix”*: see the newer message below.")
     assert await direct(people.ada, "waits for your decision") == []
-
-
-async def _count(person: Person, count: int) -> bool:
-    return len(await direct(person, "waits for your decision")) == count
+    first, second = (await people.fin.messages("D0FIN"))[-2:]
+    assert actions_of(second) == ["approve", "reject", "digest_details"]
+    with pytest.raises(ActionRefusedError):  # it has no button any more
+        await press(people.fin, first, "approve")
+    await press(people.fin, second, "digest_details")
+    assert [view["title"]["text"] for view in await until(people.fin.views)] == ["Details"]
+    await press(people.fin, second, "approve")
+    await sees(people.rita, DEPLOYS, "✓ *Approved* by <@U0FIN>")
+    done = await sees(people.fin, "D0FIN", "✓ <@U0FIN> approved *“Hotfix”*", "|See the card>")
+    assert (done["ts"], actions_of(done)) == (second["ts"], [])
 
 
 async def test_who_has_many_waiting_gets_one_digest_with_links(world: World, people: Cast) -> None:
@@ -109,11 +117,18 @@ async def test_an_order_that_keeps_failing_is_told_to_the_owner_who_has_it_tried
 
 async def test_a_request_that_an_operator_stops_has_its_cards_say_so(world: World, people: Cast) -> None:
     card = await ask(people.rita, "plain Sofas")
+    shown = Target.model_validate(card["metadata"]["event_payload"])
+    ada = Actor("U0ADA", Via.CHAT)
+    await world.service.delegate(request_id(card), ada, "U0SAM", shown=shown.identity, round=1)
+    asked = await sees(people.sam, "D0SAM", "<@U0ADA> handed their vote on *“Sofas”*", "|See the card>")
+    assert actions_of(asked) == ["approve", "reject", "digest_details"]
     client = world.client
     await client.terminate_orchestration(request_id(card))
     stopped = await sees(people.ada, PURCHASES, "*“Sofas”*", "– *Stopped by an operator*")
     assert (stopped["ts"], actions_of(stopped)) == (card["ts"], [])
     await sees(people.rita, "D0RITA", "*“Sofas”* was stopped by an operator.")
+    over = await sees(people.sam, "D0SAM", "*“Sofas”* was stopped by an operator.")
+    assert (over["ts"], actions_of(over)) == (asked["ts"], [])
 
     async def settled() -> bool:
         # Stopped before the card was on record, it has its copies looked for.

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from orchestration.domain.commands import Reason
-from orchestration.domain.request import EscalationCause, Status
+from orchestration.approval import asking
+from orchestration.domain.cards import AskState
+from orchestration.domain.commands import AskMessage, Reason
+from orchestration.domain.request import CardRef, Choice, EscalationCause, Status
 from tests.support.book import parsed
 from tests.support.direct_request import DirectRequest
+from tests.support.story import RequestStory
 
 POLICIES = """
 [policies.all]
@@ -90,3 +93,55 @@ def test_who_is_reminded_stays_as_it_was_at_the_opening() -> None:
         assert request.level.waiting_for == ["U0BOB"]
         assert request.press(request.decision("U0ADA")) is Reason.RECORDED
         assert request.run.output is not None
+
+
+def test_those_are_reminded_whom_notify_names_and_before_the_deadline_alone() -> None:
+    level = BOOK.policies["one"].levels[0]
+
+    def reminded(**changes: object) -> list[str]:
+        policy = BOOK.policies["one"].model_copy(update={"levels": [level.model_copy(update=changes)]})
+        voting = RequestStory(policy, amount=None, currency=None).record.voting
+        voting.ask(["U0ADA", "U0FAY", "U0BOB"])
+        voting.absent("U0ADA", "U0SAM")
+        return voting.to_remind({GROUP: ["U0ADA", "U0FAY"]})
+
+    assert reminded() == ["U0SAM", "U0FAY", "U0BOB"]
+    assert reminded(notify=[GROUP]) == ["U0SAM", "U0FAY"]
+    assert reminded(notify=["U0BOB"]) == ["U0BOB"]
+    assert reminded(notify=["U0MAX"]) == ["U0SAM", "U0FAY", "U0BOB"], "else nobody would be"
+    assert reminded(notify=["U0BOB"], quorum="all") == ["U0SAM", "U0FAY", "U0BOB"], "it takes them all"
+
+    story = RequestStory(BOOK.policies["one"], amount=None, currency=None)
+    assert story.record.state.remind_at == story.at(60)
+    assert story.record.next_reminder(story.at(22 * 60)) == story.at(23 * 60)
+    assert story.record.next_reminder(story.at(23 * 60)) is None, "the request ends at that moment"
+
+
+def test_a_message_shows_what_became_of_what_it_asks() -> None:
+    story = RequestStory(BOOK.policies["one"], amount=None, currency=None)
+    record = story.record
+    record.voting.ask(["U0ADA", "U0BOB"])
+
+    def sent(user: str, number: str) -> AskMessage:
+        ref = CardRef(channel="D0", ts=number, round=1)
+        return AskMessage(ref=ref, message_id=number, user=user, reminds=True)
+
+    ada, again, bob = sent("U0ADA", "1"), sent("U0ADA", "2"), sent("U0BOB", "3")
+    record.state.messages = [ada, again, bob]
+
+    def stands(*messages: AskMessage) -> list[AskState | None]:
+        return [asking.asking(record, message) for message in messages]
+
+    assert stands(ada, again, bob) == [AskState.REPEATED, AskState.OPEN, AskState.OPEN]
+    before = asking.drawn_from(record, again)
+    story.vote("U0ADA", Choice.APPROVE, 5)
+    assert stands(again, bob) == [AskState.VOTED, AskState.OPEN]
+    assert asking.drawn_from(record, again) != before
+    story.delegate("U0BOB", "U0SAM")
+    assert stands(bob) == [AskState.OVER]
+    record.end(Status.CANCELLED, story.at(6), by="U0RITA")
+    assert stands(again, bob) == [AskState.VOTED, AskState.OVER]
+    assert asking.is_over(record, again), "once it says how it ended"
+    others = [sent("U0ADA", str(number)) for number in range(asking.DECIDABLE)]
+    record.state.messages = others
+    assert asking.asking(record, sent("U0MAX", "another")) is None, "so many alone have buttons"

@@ -65,10 +65,10 @@ class LateBoard(Board):
         super().post_reply(ref, request_id, steps, begin)
         self.threads.append([step.text for step in steps])
 
-    def send_message(self, message: SendMessageInput, begin: Begin = at_once) -> None:
+    def send_message(self, message: SendMessageInput, begin: Begin = at_once) -> CardRef | None:
         self._delay("send_message", lambda: Board.send_message(self, message))
         self.order.append(f"message {message.notice}")
-        super().send_message(message, begin)
+        return super().send_message(message, begin)
 
 
 @pytest.fixture

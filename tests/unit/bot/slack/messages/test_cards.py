@@ -533,3 +533,26 @@ def test_a_reminder_without_a_card_says_where_to_decide(story: MakeStory) -> Non
     where = "You can decide it from my Home tab, or with `/request-approval status purchase-k7m2x9qd`."
     assert notice(tell, {}).text.endswith(where)
     assert "Home tab" not in notice(tell, {told.record.request_id: "https://acme.example/p1"}).text
+
+
+@pytest.mark.parametrize(
+    ("sms", "confirm", "asks"),
+    [(False, None, False), (True, None, True), (True, False, False), (False, True, True)],
+)
+def test_approve_asks_again_where_the_policy_says_so_or_a_code_is_needed(
+    story: MakeStory, sms: bool, confirm: bool | None, asks: bool
+) -> None:
+    levels = [PURCHASE.levels[0].model_copy(update={"sms": sms}), *PURCHASE.levels[1:]]
+    policy = PURCHASE.model_copy(update={"levels": levels, "confirm": confirm})
+
+    def dialogs(title: str, **more: Any) -> list[Any]:
+        rendered = render(story(policy, title=title, **more).card(1))
+        assert check_blocks(rendered.blocks) == []
+        buttons = next(block for block in rendered.blocks if block["type"] == "actions")["elements"]
+        return [button.get("confirm") for button in buttons]
+
+    asked, *others = dialogs("*Bold* & <b>")
+    assert others == [None, None], "Approve alone asks"
+    shown = "“*Bold* & <b>” · 4,200.00 USD"
+    assert (asked["text"]["text"] if asked else None) == (shown if asks else None)
+    assert dialogs("*Bold*", description="x" * 4000)[0] is None, "Details ask, once all of it was read"

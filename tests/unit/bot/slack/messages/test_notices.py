@@ -4,11 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
+from bot.slack.input.target import Target
+from bot.slack.messages import cards
 from bot.slack.messages.notices import notice
 from bot.slack.messages.thread import line
-from orchestration.domain.cards import Notice, Step, StepKind, Waiting
+from orchestration.domain.cards import AskState, Notice, Step, StepKind, Waiting
 from orchestration.domain.request import CardRef, Choice, EditedValue, Factor, RequestEdit, Status, Via
-from tests.support.story import ASKED, RequestStory
+from tests.support.story import ASKED, PURCHASE, RequestStory
 
 MakeStory = Callable[..., RequestStory]
 WHAT = "*“New laptops for the team”* (4,200.00 USD)"
@@ -270,6 +272,29 @@ def test_what_each_message_says(story: MakeStory) -> None:
         f"<@U0FAY> handed their vote on {WHAT} to <@U0SAM>, so what you decided for them does not count any more. "
         f"{SEEN}"
     )
+
+
+def test_who_can_decide_in_a_message_decides_what_it_shows(story: MakeStory) -> None:
+    told = story(PURCHASE.model_copy(update={"confirm": True}), description="Five of them.")
+    tell = told.tell(Notice.REMINDER, "U0FAY", asking=AskState.OPEN)
+    drawn = notice(tell, {told.record.request_id: URL})
+    assert drawn.text.startswith(f"Reminder: {WHAT} waits for your decision until <!date")
+    lead, *shown, buttons, _ = drawn.blocks or []
+    assert lead["text"]["text"].startswith("Reminder: this waits for your decision until <!date")
+    assert shown == cards.what_is_asked(tell.card)
+    target = Target.of(tell.card.request_id, 1, tell.card.identity).value()
+    assert [(one["action_id"], one["value"]) for one in buttons["elements"]] == [
+        (action, target) for action in ("approve", "reject", "digest_details")
+    ]
+    asks = buttons["elements"][0]["confirm"]
+    assert asks["text"]["text"] == "“New laptops for the team” · 4,200.00 USD"
+    for became, words in (
+        (AskState.REPEATED, f"{WHAT}: see the newer message below."),
+        (AskState.OVER, "does not wait for you any more."),
+    ):
+        over = notice(tell.model_copy(update={"asking": became}), {})
+        assert over.blocks is None
+        assert words in over.text
 
 
 def test_a_late_card_is_told_with_its_level_and_as_it_stands_when_that_is_sent(story: MakeStory) -> None:
