@@ -8,15 +8,16 @@ once.
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
 
 from durabletask.entities import EntityContext, EntityInstanceId
 from durabletask.task import OrchestrationContext
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from orchestration.domain.ids import entity_key
 from orchestration.domain.request import WORKLIST, Recorded
+from orchestration.people.packed import Packed, unpacked
 from orchestration.people.urgency import most_urgent
 
 # A state is read and written whole with every signal, so each list is bounded: of what waits, the most urgent are kept
@@ -27,15 +28,27 @@ ASKED_KEPT: Final = 20
 DECIDED_KEPT: Final = 20
 
 
-class WorklistState(Recorded):
-    """The state of the entity. The lists are of request IDs, newest first."""
+def _deadlines(given: Any) -> Any:
+    return {one: until or None for one, until in unpacked(given).items()} if isinstance(given, str) else given
 
-    waits: dict[str, datetime | None] = Field(
+
+def _by_id(given: Any) -> Any:
+    return unpacked(given) if isinstance(given, str) else given
+
+
+class WorklistState(Recorded):
+    """The state of the entity. The lists are of request IDs, newest first.
+
+    Its JSON has what may be a thousand entries, `waits` and `open`, as the text of a `Packed`. A deadline is there in
+    seconds since 1970.
+    """
+
+    waits: Annotated[dict[str, datetime | None], BeforeValidator(_deadlines)] = Field(
         default_factory=dict, description="Where they are named to decide it, with its deadline"
     )
     unlisted: int = Field(default=0, description="How many less urgent ones wait that found no place")
     asked: list[str] = Field(default_factory=list, description="They asked for it")
-    open: dict[str, str] = Field(
+    open: Annotated[dict[str, str], BeforeValidator(_by_id)] = Field(
         default_factory=dict, description="What they asked for and has not ended, with the API token or empty"
     )
     decided: list[str] = Field(default_factory=list, description="They voted on it")
@@ -60,18 +73,18 @@ def worklist(ctx: EntityContext, given: Any) -> None:
 
     `decided` and `done`, with a request ID too: it waits no more. `touch` changes nothing.
     """
-    # The JSON of a WorklistState. It is changed as it stands: to build the models of a thousand entries and to dump
-    # them again took four times as long as all the rest of the operation.
+    # The JSON of a WorklistState. It is changed as it stands: to read a thousand entries and to write them again would
+    # take longer than all the rest of the operation.
     state: dict[str, Any] = ctx.get_state(dict, {})
     match ctx.operation:
         case "asked":
             asked = OwnRequest.model_validate(given)
             _put_first(state, "asked", asked.request_id, ASKED_KEPT)
-            opened = state.setdefault("open", {})
+            opened = Packed(state.get("open", ""))
             if len(opened) < OPEN_KEPT:
-                opened[asked.request_id] = asked.token or ""
+                state["open"] = str(opened.put(asked.request_id, asked.token or ""))
         case "ended":
-            state.get("open", {}).pop(given, None)
+            state["open"] = str(Packed(state.get("open", "")).without(given))
         case "waits":
             _wait(state, Wait.model_validate(given))
         case "decided":
@@ -88,19 +101,24 @@ def worklist(ctx: EntityContext, given: Any) -> None:
 
 def _wait(state: dict[str, Any], wait: Wait) -> None:
     """Adds it. Where that is one too many, the least urgent one is counted instead."""
-    waits = state.setdefault("waits", {})
-    waits[wait.request_id] = wait.model_dump(mode="json")["until"]
+    until = str(int(wait.until.timestamp())) if wait.until else ""
+    waits = Packed(state.get("waits", "")).put(wait.request_id, until)
     if (over := len(waits) - WAITS_KEPT) > 0:
-        deadlines = ((one, datetime.fromisoformat(until) if until else None) for one, until in waits.items())
-        state["waits"] = {one: waits[one] for one in most_urgent(deadlines)[:WAITS_KEPT]}
+        deadlines = (
+            (one, datetime.fromtimestamp(int(until), UTC) if until else None)
+            for one, until in unpacked(str(waits)).items()
+        )
+        for one in most_urgent(deadlines)[WAITS_KEPT:]:
+            waits = waits.without(one)
         state["unlisted"] = state.get("unlisted", 0) + over
+    state["waits"] = str(waits)
 
 
 def _done(state: dict[str, Any], request_id: str) -> None:
     """Takes it out. Where it was not there, it may be one of those that were only counted."""
-    waits = state.get("waits", {})
+    waits = Packed(state.get("waits", ""))
     if request_id in waits:
-        del waits[request_id]
+        state["waits"] = str(waits.without(request_id))
     else:
         state["unlisted"] = max(state.get("unlisted", 0) - 1, 0)
 

@@ -73,8 +73,7 @@ class Dispatcher:
 
     def offer(self, ready: ReadyWork) -> None:
         """Queue an item, unless it is queued already or a worker holds it: its completion will look again."""
-        item = (ready.kind, ready.key)
-        if item not in self._queue and not self._leases.is_held(item):
+        if not self._leases.is_held((ready.kind, ready.key)):
             self._queue.add(ready)
 
     def may_have_been_given(self, activity: int) -> None:

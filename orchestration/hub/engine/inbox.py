@@ -19,17 +19,18 @@ CONTROL: Final = 2
 REWIND: Final = 3
 
 
-def wake(tx: Transaction, row: Any) -> None:
+def wake(tx: Transaction, row: Any, *, ahead: bool = False) -> None:
     """Give the instance of this row a turn, unless it has ended, is suspended, or is to start later."""
     if row["status"] not in statuses.ENDED and row["status"] != statuses.SUSPENDED:
-        wake_even_suspended(tx, row)
+        wake_even_suspended(tx, row, ahead=ahead)
 
 
-def wake_even_suspended(tx: Transaction, row: Any) -> None:
+def wake_even_suspended(tx: Transaction, row: Any, *, ahead: bool = False) -> None:
     """Give the instance of this row a turn, suspended or not, unless it is to start later."""
     if row["turns"] == 0 and (row["scheduled_at"] or 0) > tx.now:
         return
-    tx.after_commit.ready.append(ReadyWork(WorkItemKind.TURN, row["key"], row["name"], row["version"]))
+    ready = ReadyWork(WorkItemKind.TURN, row["key"], row["name"], row["version"], ahead)
+    tx.after_commit.ready.append(ready)
 
 
 def put(tx: Transaction, row: Any, kind: int, at: int, event: bytes) -> None:
@@ -38,7 +39,7 @@ def put(tx: Transaction, row: Any, kind: int, at: int, event: bytes) -> None:
         return
     tx.add(Q.inbox_add, row["key"], at, kind, event)
     history_room.note(tx, row["key"], len(event))
-    wake(tx, row)
+    wake(tx, row, ahead=kind == EXTERNAL)
 
 
 def put_bound(tx: Transaction, row: Any, execution: str, at: int, event: bytes) -> bool:

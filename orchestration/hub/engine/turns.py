@@ -24,7 +24,7 @@ class Turn(NamedTuple):
 
     `turns` is how many the instance had before. `at` is the time that the orchestrator sees, in microseconds.
     `events` are those it was given, and `seqs` are the keys of those that came from the inbox. `size` is how many bytes
-    the history has with these events.
+    the history has with these events. `ahead`: an event from outside is among them, so what it asks for goes ahead too.
     """
 
     key: int
@@ -34,6 +34,7 @@ class Turn(NamedTuple):
     events: list[bytes]
     seqs: list[int]
     size: int
+    ahead: bool
 
 
 class TooLongError(Exception):
@@ -69,7 +70,9 @@ def work_item(tx: Transaction, key: int, token: str) -> tuple[bytes, Turn] | Non
     if len(item) > limits.WORK_ITEM:
         raise TooLongError(row["id"])
     size = sum(map(len, past)) + sum(map(len, events))
-    return item, Turn(key, row["execution"], row["turns"], at, events, [one["seq"] for one in waiting], size)
+    seqs = [one["seq"] for one in waiting]
+    ahead = row["turns"] > 0 and any(one["kind"] == inbox.EXTERNAL for one in waiting)
+    return item, Turn(key, row["execution"], row["turns"], at, events, seqs, size, ahead)
 
 
 def fail_too_long(tx: Transaction, key: int) -> None:
@@ -130,11 +133,15 @@ def complete(tx: Transaction, turn: Turn, response: pb.OrchestratorResponse) -> 
         version = _continue_as_new(tx, row, decided.continue_as_new, at)
     else:
         tx.do(Q.history_add, turn.key, turn.turns, wire.history(turn.events + decided.history))
-    _carry_out(tx, row, decided, at)
+    _carry_out(tx, row, decided, at, ahead=turn.ahead)
     if decided.ending is not None:
         endings.end(tx, row, decided.ending, at)
-    elif tx.one(Q.inbox_deliverable, turn.key, row["status"] == statuses.SUSPENDED) is not None:
-        tx.after_commit.ready.append(ReadyWork(WorkItemKind.TURN, row["key"], row["name"], version))
+        return
+    next_one = tx.one(Q.inbox_deliverable, turn.key, row["status"] == statuses.SUSPENDED)
+    if next_one is not None:
+        ahead = next_one["kind"] == inbox.EXTERNAL and decided.continue_as_new is None
+        ready = ReadyWork(WorkItemKind.TURN, row["key"], row["name"], version, ahead)
+        tx.after_commit.ready.append(ready)
 
 
 def _custom_status(response: pb.OrchestratorResponse) -> str | None:
@@ -189,10 +196,11 @@ def _started(piece: bytes) -> pb.ExecutionStartedEvent | None:
     return None
 
 
-def _carry_out(tx: Transaction, row: Any, decided: Decisions, at: int) -> None:
+def _carry_out(tx: Transaction, row: Any, decided: Decisions, at: int, *, ahead: bool) -> None:
     """Carry out what the turn asked for, or put it where it will be carried out."""
     for task, action in decided.activities:
-        _add_activity(tx, row, task, action, at)
+        key, version = _add_activity(tx, row, task, action, at)
+        tx.after_commit.ready.append(ReadyWork(WorkItemKind.ACTIVITY, key, action.name, version, ahead))
     if decided.ending is None and decided.continue_as_new is None:
         for task, fire_at in decided.timers:
             timers.add(tx, row, task, fire_at)
@@ -230,7 +238,10 @@ def _terminate(tx: Transaction, row: Any, termination: pb.TerminateOrchestration
         instances.terminate(tx, request)
 
 
-def _add_activity(tx: Transaction, row: Any, task: int, action: pb.ScheduleTaskAction, at: int) -> None:
+def _add_activity(
+    tx: Transaction, row: Any, task: int, action: pb.ScheduleTaskAction, at: int
+) -> tuple[int, str | None]:
+    """Returns its key and its version."""
     request = pb.ActivityRequest(
         name=action.name,
         orchestrationInstance=pb.OrchestrationInstance(
@@ -253,7 +264,7 @@ def _add_activity(tx: Transaction, row: Any, task: int, action: pb.ScheduleTaskA
         at,
         request.SerializeToString(),
     )
-    tx.after_commit.ready.append(ReadyWork(WorkItemKind.ACTIVITY, key, action.name, version))
+    return key, version
 
 
 def _add_child(tx: Transaction, row: Any, task: int, child: pb.CreateSubOrchestrationAction, at: int) -> None:

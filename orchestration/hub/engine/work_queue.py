@@ -1,23 +1,34 @@
-"""What waits to be dispatched, in the order in which it came; of each kind, name and version a queue of its own."""
+"""What waits to be dispatched, in the order in which it came; of each kind, name and version a queue of its own.
 
-from collections import deque
+What is `ahead` goes first: somebody waits for it, while the rest may be thousands of orchestrations that begin. So that
+the rest goes on however many events come, one of it is next after so many that went ahead in a row.
+"""
+
+from collections import Counter, deque
+from typing import Final
 
 from orchestration.hub.storage.transaction import ReadyWork, WorkItemKind
 
 # The kind and the key of a work item.
 WorkKey = tuple[WorkItemKind, int]
+# Whether it goes ahead, the name and the version.
+_Name = tuple[bool, str, str | None]
+
+IN_A_ROW: Final = 8
 
 
 class WorkQueue:
     """The queued work items, each once. It is true where there are any."""
 
     def __init__(self) -> None:
-        # Of each kind, by name and version: the order and the key of what is queued.
-        self._queues: dict[WorkItemKind, dict[tuple[str, str | None], deque[tuple[int, int]]]] = {
+        # Of each kind, by name: the order and the key of what is queued.
+        self._queues: dict[WorkItemKind, dict[_Name, deque[tuple[int, int]]]] = {
             kind: {} for kind in WorkItemKind
         }
-        self._queued: set[WorkKey] = set()
+        self._queued: dict[WorkKey, _Name] = {}
         self._order = 0
+        # How many of each kind went ahead since one of the rest was taken.
+        self._ahead: Counter[WorkItemKind] = Counter()
 
     def __bool__(self) -> bool:
         return bool(self._queued)
@@ -34,32 +45,37 @@ class WorkQueue:
         return sum(map(len, self._queues[kind].values()))
 
     def add(self, ready: ReadyWork) -> None:
-        """Queue an item that is not queued."""
-        self._queued.add((ready.kind, ready.key))
+        """Queue an item. Where it is queued already it keeps its place, unless it goes ahead only now."""
+        known = self._queued.get((ready.kind, ready.key))
+        if known is not None:
+            if known[0] or not ready.ahead:
+                return
+            self.remove(ready)
+        name = (ready.ahead, ready.name, ready.version)
+        self._queued[ready.kind, ready.key] = name
         self._order += 1
-        queue = self._queues[ready.kind].setdefault((ready.name, ready.version), deque())
-        queue.append((self._order, ready.key))
+        self._queues[ready.kind].setdefault(name, deque()).append((self._order, ready.key))
 
     def heads(self, kind: WorkItemKind) -> list[ReadyWork]:
-        """The first item of each name and version of this kind, the one that has waited longest first."""
-        queues = self._queues[kind]
-        names = sorted(queues, key=lambda name: queues[name][0]) if len(queues) > 1 else list(queues)
-        return [ReadyWork(kind, queues[name][0][1], *name) for name in names]
+        """The first item of each name and version of this kind: what goes ahead, then what has waited longest."""
+        queues, first = self._queues[kind], self._ahead[kind] < IN_A_ROW
+        names = sorted(queues, key=lambda name: (name[0] is not first, queues[name][0]))
+        return [ReadyWork(kind, queues[name][0][1], name[1], name[2], ahead=name[0]) for name in names]
 
     def take(self, head: ReadyWork) -> None:
         """Take one of the heads out."""
-        queues, name = self._queues[head.kind], (head.name, head.version)
+        self._ahead[head.kind] = self._ahead[head.kind] + 1 if head.ahead else 0
+        queues, name = self._queues[head.kind], self._queued.pop((head.kind, head.key))
         queues[name].popleft()
         if not queues[name]:
             del queues[name]
-        self._queued.discard((head.kind, head.key))
 
     def remove(self, ready: ReadyWork) -> None:
         """Take an item out, wherever it is, if it is queued."""
-        if (ready.kind, ready.key) not in self._queued:
+        name = self._queued.pop((ready.kind, ready.key), None)
+        if name is None:
             return
-        self._queued.discard((ready.kind, ready.key))
-        queues, name = self._queues[ready.kind], (ready.name, ready.version)
+        queues = self._queues[ready.kind]
         left = deque(one for one in queues[name] if one[1] != ready.key)
         if left:
             queues[name] = left

@@ -110,7 +110,8 @@ DELETE FROM inbox WHERE seq = ?;
 DELETE FROM inbox WHERE instance = ?;
 
 -- name: inbox_deliverable
-SELECT 1 FROM inbox WHERE instance = ? AND (kind >= 2 OR NOT ?) LIMIT 1;
+-- Of what is to be delivered, the kind that comes first: 0 is an event from outside.
+SELECT kind FROM inbox WHERE instance = ? AND (kind >= 2 OR NOT ?) ORDER BY kind LIMIT 1;
 
 -- name: inbox_waking
 -- What a hub that starts has to dispatch: instances with events in the inbox, not those that only wait.

@@ -21,13 +21,15 @@ class WorkItemKind(IntEnum):
 class ReadyWork(NamedTuple):
     """Work that can be dispatched.
 
-    `key` is the key of the instance, activity or entity. `name` and `version` choose the worker.
+    `key` is the key of the instance, activity or entity. `name` and `version` choose the worker. `ahead`: it goes
+    before what is queued already, as an event from outside has called for it.
     """
 
     kind: WorkItemKind
     key: int
     name: str
     version: str | None
+    ahead: bool = False
 
 
 @dataclass(slots=True)

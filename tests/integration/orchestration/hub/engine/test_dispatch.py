@@ -128,6 +128,35 @@ def test_an_event_during_a_turn_makes_another_turn(ours: HubUnderTest) -> None:
         ]
 
 
+def test_what_an_event_calls_for_goes_ahead_of_what_begins(ours: HubUnderTest) -> None:
+    ours.start("any", instance_id="decided")
+    ours.start("any", instance_id="long")
+    with RawWorker(ours.address) as worker:
+        worker.answer(worker.take())
+        worker.answer(worker.take(), schedule(1, "post"), schedule(2, "post"))
+        for _ in range(2):
+            worker.take()  # the activities, which are queued again once it hangs up
+    for number in range(2):
+        ours.start("any", instance_id=f"new-{number}")
+    ours.client.raise_orchestration_event("decided", "go", data=1)
+    request = pb.GetWorkItemsRequest(maxConcurrentOrchestrationWorkItems=1, maxConcurrentActivityWorkItems=1)
+    turns_of, names = list[str](), list[str]()
+    with RawWorker(ours.address, request) as worker:
+        # A turn and an activity. The turn is answered first, so that it asks for another while that one is held.
+        items = sorted((worker.take(), worker.take()), key=lambda item: item.HasField("orchestratorRequest"))
+        while len(names) < 3 or len(turns_of) < 3:
+            item = items.pop() if items else worker.take()
+            if item.HasField("activityRequest"):
+                names.append(item.activityRequest.name)
+                worker.finish(item)
+                continue
+            instance_id = item.orchestratorRequest.instanceId
+            worker.answer(item, *[schedule(1, "edit")] * (instance_id == "decided" and not turns_of))
+            turns_of.append(instance_id)
+    assert turns_of[0] == "decided"
+    assert names[:2] == ["post", "edit"]
+
+
 def test_a_turn_that_terminate_overtook_changes_nothing(ours: HubUnderTest) -> None:
     ours.start("any", instance_id="one")
     with RawWorker(ours.address) as worker:

@@ -1,0 +1,48 @@
+"""A list of IDs with a value each as one text, for the state of an entity, which is read and written whole.
+
+JSON has it as one string, so a thousand entries are read and written in the time of one. An ID or a value may be any
+text: what could be taken for the form of the list is escaped.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote, unquote
+
+
+class Packed:
+    """The list, in the order in which it was made. A change gives another one; `str` is its text."""
+
+    def __init__(self, text: str = "") -> None:
+        """`text` is that of another one. Of none of its entries the ID is there twice."""
+        self._text = text
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __len__(self) -> int:
+        return self._text.count(" ")
+
+    def __contains__(self, one: str) -> bool:
+        return _begin(one) in self._text
+
+    def put(self, one: str, value: str) -> Packed:
+        """With this entry, in the place of one with the same ID."""
+        return Packed(f"{self.without(one)}{_begin(one)}{quote(value, safe='')}")
+
+    def without(self, one: str) -> Packed:
+        """Without the entry of this ID, where there is one."""
+        before, found, after = self._text.partition(_begin(one))
+        if not found:
+            return self
+        _, blank, rest = after.partition(" ")
+        return Packed(before + blank + rest)
+
+
+def _begin(one: str) -> str:
+    return f" {quote(one, safe='')}:"
+
+
+def unpacked(text: str) -> dict[str, str]:
+    """The values by their IDs."""
+    entries = (entry.partition(":") for entry in text.split())
+    return {unquote(one): unquote(value) for one, _, value in entries}
