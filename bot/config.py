@@ -16,14 +16,14 @@ from urllib.parse import urlsplit
 from bot.security import data_dir as data_dir_check
 from bot.security import tokens as token_file
 from bot.security.tokens import PREFIX as API_TOKEN
+from bot.setting_list import DEFAULTS
 from bot.setting_sources import SECRETS, SettingError, gather
 from bot.telemetry.log_formats import FORMATS
-from orchestration.hub import RETENTION, WORK_LIMIT, parse_retention, parse_work_limit
+from orchestration.hub import parse_retention, parse_work_limit
 from orchestration.service.open_limits import OpenLimits
 
-SLACK_API_URL: Final = "https://slack.com/api/"
-LISTEN: Final = "127.0.0.1:3000"
-HUB: Final = "embedded"
+SLACK_API_URL: Final = DEFAULTS["COUNTERSIGN_SLACK_API_URL"]
+LISTEN: Final = DEFAULTS["COUNTERSIGN_LISTEN"]
 # The connection string's usual name, which other programs on Durable Task Scheduler have.
 SCHEDULER: Final = "DURABLE_TASK_SCHEDULER_CONNECTION_STRING"
 CLOCKS: Final = ("system", "skippable")
@@ -118,8 +118,8 @@ def read(environment: Mapping[str, str]) -> Settings:
             "SLACK_APP_TOKEN and SLACK_SIGNING_SECRET: neither is set; for Socket Mode set the first, for HTTP the "
             "second, both from your Slack app's Basic Information."
         )
-    host, port = _listen(given.get("COUNTERSIGN_LISTEN", LISTEN))
-    clock = given.get("COUNTERSIGN_HUB_CLOCK", "system")
+    host, port = _listen(_given(given, "COUNTERSIGN_LISTEN"))
+    clock = _given(given, "COUNTERSIGN_HUB_CLOCK")
     if clock not in CLOCKS:
         raise SettingError('COUNTERSIGN_HUB_CLOCK: must be "system", or "skippable" for demos and tests.')
     hub_setting, hub = _hub(given)
@@ -132,8 +132,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         bot_token=bot_token,
         signing_secret=signing_secret,
         app_token=app_token,
-        slack_api_url=_url("COUNTERSIGN_SLACK_API_URL", given.get("COUNTERSIGN_SLACK_API_URL", SLACK_API_URL))
-        + "/",
+        slack_api_url=_url("COUNTERSIGN_SLACK_API_URL", _given(given, "COUNTERSIGN_SLACK_API_URL")) + "/",
         host=host,
         port=port,
         public_url=_url("COUNTERSIGN_PUBLIC_URL", given["COUNTERSIGN_PUBLIC_URL"])
@@ -145,8 +144,8 @@ def read(environment: Mapping[str, str]) -> Settings:
         hub_token=given.get("COUNTERSIGN_HUB_TOKEN"),
         payload_store=given.get("COUNTERSIGN_PAYLOAD_STORE"),
         skippable_clock=clock == "skippable",
-        retention=_retention(given.get("COUNTERSIGN_RETENTION")),
-        work_limit=_work_limit(given.get("COUNTERSIGN_WORK_LIMIT")),
+        retention=_retention(_given(given, "COUNTERSIGN_RETENTION")),
+        work_limit=_work_limit(_given(given, "COUNTERSIGN_WORK_LIMIT")),
         policies=_policies(given),
         tokens=_tokens(given),
         sms={name: value for name, value in given.items() if name.startswith(SMS)},
@@ -161,10 +160,10 @@ def read(environment: Mapping[str, str]) -> Settings:
         callback_hosts=given.get("COUNTERSIGN_CALLBACK_HOSTS"),
         metrics_token=_metrics_token(given.get("COUNTERSIGN_METRICS_TOKEN")),
         open_limits=OpenLimits(
-            per_person=_most_open(given, "COUNTERSIGN_OPEN_PER_PERSON", OpenLimits.per_person),
-            per_token=_most_open(given, "COUNTERSIGN_OPEN_PER_TOKEN", OpenLimits.per_token),
+            per_person=_most_open(given, "COUNTERSIGN_OPEN_PER_PERSON"),
+            per_token=_most_open(given, "COUNTERSIGN_OPEN_PER_TOKEN"),
         ),
-        stop_delay=_stop_delay(given.get("COUNTERSIGN_STOP_DELAY", "0s")),
+        stop_delay=_stop_delay(_given(given, "COUNTERSIGN_STOP_DELAY")),
         log_format=_log_format(given),
         access_log=_one_of(given, "COUNTERSIGN_ACCESS_LOG", ("on", "off")) == "on",
     )
@@ -213,7 +212,7 @@ def _hub(given: Mapping[str, str]) -> tuple[str, str]:
     if SCHEDULER in given and "COUNTERSIGN_HUB" in given:
         raise SettingError(f"{SCHEDULER}: is set, and so is COUNTERSIGN_HUB; keep one of them.")
     name = SCHEDULER if SCHEDULER in given else "COUNTERSIGN_HUB"
-    hub = given.get(name, HUB)
+    hub = given.get(name, DEFAULTS["COUNTERSIGN_HUB"])
     named = is_scheduler(hub)
     if name == SCHEDULER and not named:
         raise SettingError(
@@ -232,8 +231,8 @@ def is_scheduler(hub: str) -> bool:
     return "=" in hub and not hub.startswith(("unix:", "grpc://"))
 
 
-def _most_open(given: Mapping[str, str], name: str, unset: int) -> int:
-    text = given.get(name, str(unset))
+def _most_open(given: Mapping[str, str], name: str) -> int:
+    text = _given(given, name)
     if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= MOST_OPEN:
         raise SettingError(f"{name}: must be a number of requests from 1 to {MOST_OPEN}.")
     return int(text)
@@ -297,7 +296,12 @@ def issuer(environment: Mapping[str, str]) -> str:
     public = given.get("COUNTERSIGN_PUBLIC_URL")
     if public is not None:
         return _url("COUNTERSIGN_PUBLIC_URL", public)
-    return _local_url(*_listen(given.get("COUNTERSIGN_LISTEN", LISTEN)))
+    return _local_url(*_listen(_given(given, "COUNTERSIGN_LISTEN")))
+
+
+def _given(given: Mapping[str, str], name: str) -> str:
+    """The setting, or its default where it is not set."""
+    return given.get(name, DEFAULTS[name])
 
 
 def _require(given: Mapping[str, str], name: str, remedy: str) -> str:
@@ -318,16 +322,16 @@ def _local_url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _retention(text: str | None) -> timedelta:
+def _retention(text: str) -> timedelta:
     try:
-        return RETENTION if text is None else parse_retention(text)
+        return parse_retention(text)
     except ValueError as error:
         raise SettingError(f"COUNTERSIGN_RETENTION: {error}") from error
 
 
-def _work_limit(text: str | None) -> timedelta:
+def _work_limit(text: str) -> timedelta:
     try:
-        return WORK_LIMIT if text is None else parse_work_limit(text)
+        return parse_work_limit(text)
     except ValueError as error:
         raise SettingError(f"COUNTERSIGN_WORK_LIMIT: {error}") from error
 

@@ -7,70 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from bot.setting_list import OF_SERVER
 from orchestration.domain.errors import CountersignError
 
-SETTINGS: Final = frozenset(
-    {
-        "SLACK_BOT_TOKEN",
-        "SLACK_SIGNING_SECRET",
-        "SLACK_APP_TOKEN",
-        "COUNTERSIGN_SLACK_API_URL",
-        "COUNTERSIGN_ACCESS_LOG",
-        "COUNTERSIGN_LISTEN",
-        "COUNTERSIGN_LOG_FORMAT",
-        "COUNTERSIGN_PUBLIC_URL",
-        "COUNTERSIGN_DATA_DIR",
-        "COUNTERSIGN_HUB",
-        "COUNTERSIGN_HUB_CLOCK",
-        "COUNTERSIGN_HUB_TOKEN",
-        "COUNTERSIGN_METRICS_TOKEN",
-        "COUNTERSIGN_PAYLOAD_STORE",
-        "DURABLE_TASK_SCHEDULER_CONNECTION_STRING",
-        "COUNTERSIGN_OPEN_PER_PERSON",
-        "COUNTERSIGN_OPEN_PER_TOKEN",
-        "COUNTERSIGN_POLICIES",
-        "COUNTERSIGN_RETENTION",
-        "COUNTERSIGN_SECRET",
-        "COUNTERSIGN_SMS_API_IN_ALL",
-        "COUNTERSIGN_SMS_API_PER_TOKEN",
-        "COUNTERSIGN_SMS_COUNTRIES",
-        "COUNTERSIGN_SMS_DIGITS",
-        "COUNTERSIGN_SMTP_CA",
-        "COUNTERSIGN_SMTP_FROM",
-        "COUNTERSIGN_SMTP_HOST",
-        "COUNTERSIGN_SMTP_PASSWORD",
-        "COUNTERSIGN_SMTP_TLS",
-        "COUNTERSIGN_SMTP_USER",
-        "COUNTERSIGN_TOKENS",
-        "COUNTERSIGN_TWILIO_API_URL",
-        "TWILIO_ACCOUNT_SID",
-        "TWILIO_API_KEY",
-        "TWILIO_API_SECRET",
-        "TWILIO_AUTH_TOKEN",
-        "TWILIO_FROM",
-        "TWILIO_MESSAGING_SERVICE_SID",
-        "COUNTERSIGN_SIGNING_KEY",
-        "COUNTERSIGN_STOP_DELAY",
-        "COUNTERSIGN_CALLBACK_HOSTS",
-        "COUNTERSIGN_CALLBACK_NETWORKS",
-        "COUNTERSIGN_RECORDS_STORE",
-        "COUNTERSIGN_RECORDS_WEBHOOK",
-        "COUNTERSIGN_WORK_LIMIT",
-    }
-)
-SECRETS: Final = (
-    "COUNTERSIGN_HUB_TOKEN",
-    "COUNTERSIGN_METRICS_TOKEN",
-    "COUNTERSIGN_PAYLOAD_STORE",
-    "COUNTERSIGN_SECRET",
-    "COUNTERSIGN_SIGNING_KEY",
-    "COUNTERSIGN_SMTP_PASSWORD",
-    "SLACK_APP_TOKEN",
-    "SLACK_BOT_TOKEN",
-    "SLACK_SIGNING_SECRET",
-    "TWILIO_API_SECRET",
-    "TWILIO_AUTH_TOKEN",
-)
+SETTINGS: Final = frozenset(one.name for one in OF_SERVER)
+SECRETS: Final = tuple(one.name for one in OF_SERVER if one.secret)
 
 
 class SettingError(CountersignError):

@@ -439,7 +439,7 @@ class GatheringRecords(Protocol):
 
 
 class GatheringAskers(Protocol):
-    """Reads for the orchestrations that asked what came of their gatherings."""
+    """Reads the results of gatherings, for the orchestrations that asked them."""
 
     def read_gathering(self, given: ReadGatheringInput) -> AskedGathering | None:
         """The result; None before it is on record, and for whoever did not ask it."""

@@ -19,7 +19,7 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.support import replicas
 from tests.support.compiled import compile_ahead
 from tests.support.hub_forms import HubForm, current, running_on
-from tests.support.replicas import Tally
+from tests.support.replicas import KillTally
 
 # How long an example takes is up to the machine, and no test is about that.
 settings.register_profile("unhurried", deadline=None)
@@ -140,20 +140,20 @@ def pytest_collection() -> Iterator[None]:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Hands what was done to the bots to the process that reports."""
     if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["bots"] = (Tally.kills, Tally.worlds)
+        session.config.workeroutput["bots"] = (KillTally.kills, KillTally.worlds)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     kills, worlds = getattr(node, "workeroutput", {}).get("bots", (0, 0))
-    Tally.kills += kills
-    Tally.worlds += worlds
+    KillTally.kills += kills
+    KillTally.worlds += worlds
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if Tally.worlds:
+    if KillTally.worlds:
         terminalreporter.write_line(
-            f"{Tally.kills} kills of bots, while {Tally.worlds} times {replicas.wanted()} of them served a test"
+            f"{KillTally.kills} kills of bots, while {KillTally.worlds} times {replicas.wanted()} of them served a test"
         )
 
 

@@ -13,9 +13,10 @@ import aiohttp
 from yarl import URL
 
 from bot.problem_line import problem_line
+from bot.setting_list import DEFAULTS
 from orchestration.domain.errors import CountersignError
 
-URL_DEFAULT: Final = "http://127.0.0.1:3000"
+URL_DEFAULT: Final = DEFAULTS["COUNTERSIGN_URL"]
 PUBLISHED: Final = "/.well-known/jwks.json"  # the keys that check receipts
 CALL_TIMEOUT: Final = 20.0  # seconds, beside what the server was asked to wait
 # The server or a proxy before it is away for a moment, and the call may be repeated.

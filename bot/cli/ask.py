@@ -169,7 +169,7 @@ class _Asking:
 
     @property
     def fate(self) -> str:
-        """What became of the request, in a sentence; empty where none was made."""
+        """A sentence that says how the request ended or stands; empty if none was made."""
         if self._ended_as is not None:
             return f"How it ended: {ending(self._ended_as)}"
         return f"{self._request_id} was asked, and may still be decided." if self._request_id else ""

@@ -69,7 +69,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
     export = actions.add_parser(
         "export",
-        help="copy a part into a folder that can be checked by itself",
+        help="copy a part of the records into a folder that can be checked alone",
         **examples("countersign audit export for-the-auditor --from 365d"),
     )
     export.add_argument("folder", metavar="FOLDER", type=Path, help="a new folder")

@@ -35,7 +35,7 @@ def add_decision(commands: argparse._SubParsersAction[Any], choice: Choice) -> N
     """Adds the subcommand of that choice."""
     parser = commands.add_parser(
         choice.value,
-        help=f"{choice.value} a request, as the owner of a token that may",
+        help=f"{choice.value} a request, as the owner of a token with the scope decide:POLICY",
         description=f"Shows all that is asked, asks whether you mean it, and {choice.value}s it as the token's owner. "
         "The token has the scope decide:POLICY. Exit status: 0 the decision counts, 4 it does not, 5 not yet, as a "
         "code was sent to your phone.",

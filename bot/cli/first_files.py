@@ -17,8 +17,7 @@ MANIFEST: Final = "manifest.yml"
 
 _POLICIES: Final = """\
 # The policies of Countersign. `countersign policies check {file}` finds every fault, with its line.
-# An edit counts for the next new request, without a restart; requests that are open keep the policy they were asked
-# under.
+# An edit counts for the next new request, without a restart. Open requests keep their copy of the policy.
 #
 # One [policies.NAME] table is one kind of request: people ask with `/request-approval NAME …`.
 # People are written U…, user groups S…, channels C…: Slack shows each ID at the bottom of its profile.
@@ -120,7 +119,7 @@ def _policies(answers: FirstAnswers) -> str:
     text = _POLICIES.format(
         file=POLICIES,
         channel=answers.channel,
-        owner=f"{owner}  # who hears of what goes wrong, such as a card that cannot be posted",
+        owner=f"{owner}  # who is told if something goes wrong, such as a card that cannot be posted",
         approvers=", ".join(f'"{one}"' for one in answers.approvers),
         sms=_SMS if answers.sms else "",
     )

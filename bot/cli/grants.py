@@ -53,7 +53,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     actions = parser.add_subparsers(metavar="COMMAND", required=True)
     listing = actions.add_parser(
         "list",
-        help="those that have not ended",
+        help="the standing grants that have not ended",
         description="Lists the standing grants that have not ended, the one that ends first at the beginning.",
         **examples("countersign grants list", "countersign grants list --json id,used,until"),
     )
@@ -64,7 +64,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     listing.set_defaults(command=lambda given: asyncio.run(_list(given)))
     revoking = actions.add_parser(
         "revoke",
-        help="end one: the next such call is asked about",
+        help="end a standing grant: people are asked about the next such call",
         **examples("countersign grants revoke agents-k7m2x9qd-grant"),
     )
     revoking.add_argument("id", metavar="ID", help="the grant, as `grants list` names it")

@@ -39,7 +39,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     for client in CLIENTS.values():
         called = names.add_parser(
             client.name,
-            help=f"the hook of {client.title}: the call on standard input, the decision as the client takes it",
+            help=f"the hook of {client.title}: reads the call on standard input, and answers in the form of the client",
             description="Exit status: 0 the call is decided, 2 it is denied, or anything failed. 2 blocks the call.",
         )
         _gate_and_wait(called)

@@ -49,7 +49,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     actions = policies.add_subparsers(metavar="COMMAND", required=True)
     listing = actions.add_parser(
         "list",
-        help="under which policies one may ask, and what each wants to know",
+        help="the policies that a request may name, and the fields of each",
         description="Lists the policies of the server, with the token of COUNTERSIGN_TOKEN. Required fields have a *.",
         **examples("countersign policies list", "countersign policies list --json policy,fields"),
     )
@@ -82,7 +82,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     show.set_defaults(command=_show)
 
     secret = actions.add_parser(
-        "secret", help="what the systems verify with that a policy's outcomes are POSTed to"
+        "secret", help="the secret with which systems verify the outcomes that a policy POSTs to them"
     )
     secret.add_argument("name", metavar="NAME", help="the policy, as the file calls it")
     secret.set_defaults(command=_secret)

@@ -1,4 +1,4 @@
-"""Whether a receipt is genuine, and about the very request that somebody means."""
+"""Checks that a receipt is genuine, and that it is about the request that somebody names."""
 
 from __future__ import annotations
 

@@ -25,7 +25,8 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         description="Serves Slack and decides approvals, until Ctrl-C or SIGTERM.",
         epilog="It takes no options: its settings are environment variables, or in the TOML file that "
         "COUNTERSIGN_CONFIG names. Required: SLACK_BOT_TOKEN, COUNTERSIGN_POLICIES, and SLACK_APP_TOKEN or "
-        "SLACK_SIGNING_SECRET. docs/reference/settings.md of the source lists them all.",
+        "SLACK_SIGNING_SECRET. All of them: "
+        "https://github.com/countersign/countersign/blob/main/docs/reference/generated/settings.md",
     )
     parser.set_defaults(command=_run)
 

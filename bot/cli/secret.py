@@ -18,7 +18,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="the sealing key of each secret, and what still needs it")
     listing.set_defaults(command=lambda _: asyncio.run(_list()))
-    reseal = actions.add_parser("reseal", help="seal what is known of people with the newest secret")
+    reseal = actions.add_parser("reseal", help="seal with the newest secret what is kept about people")
     reseal.set_defaults(command=lambda _: asyncio.run(_reseal()))
     end = actions.add_parser("end", help="terminate the open requests that a leaked secret has sealed")
     end.add_argument("key", metavar="KEY", help="the key, as `secret list` names it")

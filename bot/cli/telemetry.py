@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from bot.cli.library_logs import quieten
 from bot.config import Settings
+from bot.setting_list import DEFAULTS
 from bot.telemetry import logs, tracing
 from bot.telemetry.redaction import Redactor
 
@@ -21,7 +22,7 @@ def observed(settings: Settings, environment: Mapping[str, str]) -> Iterator[Cal
     digits = settings.sms.get("COUNTERSIGN_SMS_DIGITS", "")
     redact = Redactor(
         [*settings.secrets, *tracing.secrets_in(environment)],
-        int(digits) if digits.isdecimal() and digits.isascii() else 6,
+        int(digits) if digits.isdecimal() and digits.isascii() else int(DEFAULTS["COUNTERSIGN_SMS_DIGITS"]),
     )
     logs.set_up(settings.log_format, redact)
     quieten()

@@ -33,7 +33,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
     create = actions.add_parser(
         "create",
-        help="make one; its secret is shown once and kept nowhere",
+        help="make a token, which is shown once and kept nowhere",
         description="Makes a token. Whoever has it may do what its scopes say, as its owner.",
         **examples(
             "countersign token create ci --owner U02RITA --scope request",

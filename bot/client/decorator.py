@@ -1,4 +1,4 @@
-"""`@requires_approval`: a function that runs only once people have approved the very arguments that it runs with."""
+"""`@requires_approval`: the function runs only when people have approved exactly the arguments that it runs with."""
 
 from __future__ import annotations
 

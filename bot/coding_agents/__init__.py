@@ -1,1 +1,1 @@
-"""What is particular to each coding agent: how its hook is called, what it takes for an answer, and its settings."""
+"""The differences between the coding agents: how each calls its hook, which answer it expects, and its settings."""

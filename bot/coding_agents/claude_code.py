@@ -50,7 +50,7 @@ class ClaudeCode(HookClient):
         return ClientAnswer(0, {"hookSpecificOutput": output})
 
     def changed(self, asked: dict[str, Any], arguments: dict[str, Any], reason: str) -> ClientAnswer:
-        """All of the arguments, as the client takes them in the place of its own; the agent hears of what is other."""
+        """The answer with all arguments, which the client uses instead of its own. It names those that are changed."""
         other = {name: value for name, value in arguments.items() if value != asked[name]}
         output = {
             "hookEventName": "PreToolUse",

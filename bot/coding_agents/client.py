@@ -110,7 +110,7 @@ class HookClient(ABC):
 
 
 def run_of(call: Mapping[str, Any]) -> str:
-    """The session, where it is what the server takes for a run."""
+    """The client's session, if the server accepts it as the name of a run; else None."""
     session = call.get("session_id")
     return session if isinstance(session, str) and _RUN.fullmatch(session) else ""
 

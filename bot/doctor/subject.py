@@ -18,6 +18,7 @@ from bot.security.keys import SigningKeys
 from bot.security.secrets import Secrets
 from bot.security.tokens import FILE as TOKENS
 from bot.set_up import SetUp
+from bot.setting_list import GROUPS
 from bot.setting_sources import SettingError
 from bot.twilio.account import NO_PUBLIC_URL
 from bot.twilio.settings import TwilioSettings, read_api_limits, read_digits, read_twilio
@@ -35,7 +36,7 @@ _STAND_INS: Final = {
 }
 PREFIXES: Final = ("COUNTERSIGN_", "SLACK_", "TWILIO_")
 # Of the command line, and no settings of the server.
-_OTHERS: Final = frozenset({"COUNTERSIGN_CONFIG", "COUNTERSIGN_URL", "COUNTERSIGN_TOKEN"})
+_OTHERS: Final = frozenset(one.name for group in GROUPS if not group.of_server for one in group.settings)
 
 
 @dataclass(frozen=True)

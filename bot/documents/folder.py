@@ -27,7 +27,7 @@ class DocumentFolder:
         self.address = path
 
     def entries(self) -> list[PlacedDocument]:
-        """Read anew each time."""
+        """The documents that are there now."""
         with self._opened() as folder, os.scandir(folder) as found:
             return [
                 entry

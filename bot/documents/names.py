@@ -36,7 +36,7 @@ def is_plain(name: str) -> bool:
 
 
 def media_type(name: str) -> str:
-    """The media type that its ending stands for."""
+    """The media type that belongs to the ending of the name."""
     found, encoding = _TYPES.guess_type(name)
     return found if found and not encoding else UNKNOWN_TYPE
 

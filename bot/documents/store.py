@@ -40,7 +40,7 @@ class DocumentStore:
         self._root = root.rstrip("/")
 
     def entries(self) -> list[PlacedDocument]:
-        """Read anew each time. A prefix that nothing has is an empty place."""
+        """The documents that are there now. A prefix that no object has is an empty place."""
         return [
             entry
             for info in self._listed()

@@ -27,7 +27,7 @@ class GateFileError(CountersignError):
 
 
 class CallAction(StrEnum):
-    """What becomes of a call."""
+    """What the gate does with a call."""
 
     ALLOW = "allow"
     DENY = "deny"
@@ -59,7 +59,7 @@ Window = Annotated[Duration, Field(le=LONGEST_WINDOW)]
 
 
 class Rule(Model):
-    """One rule. The first whose tools and condition fit a call says what becomes of it."""
+    """One rule. The first whose tools and condition fit a call decides it."""
 
     tool: Glob | list[Glob]
     when: Annotated[str, AfterValidator(_condition), Field(min_length=1, max_length=4000)] | None = None

@@ -1,4 +1,7 @@
-"""What a mail server's refusal means: tried again, or for good and why. Its texts are not read: they hold addresses."""
+"""Says whether a mail server's refusal is tried again, or else why it is final.
+
+Its texts are not read, because they hold addresses.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ _FULL: Final = 552
 
 
 class MailReply(NamedTuple):
-    """A refusal. `again`: it is for now only. Else `trouble` says why it is for good."""
+    """A refusal. With `again` it is temporary. Else it is final, and `trouble` says why."""
 
     again: bool
     trouble: Trouble

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from bot.setting_list import DEFAULTS
 from bot.setting_sources import SettingError
 from orchestration.domain.emails import email_address
 
@@ -55,7 +56,7 @@ def read_mail(given: Mapping[str, str]) -> MailSettings | None:
         raise SettingError(
             f"{HOST}: is not set, but other COUNTERSIGN_SMTP_ settings are; set it, or none of them."
         )
-    tls = _tls(given.get("COUNTERSIGN_SMTP_TLS", MailTls.STARTTLS))
+    tls = _tls(given.get("COUNTERSIGN_SMTP_TLS", DEFAULTS["COUNTERSIGN_SMTP_TLS"]))
     host, port = _host(given[HOST], PORTS[tls])
     if tls is MailTls.NONE and not _is_loopback(host):
         raise SettingError(

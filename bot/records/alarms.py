@@ -17,7 +17,7 @@ class Alarms:
 
     @property
     def conflicts(self) -> int:
-        """How many requests a second outcome came of."""
+        """The number of requests that got a second outcome."""
         return len(self._conflicts)
 
     def conflict(self, request: str, on_record: str, said: str) -> None:

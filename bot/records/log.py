@@ -103,7 +103,7 @@ class RecordLog:
         return self._alarms.unavailable is not None
 
     def conflicts(self) -> int:
-        """How many requests a second outcome came of that was not signed, since the start of this process."""
+        """The number of requests that got a second outcome, which was not signed, since the start of this process."""
         return self._alarms.conflicts
 
     def close(self) -> None:

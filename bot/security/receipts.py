@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from bot.security.receipt_claims import ReceiptClaims, ReceiptDecision, ReceiptEdit
 from bot.security.signatures import PublishedKeys, Signed
 from orchestration.domain.effects import SignReceiptInput
 from orchestration.domain.errors import CountersignError
-from orchestration.domain.request import Outcome, Status
+from orchestration.domain.request import Outcome, RequestEdit, Status, Vote
 from orchestration.domain.salts import text_digest
 
 TYPE: Final = "countersign-receipt+jwt"
@@ -22,82 +23,72 @@ class ReceiptError(CountersignError):
 
 
 def outcome_claims(given: SignReceiptInput) -> dict[str, Any]:
-    """What a receipt says of an outcome: what was shown (by digest), how it was decided, by whom, when.
+    """The claims of `ReceiptClaims`, as JSON has them.
 
-    Its `jti` is the nonce of that start of the request: after a purge the same ID may be decided anew. What people
-    wrote is in it by salted digest alone. Where a tool call was held for it, `call` says which. Where approvers changed
-    what was asked, `digest` and `call` are of what was approved, and `asked_digest` and `asked_call` of what was asked.
-    `grant` is the standing grant that approved it, where nobody was asked; a decision that gave one has its terms. It
-    has no `iat`: libraries refuse one that is ahead of whoever checks.
+    What people wrote is in them by salted digest alone. There is no `iat`: libraries refuse one that is ahead of the
+    clock of whoever checks.
     """
     outcome = given.outcome
-    call = {} if given.call is None else {"call": given.call.model_dump(mode="json")}
-    grant = {} if outcome.grant is None else {"grant": outcome.grant.model_dump(mode="json")}
-    return {
-        **call,
-        **_edits(given),
-        **grant,
-        "sub": outcome.request_id,
-        "jti": outcome.nonce,
-        "policy": given.policy,
-        "policy_digest": given.policy_digest,
-        "requester": given.requester,
-        "asked_with": given.asked_with,
-        "asked_without_seal": outcome.asked_without_seal,
-        "asked_at": given.asked_at.isoformat(),
-        "digest": outcome.digest,
-        "amount": None if given.amount is None else str(given.amount),
-        "currency": given.currency,
-        "status": outcome.status.value,
-        "reported_by_hub": _reported_by_hub(outcome),
-        "processed_by": outcome.processed_by,
-        "processed_at": outcome.processed_at.isoformat(),
-        "reason_digest": text_digest(outcome.reason_salt, outcome.reason),
-        "comments_digest": text_digest(outcome.comments_salt, outcome.comments),
-        "decisions": [
-            {
-                "level": level.name,
-                "actor": vote.actor,
-                "round": vote.round,
-                "for": vote.holder if vote.holder != vote.actor else None,
-                "choice": vote.choice.value,
-                "comment_digest": text_digest(vote.salt, vote.comment),
-                "via": vote.via.value,
-                "factor": vote.factor and vote.factor.value,
-                "token": vote.token,
-                "at": vote.at.isoformat(),
-                **({} if vote.groups is None else {"groups": vote.groups}),
-                **({} if vote.grant is None else {"grant": vote.grant.model_dump(mode="json")}),
-            }
-            for level in outcome.levels
-            for vote in level.decisions
-        ],
-    }
+    edited = bool(outcome.edits)
+    claims = ReceiptClaims(
+        sub=outcome.request_id,
+        jti=outcome.nonce,
+        policy=given.policy,
+        policy_digest=given.policy_digest,
+        requester=given.requester,
+        asked_with=given.asked_with,
+        asked_without_seal=outcome.asked_without_seal,
+        asked_at=given.asked_at,
+        digest=outcome.digest,
+        asked_digest=outcome.asked_digest if edited else None,
+        edits=[_edit(edit) for edit in outcome.edits] if edited else None,
+        call=given.call,
+        asked_call=given.asked_call if edited else None,
+        grant=outcome.grant,
+        amount=None if given.amount is None else str(given.amount),
+        currency=given.currency,
+        status=outcome.status,
+        reported_by_hub=_reported_by_hub(outcome),
+        processed_by=outcome.processed_by,
+        processed_at=outcome.processed_at,
+        reason_digest=text_digest(outcome.reason_salt, outcome.reason),
+        comments_digest=text_digest(outcome.comments_salt, outcome.comments),
+        decisions=[_decision(level.name, vote) for level in outcome.levels for vote in level.decisions],
+    )
+    return claims.model_dump(mode="json")
 
 
-def _edits(given: SignReceiptInput) -> dict[str, Any]:
-    """Who changed what, by path and digest alone; nothing where nobody did."""
-    outcome = given.outcome
-    if not outcome.edits:
-        return {}
-    asked_call = {} if given.asked_call is None else {"asked_call": given.asked_call.model_dump(mode="json")}
-    edits = [
-        {
-            "actor": edit.actor,
-            "level": edit.level,
-            "round": edit.round,
-            "paths": [change.path for change in edit.changes],
-            "voided": edit.voided,
-            "digest_before": edit.digest_before,
-            "digest": edit.digest,
-            "via": edit.via.value,
-            "factor": edit.factor and edit.factor.value,
-            "token": edit.token,
-            "at": edit.at.isoformat(),
-        }
-        for edit in outcome.edits
-    ]
-    return {"asked_digest": outcome.asked_digest, **asked_call, "edits": edits}
+def _decision(level: str, vote: Vote) -> ReceiptDecision:
+    return ReceiptDecision(
+        level=level,
+        actor=vote.actor,
+        round=vote.round,
+        **{"for": vote.holder if vote.holder != vote.actor else None},
+        choice=vote.choice,
+        comment_digest=text_digest(vote.salt, vote.comment),
+        via=vote.via,
+        factor=vote.factor,
+        token=vote.token,
+        at=vote.at,
+        groups=vote.groups,
+        grant=vote.grant,
+    )
+
+
+def _edit(edit: RequestEdit) -> ReceiptEdit:
+    return ReceiptEdit(
+        actor=edit.actor,
+        level=edit.level,
+        round=edit.round,
+        paths=[change.path for change in edit.changes],
+        voided=edit.voided,
+        digest_before=edit.digest_before,
+        digest=edit.digest,
+        via=edit.via,
+        factor=edit.factor,
+        token=edit.token,
+        at=edit.at,
+    )
 
 
 def _reported_by_hub(outcome: Outcome) -> bool:

@@ -210,7 +210,7 @@ def reported_with(code: int | None) -> SmsError:
 
 
 def remedy_for(code: int | None, trouble: str) -> str:
-    """What whoever runs this server can do, and where Twilio says more. Without a code it goes by the trouble."""
+    """What the operator of this server can do, and where Twilio says more. Without a code the trouble decides."""
     if code is None:
         found = NO_ANSWER if trouble == Trouble.UNSENT else UNKNOWN
         return found.remedy.value

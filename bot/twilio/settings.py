@@ -9,6 +9,7 @@ from typing import Final
 
 import phonenumbers
 
+from bot.setting_list import DEFAULTS
 from bot.setting_sources import SettingError
 from orchestration.challenge.codes import MAX_DIGITS, MIN_DIGITS
 from orchestration.domain.people import e164
@@ -109,23 +110,23 @@ def _check_sender(sender: str) -> None:
 
 
 def read_digits(given: Mapping[str, str]) -> int:
-    """How many digits a code has; 6 unless set."""
-    text = given.get("COUNTERSIGN_SMS_DIGITS", "6")
+    """How many digits a code has."""
+    text = given.get("COUNTERSIGN_SMS_DIGITS", DEFAULTS["COUNTERSIGN_SMS_DIGITS"])
     if not text.isdigit() or not MIN_DIGITS <= int(text) <= MAX_DIGITS:
         raise SettingError(f"COUNTERSIGN_SMS_DIGITS: must be a number from {MIN_DIGITS} to {MAX_DIGITS}.")
     return int(text)
 
 
 def read_api_limits(given: Mapping[str, str]) -> ApiLimits:
-    """How many codes an hour programs may have sent; 20 with one token and 100 in all unless set."""
+    """How many codes an hour programs may have sent."""
     return ApiLimits(
-        per_token=_codes_an_hour(given, "COUNTERSIGN_SMS_API_PER_TOKEN", ApiLimits.per_token),
-        in_all=_codes_an_hour(given, "COUNTERSIGN_SMS_API_IN_ALL", ApiLimits.in_all),
+        per_token=_codes_an_hour(given, "COUNTERSIGN_SMS_API_PER_TOKEN"),
+        in_all=_codes_an_hour(given, "COUNTERSIGN_SMS_API_IN_ALL"),
     )
 
 
-def _codes_an_hour(given: Mapping[str, str], name: str, unset: int) -> int:
-    text = given.get(name, str(unset))
+def _codes_an_hour(given: Mapping[str, str], name: str) -> int:
+    text = given.get(name, DEFAULTS[name])
     if not (text.isascii() and text.isdigit()) or int(text) > MOST_CODES:
         raise SettingError(f"{name}: must be a number of codes an hour, from 0 to {MOST_CODES}.")
     return int(text)

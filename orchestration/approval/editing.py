@@ -72,9 +72,10 @@ class Editing:
             state.votes = votes
 
     def apply(self, decision: Decision, found: EditedRequest, factor: Factor | None) -> None:
-        """From now on that is asked. At a level after the first one, all of them are asked anew.
+        """Asks the changed request from now on.
 
-        Whoever asked is told what is other now, and whoever had approved that they are asked again.
+        After a change at a later level, all levels are asked again. The requester is told what has changed, and
+        everybody who had approved that they are asked again.
         """
         record, state, actor = self._record, self._record.state, decision.actor
         levels = [level.decisions for level in state.past_levels]

@@ -1,4 +1,4 @@
-"""How a level and a request end: who is released, what is called off, who hears of it."""
+"""Ends a level or a request: who no longer has to decide, what is cancelled, and who is told."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class OutcomeActivities:
         self._ids = ids
 
     def take_policy(self, _: ActivityContext, given: ApprovalRequest) -> Taken:
-        """What the service takes along for a person or a program, for an orchestration that asks by itself."""
+        """Gives an orchestration that asks without the service what the service adds for a person or a program."""
         try:
             known = taken(rules.unstamped(given), self._book(), self._ids)
             return Taken(given=known.model_copy(update={"asked_without_seal": True}))

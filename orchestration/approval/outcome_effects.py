@@ -31,7 +31,7 @@ RECEIPT_RETRIED_FOR: Final = timedelta(days=366)
 
 
 def programs_told(request: AnyRequest) -> Iterator[tuple[str, SendCallback | NotifyInstance | SendResponse]]:
-    """What goes to the programs that a request names, once what came of it is on record: the lane and the item."""
+    """What is sent to the programs that a request names, when its outcome is on record: the lane and the item."""
     if request.callback_url:
         yield "send_callback", SendCallback(give_up=CALLBACKS_RETRIED_FOR)
     if request.notify_instance:
@@ -68,7 +68,7 @@ class OutcomeEffects:
         self._goes_out()
 
     def unsigned(self, problem: str) -> None:
-        """Without a receipt nothing goes out: no action, no callback, no event. The owner hears of it."""
+        """Sends nothing, because there is no receipt: no action, no callback, no event. The owner is told."""
         self._record.state.receipt_pending = False
         self._posts.tell_owner(Notice.UNSIGNED, self._posts.post_reply(StepKind.UNSIGNED, text=problem[:300]))
 

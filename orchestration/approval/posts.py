@@ -120,7 +120,7 @@ class Posts:
             self._outbox.look_now(f"card:{round_}")
 
     def remove_copies_of_cards(self) -> None:
-        """Of each posted card one copy stays."""
+        """Looks for copies of each posted card, and deletes all but one."""
         for ref in self._record.state.cards:
             self._remove_copies(f"card:{ref.round}", ref.channel, ref=ref, round=ref.round)
 
@@ -293,7 +293,7 @@ class Posts:
         self.send_message(self._record.request.requester, notice, step)
 
     def tell_owner(self, notice: Notice, step: Step) -> None:
-        """The policy's owner hears of what keeps failing; without an owner, the requester does."""
+        """Tells the policy's owner what keeps failing; without an owner, the requester."""
         self.send_message(self._record.policy.owner or self._record.request.requester, notice, step)
 
     def concerned(self) -> list[str]:

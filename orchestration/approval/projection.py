@@ -154,7 +154,7 @@ def outcome(record: Record) -> Outcome:
 
 
 def outcome_id(record: Record) -> str:
-    """Of this start of the request: after a purge the same ID may be asked, and decided, anew."""
+    """The ID of the outcome of this start of the request: after a purge the same ID may be asked and decided again."""
     return f"{record.request_id}:{record.identity.nonce}:{record.state.status}"
 
 

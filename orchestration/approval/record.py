@@ -87,12 +87,12 @@ class Record:
         return self.state.status.ended
 
     def in_digest(self) -> bool:
-        """Whether it was approved by rule, and its channel hears of that in a digest alone."""
+        """Whether it was approved by rule, and its channel is told only in a digest."""
         by_rule = self.state.status is Status.AUTO_APPROVED
         return by_rule and self.policy.notify is AutoApprovalNotice.DIGEST
 
     def alert_channel(self) -> str:
-        """Who hears of a locked number: the escalation's channel, or the policy's where there is none."""
+        """The channel that is told of a locked number: the escalation's, or else the policy's."""
         return self.policy.escalation.channel if self.policy.escalation else self.policy.channel
 
     # ---- rounds ------------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ class Record:
         self.voting.about(request)
 
     def start_over(self) -> None:
-        """The levels are asked anew, from the first one on; nobody has decided any of them."""
+        """Asks all levels again, from the first one on; nobody has decided any of them."""
         state = self.state
         state.level_index, state.level_open, state.open_rounds = 0, False, []
         state.deadline, state.remind_at = None, None

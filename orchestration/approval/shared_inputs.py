@@ -71,7 +71,7 @@ def response(
     parts: Mapping[str, JsonValue],
     attempt: int,
 ) -> Built:
-    """An orchestration of somebody else gets what came of it, in its own form: `parts` are what that may name."""
+    """Sends the outcome to an orchestration of another program, in its own form. That form may name the `parts`."""
     target = request.respond
     if target is None:
         raise AssertionError("nobody waits for a response")

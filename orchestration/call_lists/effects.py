@@ -59,7 +59,7 @@ class CallListEffects:
             self.outbox.put("card", EditCallList(give_up=EDITS_RETRIED_FOR))
 
     def tell_joined(self, call: ListedCall) -> None:
-        """Whoever is to decide hears of a call that came after the card: an edit pings nobody."""
+        """Tells the people who may decide of a call that came after the card, because an edit pings nobody."""
         self._state.steps += 1
         step = Step(
             number=self._state.steps,

@@ -13,7 +13,7 @@ REMEMBERED: Final = 10_000
 
 
 class WrongAnswers:
-    """Of each challenge the first few. Safe to share between threads."""
+    """Keeps the first few wrong answers to each challenge. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

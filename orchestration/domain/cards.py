@@ -31,7 +31,8 @@ class Shown(Recorded):
 
     label: str
     value: str
-    type: FieldType = FieldType.TEXT
+    # What an older release wrote stays as it wrote it.
+    type: FieldType = Field(default=FieldType.TEXT, exclude_if=lambda kind: kind is FieldType.TEXT)
 
 
 class FulfilmentLine(Recorded):

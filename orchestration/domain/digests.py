@@ -13,7 +13,7 @@ from orchestration.domain.request import Identity, Recorded
 
 
 class AutoApprovalNotice(StrEnum):
-    """How the channel hears of what was approved by rule: each by a card of its own, or together once an hour."""
+    """How the channel is told what was approved by rule: each by a card of its own, or together once an hour."""
 
     EACH = "each"
     DIGEST = "digest"

@@ -230,7 +230,8 @@ class Labelled(Recorded):
 
     label: str
     value: str
-    type: FieldType = FieldType.TEXT
+    # What an older release wrote stays as it wrote it.
+    type: FieldType = Field(default=FieldType.TEXT, exclude_if=lambda kind: kind is FieldType.TEXT)
 
     @property
     def lead(self) -> str:
@@ -353,7 +354,7 @@ class ReadGatheringInput(Recorded):
 
 
 class AskedGathering(Recorded):
-    """Result of `read_gathering`: what was asked, as it is on record, and what came of it."""
+    """Result of `read_gathering`: what was asked, as it is on record, and its result."""
 
     request: GatheringRequest
     result: Gathered

@@ -47,7 +47,7 @@ class Source(Recorded):
 
 
 class GatheringEscalation(Recorded):
-    """Who else hears of missing answers: a channel, and people in it, so long after it was asked."""
+    """Who else is told of missing answers: a channel, and people in it, that long after it was asked."""
 
     channel: PlaceId
     after: Duration
@@ -66,7 +66,7 @@ class GatheringPolicy(Recorded):
     timeout: Duration
     remind_every: Duration | None = None
     owner: PersonId | None = Field(
-        default=None, description="Who hears of what keeps failing; else the requester"
+        default=None, description="Who is told if something keeps failing; else the requester"
     )
     delegates: list[PersonId] | None = Field(
         default=None,

@@ -148,7 +148,7 @@ class Policy(Recorded):
     )
     require_amount: bool = Field(default=False, description="Whether a request must say its amount")
     notify: AutoApprovalNotice = Field(
-        default=AutoApprovalNotice.EACH, description="How the channel hears of auto-approvals"
+        default=AutoApprovalNotice.EACH, description="How the channel is told of auto-approvals"
     )
     edit: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field(
         default_factory=list,
@@ -156,7 +156,7 @@ class Policy(Recorded):
         description="What an approver may change before they approve: `amount`, `fields.NAME`, `arguments.PATH`",
     )
     owner: PersonId | None = Field(
-        default=None, description="Who hears of what keeps failing, and may have it tried again"
+        default=None, description="Who is told if something keeps failing, and may have it tried again"
     )
     on: dict[Ending, Actions] = Field(default_factory=dict)
     fulfilment: Fulfilment | None = Field(default=None, description="What follows once it is approved")

@@ -140,7 +140,7 @@ class ApprovalRequest(Model):
     )
     accepts_edits: bool = Field(
         default=False,
-        description="Whether whoever asked goes by what was approved, and not by what they asked. Else nothing can be "
+        description="Whether the asker acts on what was approved, and not on what they asked. Else nothing can be "
         "changed",
     )
 
@@ -333,6 +333,7 @@ class LevelState(Recorded):
     )
     asked: list[str] = Field(
         default_factory=list,
+        exclude_if=lambda asked: not asked,  # what an older release wrote stays as it wrote it
         description="Whom the policy names for it, people and groups; nothing that happens changes it",
     )
     approvers: list[str] = Field(
@@ -382,7 +383,7 @@ class CardRef(Recorded):
 
 
 class ActionState(Recorded):
-    """What became of one action of the outcome."""
+    """The state of one outcome action."""
 
     label: str
     status: str = Field(default="pending", pattern="^(pending|done|failed)$")

@@ -148,7 +148,7 @@ class FulfilmentMachine:
         return self._verdict(given.attempt_id, reason)
 
     def time_passes(self, now: datetime) -> None:
-        """The owner is reminded once the state takes too long, and then others are told. It may go on by itself."""
+        """Reminds the owner when the state takes too long, then tells others, then enters `on_timeout` if given."""
         record, state = self.record, self.state
         if self.over:
             return

@@ -61,7 +61,7 @@ class FulfilmentRetry(Recorded):
 
 
 class FulfilmentReason(StrEnum):
-    """What became of an event or a cancellation."""
+    """What an event or a cancellation has done."""
 
     MOVED = "moved"
     WAITS = "waits"
@@ -108,7 +108,7 @@ class FulfilmentStep(Recorded):
 
 
 class EntryAction(Recorded):
-    """What became of one action on entering a state."""
+    """The state of one action of `on_enter`."""
 
     step: int
     index: int

@@ -87,7 +87,7 @@ class GatheringActivities:
         return deliver(lambda: Delivery(answer=self._records.record_gathering(given)))
 
     def take_gathering_policy(self, _: ActivityContext, given: GatheringRequest) -> TakenGathering:
-        """What the service takes along for a person or a program, for an orchestration that asks by itself."""
+        """Gives an orchestration that asks without the service what the service adds for a person or a program."""
         try:
             known = taken_gathering(rules.unstamped(given), self._book(), self._ids)
             return TakenGathering(given=known.model_copy(update={"asked_without_seal": True}))

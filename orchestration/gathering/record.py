@@ -95,7 +95,7 @@ class GatheringRecord:
     # ---- commands ----------------------------------------------------------------------------------------
 
     def known_verdict(self, command: GatheringCommand) -> Reason | None:
-        """What became of this command, or of its ID, where it was handled so long ago that its verdict is gone."""
+        """The verdict on this command, or on its ID, if it was handled so long ago that its verdict was forgotten."""
         known = self.state.handled.get(command.command_id)
         if known is None:
             return None

@@ -156,7 +156,7 @@ class GrantEffects:
         )
 
     def late(self, item: AnyGrantItem, problem: str) -> None:
-        """It has failed for a minute. A grant that nobody sees is none."""
+        """Ends the grant after a minute of failures, because nobody can see it."""
         if isinstance(item, PostGrant) and not item.trouble:
             self._lost(problem)
 

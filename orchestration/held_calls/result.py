@@ -13,9 +13,10 @@ from orchestration.domain.request import Recorded
 
 
 class CallResult(Recorded):
-    """What came of a call at that time, encrypted: results hold whatever a tool reads. None where it is too large.
+    """The result of a call, and when.
 
-    `made` is False where the call was claimed, and certainly not made.
+    It is encrypted, because it holds whatever a tool reads; None if it is too large. `made` is False if the call was
+    claimed, and certainly not made.
     """
 
     at: datetime

@@ -1,4 +1,4 @@
-"""A digest of what an orchestration was told so far. By it an answer is bound to the very call that it answers."""
+"""A digest of what an orchestration was told so far. It binds an answer to the one call that it answers."""
 
 from __future__ import annotations
 

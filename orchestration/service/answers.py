@@ -69,7 +69,7 @@ class OwedAnswers:
 
     @property
     def crowded(self) -> bool:
-        """Whether so much is being recorded at once that what comes of it takes a while."""
+        """Whether so many commands are being recorded at once that their verdicts take a while."""
         return self._precedence.crowded
 
     async def owe(self, answer: OwedAnswer, act: str) -> Debt:

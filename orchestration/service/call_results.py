@@ -1,4 +1,4 @@
-"""Keeps what came of a claimed call, encrypted, for as long as the hub keeps what has ended."""
+"""Keeps the result of a claimed call, encrypted, as long as the hub keeps what has ended."""
 
 from __future__ import annotations
 

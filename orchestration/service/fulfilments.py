@@ -222,7 +222,7 @@ class FulfilmentService:
     async def _verdict(
         self, instance_id: str, attempt_id: str, within: float = PATIENCE
     ) -> FulfilmentVerdict:
-        """What became of it; `NO_ANSWER_YET` where that takes long. It is on disk in any case."""
+        """What the event has done; `NO_ANSWER_YET` if that takes long. It is on disk in any case."""
         clock = asyncio.get_running_loop()
         deadline = clock.time() + within
         with self._turns.watch(instance_id) as watch:

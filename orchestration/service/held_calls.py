@@ -173,10 +173,11 @@ class HeldCalls:
         *,
         made: bool = True,
     ) -> None:
-        """Keeps what came of the call, for `made`. The first result counts.
+        """Keeps the result of the call, for `made`. The first result counts.
 
-        None says that it is too large, and `made=False` that the call was not made, so that it is asked anew. Raises
-        `UnknownRequestError`, `ForeignCallError`, and `UnusableApprovalError` where this attempt did not claim it.
+        None says that it is too large, and `made=False` that the call was not made, so that people are asked again.
+
+        Raises `UnknownRequestError`, `ForeignCallError`, and `UnusableApprovalError` if this attempt did not claim it.
         """
         claim = await self._claim_of(request_id, actor)
         if claim is None or claim.attempt != attempt:

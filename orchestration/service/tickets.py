@@ -1,4 +1,4 @@
-"""What became of a command that is on disk."""
+"""Reads the verdict on a command that is on disk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Ticket:
 
 
 def verdict_in(progress: Progress, ticket: Ticket) -> Verdict | None:
-    """The verdict that the request has given on it; None where there is none."""
+    """The verdict of the request on it; None if it has given none yet."""
     return next((one for one in progress.verdicts if one.is_on(ticket.command_id, ticket.fingerprint)), None)
 
 

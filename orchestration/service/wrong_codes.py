@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from durabletask import history as past
 from pydantic import ValidationError
@@ -14,6 +15,8 @@ from orchestration.challenge.models import ATTEMPTS, ChallengeInput, CheckedCode
 from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.request import SMS_CHALLENGE
 from orchestration.service.operations import Operations
+
+LOOKED_AT: Final = 50
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,20 @@ class WrongCode:
 
 
 async def wrong_codes(operations: Operations, events: Iterable[past.HistoryEvent]) -> list[WrongCode]:
-    """Those of each challenge that these events of an approval's history began; nothing where it is purged."""
+    """Those of the challenges that these events of an approval's history began; nothing of one that is purged.
+
+    Of many challenges it is those of the newest `LOOKED_AT`: each is a call to the hub.
+    """
+    challenges = [
+        event
+        for event in events
+        if isinstance(event, past.SubOrchestrationInstanceCreatedEvent) and event.name == SMS_CHALLENGE
+    ]
     found: list[WrongCode] = []
-    for event in events:
-        if isinstance(event, past.SubOrchestrationInstanceCreatedEvent) and event.name == SMS_CHALLENGE:
-            with suppress(UnknownRequestError):
-                asked = await operations.own_history(event.instance_id, SMS_CHALLENGE)
-                found += _wrong(asked, _person(event.input))
+    for challenge in challenges[-LOOKED_AT:]:
+        with suppress(UnknownRequestError):
+            asked = await operations.own_history(challenge.instance_id, SMS_CHALLENGE)
+            found += _wrong(asked, _person(challenge.input))
     return found
 
 

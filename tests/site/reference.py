@@ -1,7 +1,7 @@
 """Writes the reference pages that are made from the code: `python -m tests.site.reference`, or `make reference`.
 
-They come from the parser of the command line, the OpenAPI document and the pydantic models. A test compares each page
-with what this writes.
+They come from the parser of the command line, the OpenAPI document, the list of settings and the pydantic models. A
+test compares each page with what this writes.
 """
 
 import argparse
@@ -15,6 +15,8 @@ from pydantic.json_schema import models_json_schema
 from bot.gate.gate_file import GateFile
 from bot.http.api import openapi
 from bot.http.api.problems import CONTENT_TYPE
+from bot.security.receipt_claims import ReceiptClaims
+from bot.setting_list import GROUPS
 from bot.slack.input.target import GatheringTarget, GrantTarget, Target
 from orchestration.domain import commands as events
 from orchestration.domain.gathering import GatheringAnswer, GatheringWithdrawal
@@ -125,6 +127,29 @@ def http_api() -> Iterator[str]:
     yield from objects(document["components"]["schemas"])
 
 
+def settings() -> Iterator[str]:
+    yield "# Settings\n" + MADE
+    yield (
+        "Settings are environment variables. They can also be in a TOML file, under the same names:\n"
+        "`COUNTERSIGN_CONFIG` is its path. Where both have a setting, the environment counts. In the file every value\n"
+        "is a string in quotes.\n\n"
+        "A secret can be in a file of its own. Then set the name with `_FILE` at its end to the path of that file,\n"
+        "such as `SLACK_BOT_TOKEN_FILE`.\n\n"
+        "`countersign run` stops at the start with exit status 4 if a setting is missing or wrong, and says in one\n"
+        "line which one and what to do. `countersign doctor` checks them all at once."
+    )
+    for group in GROUPS:
+        yield f"\n## {group.title}\n"
+        if group.words:
+            yield group.words + "\n"
+        yield from head("setting", "meaning", "default")
+        for one in group.settings:
+            more = f". [More](../../{one.page})" if one.page else ""
+            secret = ". A secret" if one.secret else ""
+            default = one.unset if one.default is None else f"`{one.default}`"
+            yield row([f"`{one.name}`", one.meaning + secret + more, default])
+
+
 def policy_file() -> Iterator[str]:
     yield "# Policy file and gate file, field by field\n" + MADE
     yield (
@@ -146,12 +171,12 @@ def wire() -> Iterator[str]:
         and issubclass(model, events.SealedCommand)
         and model is not events.SealedCommand
     ]
-    yield "# Events, metadata and outcomes, field by field\n" + MADE
+    yield "# Events, metadata, outcomes and receipts, field by field\n" + MADE
     yield (
         "What travels between Countersign, Slack and the task hub. `Target`, `GatheringTarget` and `GrantTarget` are\n"
-        "the metadata of messages. `ApprovalRequest` is the input of an approval, `Outcome` its output.\n"
-        "[Names on the wire](../wire.md) says who sends what, and [verify a receipt](../../guides/receipts.md) what a\n"
-        "receipt says of an outcome."
+        "the metadata of messages. `ApprovalRequest` is the input of an approval, `Outcome` its output, and\n"
+        "`ReceiptClaims` what the receipt says of that. [Names on the wire](../wire.md) says who sends what, and\n"
+        "[verify a receipt](../../guides/receipts.md) how a receipt is checked."
     )
     yield "\n## Objects"
     yield from objects(
@@ -165,6 +190,7 @@ def wire() -> Iterator[str]:
                 GrantTarget,
                 ApprovalRequest,
                 Outcome,
+                ReceiptClaims,
             ]
         )
     )
@@ -174,6 +200,7 @@ PAGES: Final[Mapping[str, Callable[[], Iterator[str]]]] = {
     "command-line.md": command_line,
     "http-api.md": http_api,
     "policy-file.md": policy_file,
+    "settings.md": settings,
     "wire.md": wire,
 }
 

@@ -17,7 +17,7 @@ import pytest
 from opentelemetry.sdk import environment_variables
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from bot import setting_sources
+from bot import setting_list, setting_sources
 from bot.demo.scenarios.script import NAMES
 from bot.gate import condition, gate_file
 from bot.gate.gate_file import GateFile, Rule
@@ -25,6 +25,7 @@ from bot.http.api.endpoint import DECIDE_ANY
 from bot.http.api.timeline import _ACTIVITIES
 from bot.outbound.signing import callback_secret
 from bot.security.secrets import Secrets
+from bot.setting_list import GROUPS
 from bot.slack.ids import SlackIds
 from bot.telemetry.tracing import EXPORTER
 from orchestration.domain import policy_file
@@ -42,6 +43,8 @@ from tests.support.endpoints import endpoints
 
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md")), ROOT / "orchestration/hub/README.md"]
+# It stands where GitHub looks for it, and on the site.
+SECURITY = ROOT / ".github/SECURITY.md"
 FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
@@ -93,7 +96,7 @@ def coded(rows: list[list[str]], column: int = 0) -> set[str]:
 # ---- links and form --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+@pytest.mark.parametrize("page", [*PAGES, SECURITY], ids=name)
 def test_every_link_leads_somewhere(page: Path) -> None:
     for target in links(page):
         path, _, anchor = target.partition("#")
@@ -116,35 +119,28 @@ def test_the_index_lists_every_page() -> None:
 
 # ---- reference pages against the code --------------------------------------------------------------------
 
-SETTINGS_PAGE = ROOT / "docs/reference/settings.md"
-# Read by the command line, or before any setting is: no settings of the server.
-VARIABLES = {"COUNTERSIGN_CONFIG", "COUNTERSIGN_URL", "COUNTERSIGN_TOKEN"}
+LIST = Path(setting_list.__file__)
+VARIABLES = {one.name for group in GROUPS if not group.of_server for one in group.settings}
 
 
-def test_the_settings_page_has_every_setting_and_no_other() -> None:
-    server = [
-        *table(SETTINGS_PAGE, "The server"),
-        *table(SETTINGS_PAGE, "SMS"),
-        *table(SETTINGS_PAGE, "E-mail"),
-    ]
-    assert coded(server) == setting_sources.SETTINGS
-    traces = coded(table(SETTINGS_PAGE, "Traces"))
+def test_the_settings_page_has_every_name_once() -> None:
+    names = [one.name for group in GROUPS for one in group.settings]
+    assert len(names) == len(set(names))
+    assert setting_sources.SETTINGS.isdisjoint(VARIABLES)
+    traces = {name for name in VARIABLES if name.startswith("OTEL_")}
     # The one that names the exporters is of whoever sets the SDK up.
     assert traces <= {*vars(environment_variables), EXPORTER}
-    assert coded(table(SETTINGS_PAGE)) == setting_sources.SETTINGS | VARIABLES | traces
+    pages = [one.page for group in GROUPS for one in group.settings if one.page]
+    assert all((ROOT / "docs" / page.partition("#")[0]).exists() for page in pages)
 
 
-def test_the_settings_page_says_which_are_secrets() -> None:
-    secrets = {row[0].strip("`") for row in table(SETTINGS_PAGE) if row[1].endswith("a secret")}
-    assert secrets == set(setting_sources.SECRETS)
-
-
-def test_every_variable_that_is_read_is_a_setting_or_on_the_page() -> None:
-    """Names in the code, wherever they stand: `bot` reads none that no page knows."""
+def test_every_setting_is_read_and_none_is_read_that_the_page_does_not_have() -> None:
+    """Names in the code, wherever they stand beside the list itself."""
     pattern = re.compile(r"(?:COUNTERSIGN|DURABLE_TASK|SLACK|TWILIO)_[A-Z_]*[A-Z]")
     words = {
         word
         for file in (ROOT / "bot").rglob("*.py")
+        if file != LIST
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and pattern.fullmatch(node.value)
         for word in [node.value]
@@ -237,11 +233,15 @@ def test_the_pages_have_every_status_reason_and_event() -> None:
 
 def test_the_timeline_page_has_every_kind() -> None:
     tree = ast.parse((ROOT / "bot/http/api/timeline.py").read_text(encoding="utf-8"))
-    kinds = {
-        node.value.value
+    values = [
+        value
         for node in ast.walk(tree)
-        if isinstance(node, ast.keyword) and node.arg == "kind" and isinstance(node.value, ast.Constant)
-    }
+        if isinstance(node, ast.keyword) and node.arg == "kind"
+        for value in (
+            [node.value.body, node.value.orelse] if isinstance(node.value, ast.IfExp) else [node.value]
+        )
+    ]
+    kinds = {value.value for value in values if isinstance(value, ast.Constant)}
     assert {"asked", "waiting", "event"} <= kinds
     assert coded(table(ROOT / "docs/reference/wire.md", "The timeline")) == kinds | set(_ACTIVITIES)
 

@@ -46,8 +46,8 @@ def test_a_link_leads_to_the_page_the_picture_or_the_source() -> None:
         "https://slack.com",
         "#x",
     ]
-    up = stage.relink("docs/guides/hub.md", "[a](../../CHANGELOG.md) [b](../reference/settings.md)")
-    assert up == "[a](../changelog.md) [b](../reference/settings.md)"
+    up = stage.relink("docs/guides/hub.md", "[a](../../CHANGELOG.md) [b](../reference/generated/settings.md)")
+    assert up == "[a](../changelog.md) [b](../reference/generated/settings.md)"
 
 
 def test_the_picture_of_the_readme_is_the_one_of_the_site() -> None:

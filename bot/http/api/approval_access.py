@@ -14,7 +14,7 @@ from bot.http.api.problems import Problem
 from bot.http.api.responding import admitted_receiver, check_notified
 from bot.security.tokens import ADMIN, READ, REQUEST, Token
 from orchestration.domain.commands import Progress, Reason, Verdict
-from orchestration.domain.errors import UnknownRequestError
+from orchestration.domain.errors import HubUnavailableError, UnknownRequestError
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest
 from orchestration.service.approvals import ApprovalService
@@ -82,6 +82,13 @@ class ApprovalAccess:
             with suppress(UnknownRequestError):
                 fulfilment = FulfilmentView.of(await self._fulfilments.progress(progress.fulfilment))
         return Approval.of(progress, fulfilment, self._card_url(progress.cards))
+
+    async def card_url(self, request_id: str) -> str | None:
+        """Where its newest card is; None while there is none, and where the hub does not say now."""
+        try:
+            return self._card_url((await self._service.status(request_id)).cards)
+        except (HubUnavailableError, UnknownRequestError):
+            return None
 
     async def cancel(self, token: Token, given: str, reason: str, command_id: str | None) -> Verdict:
         """The verdict on a withdrawal: it took effect, or is on disk and not handled yet (`NO_ANSWER_YET`)."""

@@ -47,7 +47,7 @@ class Approval(BaseModel):
     round: int
     deadline: datetime | None
     card_url: str | None = Field(
-        description="Where its newest card is in Slack; null until it is posted, and where there is none"
+        description="Where its newest card is in Slack; null until it is posted, or if it has none"
     )
     levels: list[LevelState] = Field(
         description="Those so far, the newest last. `waiting_for` is whose decision one waits for, and empty once it "

@@ -230,13 +230,14 @@ class ApprovalRoutes:
         except InvalidRequestError as error:
             place = f"edits.{error.field}" if error.field in given.edits else error.field
             raise Problem("invalid", errors=[(place or "body", str(error))]) from error
-        return _answered(await self._access.settled(ticket))
+        return await self._answered(progress.request_id, await self._access.settled(ticket))
 
     async def cancel(self, call: ApiCall) -> web.Response:
         """Withdraws it."""
         given = await call.body(NewCancellation, optional=True)
-        verdict = await self._access.cancel(call.token, call.part("id"), given.reason, command_id_of(call))
-        return _answered(verdict)
+        request_id = call.instance_id()
+        verdict = await self._access.cancel(call.token, request_id, given.reason, command_id_of(call))
+        return await self._answered(request_id, verdict)
 
     async def comment(self, call: ApiCall) -> web.Response:
         """Adds a remark."""
@@ -245,11 +246,11 @@ class ApprovalRoutes:
         ticket = await self._service.comment(
             request_id, call.actor, given.kind, given.text, command_id=command_id_of(call)
         )
-        return _answered(await self._access.settled(ticket))
+        return await self._answered(request_id, await self._access.settled(ticket))
 
-
-def _answered(verdict: Verdict) -> web.Response:
-    return json_response(CommandResult.of(verdict), 200 if verdict.accepted else 202)
+    async def _answered(self, request_id: str, verdict: Verdict) -> web.Response:
+        result = CommandResult.of(verdict, await self._access.card_url(request_id))
+        return json_response(result, 200 if verdict.accepted else 202)
 
 
 def _aware(time: datetime | None) -> datetime | None:

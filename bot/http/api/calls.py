@@ -83,7 +83,7 @@ class NewCall(Model):
     resume: bool = Field(
         default=False,
         description="Whether an answer may have been lost: a call that was claimed within the window is found again, "
-        "and is not asked anew. `GET /api/calls/{id}/result` then says what came of it",
+        "and people are not asked again. `GET /api/calls/{id}/result` then has its result",
     )
 
 
@@ -126,17 +126,15 @@ class ClaimedCall(BaseModel):
 
 
 class NewResult(Model):
-    """What came of the call, by the attempt that claimed it."""
+    """The result of the call, given by the attempt that claimed it."""
 
     attempt: Attempt
     result: (
         Annotated[dict[str, Any], WithJsonSchema({"type": "object", "additionalProperties": True})] | None
-    ) = Field(
-        description="As the tool gave it; null where it is too large to be kept, or where there is none"
-    )
+    ) = Field(description="As the tool gave it; null if it is too large to be kept, or if there is none")
     made: bool = Field(
         default=True,
-        description="Whether the call was made. False, of one that certainly was not, has the same call asked anew",
+        description="Whether the call was made. False if it certainly was not; then people are asked again about it",
     )
 
     @model_validator(mode="after")
@@ -155,7 +153,7 @@ class Made(StrEnum):
 
 
 class CallOutcome(BaseModel):
-    """What came of a call that was approved."""
+    """What is known about an approved call: whether it was made, and its result."""
 
     id: str
     made: Made = Field(
@@ -163,7 +161,7 @@ class CallOutcome(BaseModel):
         "any more, and may have been made"
     )
     at: datetime | None = Field(description="When its result came; without one, when it was claimed")
-    result: dict[str, Any] | None = Field(description="Null where there is none, or where it was too large")
+    result: dict[str, Any] | None = Field(description="Null if there is none, or if it was too large")
 
 
 class CallRoutes:
@@ -206,7 +204,7 @@ class CallRoutes:
                 "POST",
                 "/api/calls/{id}/result",
                 self.keep,
-                "Keep what came of a call, by the attempt that claimed it. The first result counts",
+                "Keep the result of a call, with the attempt that claimed it. The first result counts",
                 frozenset({REQUEST}),
                 {204: ResponseSpec("It is kept")},
                 ("not-found", "conflict", "unavailable"),
@@ -217,7 +215,7 @@ class CallRoutes:
                 "GET",
                 "/api/calls/{id}/result",
                 self.made,
-                "What came of a call that was approved",
+                "Whether an approved call was made, and its result",
                 frozenset({REQUEST}),
                 {200: ResponseSpec("What is known of it", CallOutcome)},
                 ("not-found", "unavailable"),

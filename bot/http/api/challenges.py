@@ -110,7 +110,7 @@ class ChallengeRoutes:
                 self.respond,
                 "Answer a challenge with the code; what is no code costs no attempt",
                 frozenset({CHALLENGE}),
-                {200: ResponseSpec("What became of it", ChallengeResult)},
+                {200: ResponseSpec("Whether the code was right", ChallengeResult)},
                 ("not-found", "conflict", "unavailable"),
                 body=ChallengeResponse,
                 headers=(KEY_HEADER,),

@@ -49,7 +49,7 @@ class FulfilmentStepView(BaseModel):
     payload_salt: str
     payload_digest: str | None
     on_record: bool
-    actions: list[ActionState] = Field(description="What became of the actions of the state")
+    actions: list[ActionState] = Field(description="The actions of the state")
 
 
 class FulfilmentView(BaseModel):
@@ -82,7 +82,7 @@ class FulfilmentView(BaseModel):
 
 
 class HookResult(BaseModel):
-    """What became of an event, or of a cancellation."""
+    """What an event, or a cancellation, has done."""
 
     accepted: bool = Field(
         description="Whether it moved the request, waits for its state, or had come before"

@@ -99,9 +99,7 @@ class GatheredSource(BaseModel):
 
     title: str
     person: str | None
-    delegate: str | None = Field(
-        default=None, description="Who is asked in the place of `person`, who is away"
-    )
+    delegate: str | None = Field(default=None, description="Who is asked instead of `person`, who is away")
     event: str | None
     answer: GivenAnswer | None
     problem: str = Field(description="Why it could not be asked; empty where it was")
@@ -118,7 +116,7 @@ class GatheringShown(BaseModel):
     asked_at: datetime
     deadline: datetime | None
     card_url: str | None = Field(
-        description="Where its card is in Slack; null until it is posted, and where there is none"
+        description="Where its card is in Slack; null until it is posted, or if it has none"
     )
     escalated_at: datetime | None = Field(
         description="When the channel of the policy's escalation was told that answers are missing"

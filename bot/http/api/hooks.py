@@ -67,7 +67,7 @@ class HookRoutes:
                 "Raise that event; the body becomes its payload",
                 frozenset(),
                 {
-                    200: ResponseSpec("What became of the event of a fulfilment", HookResult),
+                    200: ResponseSpec("What the event of a fulfilment has done", HookResult),
                     202: ResponseSpec("The event is on disk"),
                 },
                 ("unauthenticated", "forbidden", "not-found", "gone", "conflict"),

@@ -158,7 +158,7 @@ class NewApproval(Matter):
     )
     accepts_edits: bool = Field(
         default=False,
-        description="Whether the program goes by the request in the outcome, which approvers may have changed where "
+        description="Whether the program acts on the request in the outcome, which approvers may have changed if "
         "the policy allows it. Else they can change nothing",
     )
     respond: ResponseTarget | None = Field(
@@ -182,7 +182,7 @@ class NewHook(Model):
 
 
 class Hook(BaseModel):
-    """An address at which that event can be raised until it expires, by whoever has it."""
+    """An address that raises one event. Whoever has it can use it until it expires."""
 
     url: str
     expires_at: datetime
@@ -253,15 +253,20 @@ class CommandResult(BaseModel):
     reason: Reason
     message: str = Field(description="The sentence that a person gets in Slack")
     ended_as: Status | None = None
+    card_url: str | None = Field(
+        default=None,
+        description="Where the newest card of the request is in Slack; null where it was refused",
+    )
 
     @classmethod
-    def of(cls, verdict: Verdict) -> CommandResult:
+    def of(cls, verdict: Verdict, card_url: str | None = None) -> CommandResult:
         """From the core's verdict."""
         return cls(
             accepted=verdict.accepted,
             reason=verdict.reason,
             message=sentence(verdict),
             ended_as=verdict.ended_as,
+            card_url=card_url,
         )
 
 

@@ -39,7 +39,7 @@ class FieldView(BaseModel):
 
 
 class PolicyView(BaseModel):
-    """A policy, as far as whoever asks needs it."""
+    """What somebody who asks has to know of a policy."""
 
     policy: str = Field(description="What a request names")
     title: str

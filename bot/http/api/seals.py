@@ -28,7 +28,7 @@ class SealingKeys(BaseModel):
 
 
 class Resealed(BaseModel):
-    """How many entities are sealed anew."""
+    """How many entities are sealed with the newest secret."""
 
     entities: int
 
@@ -80,5 +80,5 @@ class SealRoutes:
         return json_response(SealingKeys(keys=keys))
 
     async def reseal(self, _: ApiCall) -> web.Response:
-        """An operation that changes nothing has each entity write its state anew."""
+        """Seals every entity with the newest secret: an operation without a change makes it write its state again."""
         return json_response(Resealed(entities=await self._inventory.reseal_entities()), 202)

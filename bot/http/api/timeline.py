@@ -128,21 +128,16 @@ def _wrong(code: WrongCode) -> TimelineEntry:
 def _timer(event: past.HistoryEvent, timers: Timers) -> TimelineEntry | None:
     match event:
         case past.TimerCreatedEvent():
-            until, purpose = _utc(event.fire_at), timers.purpose(event.event_id, event.fire_at)
+            at, until = _utc(event.timestamp), _utc(event.fire_at)
+            purpose = timers.purpose(event.event_id, event.fire_at)
             text = f"{_SET[purpose]} {until:%Y-%m-%d %H:%M:%S} UTC"
-            return TimelineEntry(
-                at=_utc(event.timestamp), kind="waiting", text=text, until=until, timer=purpose
-            )
+            return TimelineEntry(at=at, kind="waiting", text=text, until=until, timer=purpose)
         case past.TimerFiredEvent():
-            key = (event.timer_id, event.fire_at)
-            purpose, over = timers.purpose(*key), timers.is_over(*key)
-            return TimelineEntry(
-                at=_utc(event.timestamp),
-                kind="timer_over" if over else "timer",
-                text=OVER if over else _FIRED[purpose],
-                until=_utc(event.fire_at),
-                timer=purpose,
-            )
+            at, until = _utc(event.timestamp), _utc(event.fire_at)
+            purpose = timers.purpose(event.timer_id, event.fire_at)
+            if timers.is_over(event.timer_id, event.fire_at):
+                return TimelineEntry(at=at, kind="timer_over", text=OVER, until=until, timer=purpose)
+            return TimelineEntry(at=at, kind="timer", text=_FIRED[purpose], until=until, timer=purpose)
     return None
 
 

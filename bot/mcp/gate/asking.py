@@ -1,4 +1,4 @@
-"""What the gate needs of Countersign: to ask about a call, to use an approval up, and to keep what came of it."""
+"""The calls of the gate to Countersign: ask about a call, use an approval up, and keep the result."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ class PeopleAsking(Protocol):
         ...
 
     async def keep(self, request_id: str, attempt: str, result: Mapping[str, Any]) -> None:
-        """Keeps what came of the call."""
+        """Keeps the result of the call."""
         ...
 
     async def release(self, request_id: str, attempt: str) -> None:
-        """Says that the call was claimed and not made, so that the same call is asked anew."""
+        """Says that the call was claimed and not made, so that people are asked again about the same call."""
         ...
 
     async def known(self, request_id: str) -> KnownCall | None:

@@ -1,1 +1,1 @@
-"""Our own MCP server: tools by which an agent asks people by itself, and the policies that it may ask under."""
+"""Countersign's MCP server: tools with which an agent asks people, and the policies that it may name."""

@@ -1,4 +1,4 @@
-"""The socket of Socket Mode: opened, and opened anew where the SDK does not get it back."""
+"""Opens the socket of Socket Mode, and opens it again if the SDK does not get it back."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ async def say(interaction: Interaction, service: ApprovalService, prechecks: Pre
 async def redraw(
     interaction: Interaction, service: ApprovalService, prechecks: Prechecks, words: str = ""
 ) -> bool:
-    """Whether the Details in which they pressed could be drawn anew, with `words` above."""
+    """Draws the Details in which somebody pressed again, with `words` above; returns whether that worked."""
     request_id = target.of_click(interaction.body).instance_id
     try:
         view = await _details(interaction, service, request_id, prechecks, words)

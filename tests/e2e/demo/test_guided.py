@@ -97,7 +97,7 @@ async def test_it_is_played_step_by_step(page: Page, name: str) -> None:
             await expect(coach).to_contain_text("→ 200 duplicate")
             await picture(page, "order")
         if name == "silence" and number == 2:
-            await expect(page.get_by_test_id("story")).to_contain_text("Deadline reached")
+            await expect(page.get_by_test_id("story")).to_contain_text("Reminder due")
             await picture(page, "silence", "dark")
     await expect(page.locator(".main")).to_contain_text(SHOWN[name])
     await page.get_by_test_id("guided-leave").click()

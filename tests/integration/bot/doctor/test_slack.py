@@ -84,7 +84,7 @@ async def test_a_sound_workspace(tmp_path: Path) -> None:
     async with running_simulator(app=APP) as simulator:
         assert await findings(slack.check, against(simulator, tmp_path)) == [
             "ok Slack knows the bot as countersign in Acme.",
-            "ok The app has just the 10 scopes that it needs.",
+            "ok The app has just the 11 scopes that it needs.",
             "ok This machine's clock is right, as far as Slack's answers show.",
             "ok Every person, group and channel of the policies can be reached.",
             "ok Slack opens a connection for Socket Mode.",

@@ -157,6 +157,7 @@ async def test_a_form_delivered_twice_asks_once_and_not_for_something_else(world
     assert len([m for m in await rita.messages(PURCHASES) if has_button("approve")(m)]) == 1
 
 
+@pytest.mark.one_bot("requests that begin at the same moment at two bots are not counted together")
 async def test_who_has_as_many_open_as_they_may_is_told_so_by_command_form_and_api(world: World) -> None:
     world.set(COUNTERSIGN_OPEN_PER_PERSON="1", COUNTERSIGN_OPEN_PER_TOKEN="1")
     await world.stop()

@@ -266,6 +266,7 @@ async def test_a_sentence_that_slack_refuses_is_sent_another_way(
     assert said["ephemeral"] is (broken == 1)
 
 
+@pytest.mark.one_bot("it reads the log of the bot's process")
 async def test_an_unexpected_error_is_said_in_the_form_and_logged(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -46,6 +46,7 @@ async def test_ask_wait_decide(api: ApiWorld) -> None:
 
     verdict = await api.decide(ada, request_id, comment="Go.")
     assert (verdict.status, verdict.body["accepted"], verdict.body["reason"]) == (200, True, "recorded")
+    assert verdict.body["card_url"] == first.body["card_url"]
     ended = await waiting
     assert (ended.status, ended.body["status"]) == (200, "approved")
     outcome = ended.body["outcome"]

@@ -131,8 +131,8 @@ def test_a_timer_says_what_it_is_for_and_whether_anything_still_waits_for_it() -
         [
             past.ExecutionStartedEvent(event_id=-1, timestamp=AT, name="approval", input=json.dumps(given)),
             *(deadline, reminder, own, pause),
-            *(fired(pause), fired(reminder), fired(deadline), fired(own)),
             past.TimerFiredEvent(event_id=-1, timestamp=later, fire_at=later, timer_id=9),
+            *(fired(pause), fired(reminder), fired(deadline), fired(own)),
             past.TaskScheduledEvent(event_id=5, timestamp=later, name="sign_receipt", input="{}"),
             fired(own),
         ]
@@ -142,10 +142,10 @@ def test_a_timer_says_what_it_is_for_and_whether_anything_still_waits_for_it() -
         ("waiting", "reminder"),
         ("waiting", "deadline"),
         ("waiting", None),
+        ("timer_over", None),
         ("timer", None),
         ("timer_over", "reminder"),
         ("timer_over", "deadline"),
         ("timer", "deadline"),
-        ("timer_over", None),
         ("timer_over", "deadline"),
     ]
