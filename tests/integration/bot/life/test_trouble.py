@@ -122,6 +122,11 @@ async def test_a_request_that_an_operator_stops_has_its_cards_say_so(world: Worl
     await world.service.delegate(request_id(card), ada, "U0SAM", shown=shown.identity, round=1)
     asked = await sees(people.sam, "D0SAM", "<@U0ADA> handed their vote on *“Sofas”*", "|See the card>")
     assert actions_of(asked) == ["approve", "reject", "digest_details"]
+
+    async def on_record() -> bool:
+        return bool((await world.service.view(request_id(card))).progress.messages)
+
+    await until(on_record)
     client = world.client
     await client.terminate_orchestration(request_id(card))
     stopped = await sees(people.ada, PURCHASES, "*“Sofas”*", "– *Stopped by an operator*")
