@@ -11,7 +11,7 @@ from contextlib import contextmanager
 def to_the_end() -> Iterator[None]:
     """What is imported inside stays until the process ends, so it is never looked through for garbage.
 
-    Otherwise that is a sixth of the work of a start, and much of each full pass afterwards.
+    Otherwise each pass of the collector meanwhile goes through all of it, and so does each full one afterwards.
     """
     gc.disable()
     try:

@@ -6,6 +6,7 @@ text: what could be taken for the form of the list is escaped.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from urllib.parse import quote, unquote
 
 
@@ -15,6 +16,11 @@ class Packed:
     def __init__(self, text: str = "") -> None:
         """`text` is that of another one. Of none of its entries the ID is there twice."""
         self._text = text
+
+    @classmethod
+    def of(cls, entries: Iterable[tuple[str, str]]) -> Packed:
+        """Of each ID and its value. Of no two is the ID the same."""
+        return cls("".join(f"{_begin(one)}{quote(value, safe='')}" for one, value in entries))
 
     def __str__(self) -> str:
         return self._text

@@ -75,7 +75,7 @@ def worklist(ctx: EntityContext, given: Any) -> None:
     """
     # The JSON of a WorklistState. It is changed as it stands: to read a thousand entries and to write them again would
     # take longer than all the rest of the operation.
-    state: dict[str, Any] = ctx.get_state(dict, {})
+    state = _brought_forward(ctx.get_state(dict, {}))
     match ctx.operation:
         case "asked":
             asked = OwnRequest.model_validate(given)
@@ -99,10 +99,22 @@ def worklist(ctx: EntityContext, given: Any) -> None:
     ctx.set_state(state if any(map(state.get, ("waits", "asked", "decided", "open"))) else None)
 
 
+def _brought_forward(state: dict[str, Any]) -> dict[str, Any]:
+    """The state, with the lists that an older release wrote as objects of JSON as texts."""
+    if any(isinstance(state.get(name), dict) for name in ("waits", "open")):
+        known = WorklistState.model_validate(state)
+        waits = ((one, _seconds(until)) for one, until in known.waits.items())
+        state |= {"waits": str(Packed.of(waits)), "open": str(Packed.of(known.open.items()))}
+    return state
+
+
+def _seconds(until: datetime | None) -> str:
+    return str(int(until.timestamp())) if until else ""
+
+
 def _wait(state: dict[str, Any], wait: Wait) -> None:
     """Adds it. Where that is one too many, the least urgent one is counted instead."""
-    until = str(int(wait.until.timestamp())) if wait.until else ""
-    waits = Packed(state.get("waits", "")).put(wait.request_id, until)
+    waits = Packed(state.get("waits", "")).put(wait.request_id, _seconds(wait.until))
     if (over := len(waits) - WAITS_KEPT) > 0:
         deadlines = (
             (one, datetime.fromtimestamp(int(until), UTC) if until else None)

@@ -224,6 +224,24 @@ def test_a_flood_pushes_nothing_urgent_off_a_worklist_and_what_found_no_place_is
     assert (busy.state(WorklistState).waits, busy.state(WorklistState).unlisted) == ({}, 0)
 
 
+def test_what_an_older_release_wrote_is_read_and_goes_on() -> None:
+    """It had the lists as objects of JSON."""
+    busy = EntityInHand(worklist, WORKLIST)
+    written = {
+        "waits": {"never": None, "soon": in_hours(1), "over": in_hours(2)},
+        "unlisted": 1,
+        "asked": ["mine"],
+        "open": {"mine": "", "of the script": "ci"},
+    }
+    busy.kept.set_state(written)
+    before = busy.state(WorklistState)
+    busy.tell("done", "over")
+    assert isinstance(busy.kept.get_state(dict, {})["waits"], str)
+    now = busy.state(WorklistState)
+    assert now.waits == {one: until for one, until in before.waits.items() if one != "over"}
+    assert (now.unlisted, now.asked, now.open) == (1, ["mine"], before.open)
+
+
 def test_a_flood_takes_nobody_s_absence_from_them() -> None:
     """A state of megabytes cannot be sent, and nothing that was said to its entity after that would count."""
     busy = EntityInHand(person_entity, PERSON)

@@ -21,3 +21,4 @@ def test_it_is_a_dict_whatever_its_ids_and_values_are(changes: list[tuple[str, s
         packed = packed.put(one, value) if put else packed.without(one)
         assert (one in packed, len(packed)) == (put, len(kept))
         assert list(unpacked(str(packed)).items()) == list(kept.items())
+    assert str(Packed.of(kept.items())) == str(packed)
