@@ -135,7 +135,8 @@ class Approvers:
     # ---- who is asked ------------------------------------------------------------------------------------
 
     def ask(self, members: Members) -> None:
-        """Notes who is asked, if the level needs to know and does not know yet."""
+        """Notes who is asked, if the level needs to know and does not know yet; and who has lost their seat."""
+        self._effects.look_for_seats(members)
         record = self._record
         level, state = record.level, record.state
         known = state.asked is not None
@@ -177,12 +178,15 @@ class Approvers:
                 EntityInstanceId(PERSON, entity_key(person)), "done", self._record.request_id
             )
 
-    def remind(self, members: Members) -> Durable[None]:
-        """Reminds whom `Voting.to_remind` says. Who has many waiting gets one digest a day."""
+    def remind(self, members: Members | None) -> Durable[None]:
+        """Reminds whom `Voting.to_remind` says, but for who is known to have no seat any more.
+
+        Who has many waiting gets one digest a day. `members` is None where the directory does not answer.
+        """
         reminded = []
         yield from self.look_for_gone(self._record.voting.undecided())
-        for person in self._record.voting.to_remind(members):
-            if person in self._record.state.gone:
+        for person in self._record.voting.to_remind(members or {}):
+            if person in self._record.state.gone or not self._record.voting.may_be_seated(person, members):
                 continue
             call: Task[Any] = self._ctx.call_entity(
                 EntityInstanceId(PERSON, entity_key(person)), "remind", {"now": self._now().isoformat()}

@@ -8,6 +8,8 @@ from orchestration.approval.outbox_items import SendMessage
 from orchestration.approval.record import Record
 from orchestration.domain.cards import AskState
 from orchestration.domain.commands import AskMessage
+from orchestration.domain.request import Vote
+from orchestration.domain.rounds import EligibleVoters, Members, Round
 
 # They are in the custom status, so that they can be corrected however the request ends. Whoever is asked after these
 # gets a message with a link to the card.
@@ -15,36 +17,85 @@ DECIDABLE: Final = 50  # messages of a request
 
 
 def asking(record: Record, message: SendMessage | AskMessage) -> AskState | None:
-    """Whether its person can decide by this message now, or why not any more. None where it is no such message."""
-    messages = record.state.messages
+    """Whether its person can decide by this message now, or why not any more.
+
+    None where it has no buttons. A posted message that is looked after no more has none: nobody would take them away.
+    """
+    messages, posted = record.state.messages, isinstance(message, AskMessage)
     at = next((at for at, one in enumerate(messages) if one.message_id == message.message_id), None)
     round_ = message.ref.round if isinstance(message, AskMessage) else message.round
-    if round_ is None or (at is None and len(messages) >= DECIDABLE):
+    if round_ is None or (at is None and not posted and len(messages) >= DECIDABLE):
         return None
     later = messages[at + 1 :] if at is not None else []
     repeated = any((one.user, one.ref.round) == (message.user, round_) for one in later)
-    return _standing(record, message.user, round_, repeated=repeated)
+    found = _standing(record, message, round_, repeated=repeated)
+    return None if posted and at is None and found is AskState.OPEN else found
 
 
-def _standing(record: Record, person: str, round_: int, *, repeated: bool) -> AskState:
-    voters, past = record.voting.voters(), record.state.past_levels
-    votes = [*(vote for level in past for vote in level.decisions), *record.state.votes]
-    if any((vote.round, vote.actor) == (round_, person) for vote in votes):
-        return AskState.VOTED
+def _standing(
+    record: Record, message: SendMessage | AskMessage, round_: int, *, repeated: bool = False
+) -> AskState:
+    voters, person = record.voting.voters(), message.user
     of_round = voters.round(round_)
+    lost = isinstance(message, AskMessage) and message.lost_seat
+    if lost or (of_round is not None and not _decides(voters, of_round, person, message.seat)):
+        return AskState.NO_SEAT
+    if _votes_of(record, person, round_):
+        return AskState.VOTED
     if of_round is None or voters.barred(person) or person in voters.delegates_in(of_round):
         return AskState.OVER
     return AskState.REPEATED if repeated else AskState.OPEN
 
 
+def _decides(voters: EligibleVoters, round_: Round, person: str, seat: str) -> bool:
+    """Whether they still decide for the holder of that seat, or for anybody, as far as it is known without the groups.
+
+    A holder can hand their vote over again, by a code, to somebody else than who was asked while they were away.
+    """
+    if person in round_.named or person in voters.delegates_in(round_).values():
+        return True
+    return bool(round_.groups) and seat in {"", person}  # who may be in one of them
+
+
+def _votes_of(record: Record, person: str, round_: int) -> list[Vote]:
+    levels = [level.decisions for level in record.state.past_levels]
+    votes = [vote for decisions in [*levels, record.state.votes] for vote in decisions]
+    return [vote for vote in votes if (vote.round, vote.actor) == (round_, person)]
+
+
+def seat_of(record: Record, person: str, round_: int) -> str:
+    """Whose seat the person is asked for in that round: that of whom they decide for, else their own."""
+    voters = record.voting.voters()
+    of_round = voters.round(round_)
+    delegates = voters.delegates_in(of_round) if of_round is not None else {}
+    return next((holder for holder, to in delegates.items() if to == person), person)
+
+
+def with_seat_of(record: Record, message: AskMessage, members: Members) -> AskMessage:
+    """The message, with a note where its person has lost their seat, as the groups have these members now."""
+    voters = record.voting.voters()
+    of_round = voters.round(message.ref.round)
+    if of_round is None or _standing(record, message, of_round.number) is AskState.OVER:
+        return message
+    lost = message.lost_seat or voters.seat(message.user, of_round, members) is None
+    return message.model_copy(update={"lost_seat": lost})
+
+
 def drawn_from(record: Record, message: SendMessage | AskMessage) -> str:
     """All that decides what such a message shows: where it is the same, the message is."""
-    code = "code" if message.user in record.state.confirming else ""
-    status = record.state.status if record.ended else ""
-    return " ".join([str(asking(record, message)), record.identity.digest, code, status])
+    state, found = record.state, asking(record, message)
+    if found is AskState.NO_SEAT:
+        return found
+    code = "code" if message.user in state.confirming else ""
+    status = state.status if record.ended else ""
+    round_ = message.ref.round if isinstance(message, AskMessage) else message.round
+    votes = _votes_of(record, message.user, round_) if found is AskState.VOTED and round_ else []
+    choice = votes[-1].choice if votes else ""
+    until = state.deadline.isoformat() if found in {None, AskState.OPEN} and state.deadline else ""
+    return " ".join([str(found), record.identity.digest, code, status, choice, until])
 
 
 def is_over(record: Record, message: AskMessage) -> bool:
     """Whether nothing will change any more what it shows, once it shows what is true now."""
     closed = message.ref.round not in record.state.open_rounds
-    return closed or asking(record, message) in {AskState.OVER, AskState.REPEATED}
+    return closed or asking(record, message) in {AskState.OVER, AskState.REPEATED, AskState.NO_SEAT}

@@ -252,6 +252,7 @@ class CommandHandler:
             return Reason.DIRECTORY_UNAVAILABLE
         if (unfit := self._unfit(act)) is not None:
             return unfit
+        self._effects.look_for_seats(members)  # the act may close the round
         if isinstance(act, Decision):
             reason = self._decide(act, members, Factor.SMS)
         else:

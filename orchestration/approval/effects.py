@@ -69,10 +69,11 @@ class Effects(Posts):
         name, given = self._inputs.build(item, attempt, maybe_done=maybe_done)
         if isinstance(given, PostCardInput):
             self._shown[given.card.round] = given.card
-        elif (
-            isinstance(item, SendMessage) and isinstance(given, SendMessageInput) and given.asking is not None
-        ):
-            self._drawn_from[item.message_id] = asking.drawn_from(self._record, item)
+        elif isinstance(item, SendMessage) and isinstance(given, SendMessageInput):
+            with_state = given.asking is not None
+            self._drawn_from[item.message_id] = asking.drawn_from(self._record, item) if with_state else ""
+        elif isinstance(item, EditMessage):
+            self._drawn_from[item.message.message_id] = asking.drawn_from(self._record, item.message)
         return name, given
 
     def done(  # noqa: C901 - one arm for each kind of item
@@ -88,11 +89,12 @@ class Effects(Posts):
                 is_true = not delivery.unsure and projection.card(self._record, round_) == shown
                 self.card_posted(delivery.card, is_true=is_true)
             case SendMessage(message_id=message_id) if delivery.card is not None and item.round is not None:
-                # Another try may have drawn it when something else was true.
+                # Another try may have drawn it when something else was true, and with buttons.
                 drawn = "" if delivery.unsure else self._drawn_from.get(message_id, "")
-                self.message_posted(item, delivery.card, shown=drawn)
+                if drawn or delivery.unsure:
+                    self.message_posted(item, delivery.card, shown=drawn)
             case EditMessage(message=message):
-                self.message_edited(message)
+                self.message_edited(message, drawn=self._drawn_from.get(message.message_id, ""))
             case RunAction(index=index):
                 self.outcome.acted(index, "done", delivery.answer)
             case SignReceipt():
@@ -126,7 +128,7 @@ class Effects(Posts):
         if isinstance(item, PostCard) and not self._record.ended:
             self.card_late(item, problem)
 
-    def failed(  # noqa: C901 - one arm for each kind of item
+    def failed(  # noqa: C901, PLR0912 - one arm for each kind of item
         self, item: AnyOutboxItem, problem: str
     ) -> None:
         """It will not be done."""
@@ -137,6 +139,8 @@ class Effects(Posts):
                 self.post_card(self._record.policy.channel, [])
             case EditCard(ref=ref):
                 self.card_stale(ref, problem)
+            case EditMessage(message=message):
+                self.message_stale(message, problem)
             case RunAction(index=index):
                 self.outcome.acted(index, "failed", problem)
             case PostPreview():

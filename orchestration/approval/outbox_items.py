@@ -74,6 +74,7 @@ class SendMessage(OutboxItem):
     waiting: list[Waiting] = Field(default_factory=list)
     more: int = 0
     round: int | None = Field(default=None, description="The round that it asks its person to decide")
+    seat: str = Field(default="", description="Whose seat that person is to vote from, where it asks")
 
     def covered_by(self, waiting: OutboxItem) -> bool:
         """Nobody is reminded of what they are still to be told."""

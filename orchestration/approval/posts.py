@@ -30,6 +30,7 @@ from orchestration.domain.commands import AskMessage, Reason
 from orchestration.domain.documents import has_preview, reviewed
 from orchestration.domain.effects import Delivery
 from orchestration.domain.request import CardRef
+from orchestration.domain.rounds import Members
 from orchestration.durable.outbox import Outbox
 from orchestration.durable.post_try import COPIES_AFTER
 
@@ -223,15 +224,23 @@ class Posts:
             self._put_message(self._message(person, Notice.ASKED, round_=round_))
 
     def message_posted(self, item: SendMessage, ref: CardRef, *, shown: str) -> None:
-        """A message on which its person can decide is there, drawn from `shown`. It takes the place of earlier ones."""
+        """A message on which its person can decide is there, drawn from `shown`. It takes the place of earlier ones.
+
+        Where others have taken the last room meanwhile, it loses its buttons instead.
+        """
         message = AskMessage(
             ref=ref,
             message_id=item.message_id,
             user=item.user,
             reminds=item.notice is Notice.REMINDER,
+            seat=item.seat,
             shown=shown,
         )
-        self._record.state.messages = [*self._record.state.messages, message]
+        state = self._record.state
+        if len(state.messages) >= asking.DECIDABLE:
+            self._edit_message(message)
+            return
+        state.messages = [*state.messages, message]
         self.refresh_messages()
 
     def refresh_messages(self) -> None:
@@ -242,15 +251,39 @@ class Posts:
             now = asking.drawn_from(self._record, message)
             kept.append(message.model_copy(update={"shown": now}))
             if now != message.shown:
-                item = EditMessage(message=kept[-1], give_up=self._record.policy.edits_retried_for)
-                self._outbox.put(f"edit_message:{message.message_id}", item, hurry=self._record.ended)
+                self._edit_message(kept[-1])
         state.messages = kept
 
-    def message_edited(self, message: AskMessage) -> None:
-        """It shows what is true. What will never change again is looked after no more."""
-        if asking.is_over(self._record, message):
-            state = self._record.state
-            state.messages = [one for one in state.messages if one.message_id != message.message_id]
+    def _edit_message(self, message: AskMessage) -> None:
+        item = EditMessage(message=message, give_up=self._record.policy.edits_retried_for)
+        self._outbox.put(_edits_of(message), item, hurry=self._record.ended)
+
+    def message_edited(self, message: AskMessage, *, drawn: str) -> None:
+        """It shows what it was `drawn` from. What will never change again is looked after no more."""
+        state = self._record.state
+        known = next((one for one in state.messages if one.message_id == message.message_id), None)
+        lane = state.lanes.get(_edits_of(message))
+        if known is None or (lane is not None and lane.queue):  # the edit that waits there is the last
+            return
+        if drawn != asking.drawn_from(self._record, known):
+            shown = known.model_copy(update={"shown": drawn})
+            state.messages = [shown if one is known else one for one in state.messages]
+            self.refresh_messages()
+        elif asking.is_over(self._record, known):
+            state.messages = [one for one in state.messages if one is not known]
+
+    def message_stale(self, message: AskMessage, problem: str) -> None:
+        """A direct message that could not be edited is reported as a card is."""
+        step = self.post_reply(StepKind.CARD_STALE, place=message.user, text=problem)
+        self.tell_owner(Notice.CARD_STALE, step)
+
+    def look_for_seats(self, members: Members) -> None:
+        """Has those messages show nothing more whose person has no seat any more, with these members of the groups."""
+        state = self._record.state
+        found = [asking.with_seat_of(self._record, message, members) for message in state.messages]
+        if found != state.messages:
+            state.messages = found
+            self.refresh_messages()
 
     def tell_requester_once_shown(self, notice: Notice, step: Step) -> None:
         """A message to the requester that is true once there is a card."""
@@ -267,12 +300,14 @@ class Posts:
     ) -> SendMessage:
         by_another = step is not None and self._ended_by_another(step)
         ended = step is not None and step.kind is StepKind.ENDED
+        seat = asking.seat_of(self._record, user, round_) if round_ is not None else ""
         return SendMessage(
             message_id="ended" if ended else str(self._record.next_number()),
             user=user,
             notice=notice,
             step=step,
             round=round_,
+            seat=seat,
             give_up=MESSAGES_RETRIED_FOR,
             maybe_done=by_another,
         )
@@ -348,3 +383,8 @@ class Posts:
             place=place, ref=ref, round=round, steps=list(steps), message_id=message_id, give_up=give_up
         )
         self._outbox.put(f"copies:{what}", item, after=after)
+
+
+def _edits_of(message: AskMessage) -> str:
+    """The lane of the outbox that has the edits of this message, and nothing else."""
+    return f"edit_message:{message.message_id}"

@@ -343,7 +343,7 @@ class ApprovalRun:
             members = yield from self._approvers.members(self.record.voting.seated())
             if members is not None:
                 self._approvers.look_at(members)
-            yield from self._approvers.remind(members or {})
+            yield from self._approvers.remind(members)
             state.remind_at = self.record.next_reminder(self.now())
         self._watch(REMINDER, state.remind_at)
 

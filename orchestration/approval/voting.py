@@ -395,6 +395,11 @@ class Voting:
         voted = {vote.actor for vote in self.state.votes}
         return [person for person in self._now_for(self.state.asked or ()) if person not in voted]
 
+    def may_be_seated(self, person: str, members: Members | None) -> bool:
+        """Whether they have a seat in an open round, as far as anybody can tell: None means that nobody can."""
+        voters = self.voters()
+        return members is None or any(voters.seat(person, one, members) for one in voters.rounds)
+
     def to_remind(self, members: Members) -> list[str]:
         """Who is reminded: who was asked, or is their delegate, and has not voted.
 

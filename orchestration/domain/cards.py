@@ -206,6 +206,7 @@ class AskState(StrEnum):
     VOTED = "voted"
     REPEATED = "repeated"  # by a later message
     OVER = "over"  # it does not wait for this person any more
+    NO_SEAT = "no_seat"  # they have lost their seat, so they are shown nothing more of it
 
 
 class Waiting(Recorded):

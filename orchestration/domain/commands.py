@@ -253,6 +253,8 @@ class AskMessage(Recorded):
     message_id: str
     user: str
     reminds: bool = Field(default=False, description="Whether it is a reminder, and not the first that asks")
+    seat: str = Field(default="", description="Whose seat its person was to vote from; empty in older ones")
+    lost_seat: bool = Field(default=False, description="Whether its person was found without a seat since")
     shown: str = Field(
         default="", description="What it was last drawn from, to know when it has to be edited"
     )

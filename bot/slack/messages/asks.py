@@ -9,12 +9,14 @@ from bot.slack import blocks
 from bot.slack.input.target import Target
 from bot.slack.messages import cards, digests
 from bot.slack.messages.notice_words import NoticeMessage, how_it_stands, link_to, until, where_to_decide
-from bot.slack.text import mention
+from bot.slack.text import mention, safe
 from orchestration.domain.cards import AskState
 from orchestration.domain.effects import SendMessageInput
 from orchestration.domain.request import Choice
 
 THIS: Final = "this"
+# Whoever has no seat any more is to read nothing of what the request says since.
+NO_SEAT: Final = "`{request_id}` does not wait for you any more."
 DONE: Final = {Choice.APPROVE: "approved", Choice.REJECT: "rejected"}
 
 
@@ -46,6 +48,8 @@ def _to_decide(
     What has become of it is said instead, once the person is not to decide it any more.
     """
     card = tell.card
+    if tell.asking is AskState.NO_SEAT:
+        return NoticeMessage(NO_SEAT.format(request_id=safe(card.request_id, 60)))
     if card.status.ended:
         return NoticeMessage(how_it_stands(card, what, link_to(tell, links)))
     if tell.asking not in {None, AskState.OPEN}:

@@ -35,6 +35,8 @@ LINK: Final = "<{url}|See the card>"
 # For who is to decide: whatever has become of the card, they can.
 NO_LINK: Final = "You can decide it from my Home tab, or with `{command} {status} {request_id}`."
 SAID: Final = 600
+# On the wire. With a title and an amount (850), a link and the sentence around them, it stays below a section's 3000.
+ROOM: Final = 1600
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,16 @@ def until(card: Card) -> str:
     return f" until {when(deadline)}" if deadline else ""
 
 
+def quote(text: str, *, lines: int = 12) -> str:
+    """What somebody wrote, as a quote that has room in a section beside the sentence of a message."""
+    return quoted(text, SAID, lines=lines, room=ROOM)
+
+
+def reported(text: str) -> str:
+    """What a program or the policy says, in one line with as much room."""
+    return safe(text, SAID, room=ROOM)
+
+
 def lines(*each: str) -> str:
     """The lines that say anything."""
     return "\n".join(filter(None, (line.rstrip() for line in each)))
@@ -93,7 +105,7 @@ def how_it_stands(card: Card, what: str, link: str) -> str:
     sentence = sentence_of(card, card.status, what)
     why = ""
     if card.status in QUOTED and card.comments:
-        why = quoted(card.comments, SAID, lines=6)
+        why = quote(card.comments, lines=6)
     elif card.status in EXPLAINED:
-        why = safe(card.reason, SAID)
+        why = reported(card.reason)
     return lines(f"{sentence} {link}", why)

@@ -16,11 +16,13 @@ from bot.slack.messages.notice_words import (
     how_it_stands,
     lines,
     link_to,
+    quote,
+    reported,
     sentence_of,
     what_of,
     where_to_decide,
 )
-from bot.slack.text import bold, linked, mention, plain, quoted, safe, said, system, when, within
+from bot.slack.text import bold, linked, mention, plain, safe, said, system, when, within
 from orchestration.domain.cards import Card, Notice, StepKind
 from orchestration.domain.edits import as_diff
 from orchestration.domain.effects import DelegateChange, SendMessageInput
@@ -125,7 +127,7 @@ def _fulfilment(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> 
 
 
 def _question(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
-    text = lines(f"{_by(tell)} asks about {what}. {link_to(tell, links)}", quoted(_said(tell), SAID))
+    text = lines(f"{_by(tell)} asks about {what}. {link_to(tell, links)}", quote(_said(tell)))
     if tell.card.answered_at is not None:  # this message may have had to wait
         return NoticeMessage(text)
     return _pressable(text, tell.card, ANSWER, "Answer…", "primary")
@@ -133,7 +135,7 @@ def _question(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> No
 
 def _answer(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     return NoticeMessage(
-        lines(f"{_by(tell)} answers about {what}. {link_to(tell, links)}", quoted(_said(tell), SAID))
+        lines(f"{_by(tell)} answers about {what}. {link_to(tell, links)}", quote(_said(tell)))
     )
 
 
@@ -147,20 +149,20 @@ def _notification_refused(tell: SendMessageInput, what: str, links: Mapping[str,
 
 def _not_told(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> str:
     where = system(tell.step.to or "") if tell.step else "the other system"
-    said = safe(_said(tell), SAID)
+    said = reported(_said(tell))
     return f"✗ {what} has ended, but {where} could not be told: {said} {link_to(tell, links)}".rstrip()
 
 
 def _unsigned(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     return NoticeMessage(
-        f"✗ {what} has ended, but its outcome was not signed, so nothing was set going: {safe(_said(tell), SAID)} "
+        f"✗ {what} has ended, but its outcome was not signed, so nothing was set going: {reported(_said(tell))} "
         f"{link_to(tell, links)}".rstrip()
     )
 
 
 def _card_stale(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     where = f"{mention(tell.step.place)}: " if tell.step and tell.step.place else ""
-    problem = f"{where}{safe(_said(tell), SAID)}"
+    problem = f"{where}{reported(_said(tell))}"
     return NoticeMessage(
         f"✗ A card of {what} still shows what is no longer true. {problem} {link_to(tell, links)}".rstrip()
     )
@@ -175,7 +177,7 @@ def _card_not_posted(tell: SendMessageInput, what: str, links: Mapping[str, str]
     if tell.step and not tell.card.status.ended:
         people = within(map(mention, tell.step.people), ", ", SAID)
         asked = ASKED_DIRECTLY.format(people=people) if people else ASKED_NOBODY
-    said = safe(_said(tell), SAID)
+    said = reported(_said(tell))
     return NoticeMessage(" ".join(filter(None, [sentence, said, asked, link_to(tell, links)])))
 
 
@@ -186,9 +188,7 @@ def _card_late(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> N
     if tell.where:
         when, now = "at first", THERE_NOW
     sentence = f"✗ The {_card_of(tell, what)} could not be posted in {where} {when}."
-    return NoticeMessage(
-        " ".join(filter(None, [sentence, safe(_said(tell), SAID), now, link_to(tell, links)]))
-    )
+    return NoticeMessage(" ".join(filter(None, [sentence, reported(_said(tell)), now, link_to(tell, links)])))
 
 
 def _card_of(tell: SendMessageInput, what: str) -> str:
@@ -254,7 +254,7 @@ def _vote_voided(tell: SendMessageInput, what: str, links: Mapping[str, str]) ->
 
 
 def _changes(tell: SendMessageInput) -> str:
-    return quoted(as_diff(tell.step.edit.changes), SAID) if tell.step and tell.step.edit else ""
+    return quote(as_diff(tell.step.edit.changes)) if tell.step and tell.step.edit else ""
 
 
 def _digest(tell: SendMessageInput, _: str, links: Mapping[str, str]) -> NoticeMessage:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 from orchestration.approval import asking
-from orchestration.domain.cards import AskState
+from orchestration.approval.outbox_items import SendMessage
+from orchestration.domain.cards import AskState, Notice
 from orchestration.domain.commands import AskMessage, Reason
 from orchestration.domain.request import CardRef, Choice, EscalationCause, Status
 from tests.support.book import parsed
@@ -136,7 +138,13 @@ def test_a_message_shows_what_became_of_what_it_asks() -> None:
     before = asking.drawn_from(record, again)
     story.vote("U0ADA", Choice.APPROVE, 5)
     assert stands(again, bob) == [AskState.VOTED, AskState.OPEN]
-    assert asking.drawn_from(record, again) != before
+    approved = asking.drawn_from(record, again)
+    assert approved != before
+    story.vote("U0ADA", Choice.REJECT, 6)
+    assert asking.drawn_from(record, again) != approved, "it says what they decided"
+    before = asking.drawn_from(record, bob)
+    record.state.deadline = story.at(3 * 24 * 60)
+    assert asking.drawn_from(record, bob) != before, "it says until when"
     story.delegate("U0BOB", "U0SAM")
     assert stands(bob) == [AskState.OVER]
     record.end(Status.CANCELLED, story.at(6), by="U0RITA")
@@ -144,4 +152,7 @@ def test_a_message_shows_what_became_of_what_it_asks() -> None:
     assert asking.is_over(record, again), "once it says how it ended"
     others = [sent("U0ADA", str(number)) for number in range(asking.DECIDABLE)]
     record.state.messages = others
-    assert asking.asking(record, sent("U0MAX", "another")) is None, "so many alone have buttons"
+    another = SendMessage(
+        message_id="another", user="U0MAX", notice=Notice.ASKED, round=1, give_up=timedelta(days=1)
+    )
+    assert asking.asking(record, another) is None, "so many alone have buttons"

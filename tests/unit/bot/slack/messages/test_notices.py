@@ -297,6 +297,21 @@ def test_who_can_decide_in_a_message_decides_what_it_shows(story: MakeStory) -> 
         assert words in over.text
 
 
+def test_every_message_fits_into_a_section_whatever_was_written(story: MakeStory) -> None:
+    told = story(title="&" * 150)
+    links = {told.record.request_id: URL}
+    asked = step(StepKind.QUESTION, actor="U0ADA", text="&" * 600)
+    lost = step(StepKind.ACTION_FAILED, to="U0ADA", text="&" * 600)
+    drawn = [
+        notice(told.tell(Notice.QUESTION, step=asked), links),
+        notice(told.tell(Notice.ACTION_FAILED, step=lost), links),
+    ]
+    told.record.end(Status.CANCELLED, told.at(6), by="U0RITA", comments="&\n" * 5 + "&" * 600)
+    drawn.append(notice(told.tell(Notice.REMINDER, "U0FAY", asking=AskState.OVER), links))
+    assert [len(one.text) > 2000 for one in drawn] == [True] * 3, "they are long"
+    assert max(len(one.text) for one in drawn) <= 3000
+
+
 def test_a_late_card_is_told_with_its_level_and_as_it_stands_when_that_is_sent(story: MakeStory) -> None:
     """The cards of two levels can be late in one channel, and the message itself can be late too."""
     told = story()
