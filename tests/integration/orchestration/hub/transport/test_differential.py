@@ -126,6 +126,8 @@ class H2Client:
     def exchange(self, *, wait: bool) -> None:
         """Sends what there is to send; with `wait` also takes all that the hub says until it answers a PING."""
         if wait:
+            # With no window, as a step may have left it, the hub rightly keeps its answers back.
+            self._client.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 65_535})
             self._client.ping(b"the last")
         self._raw.send(self._client.data_to_send())
         while wait and not (self._ponged and self.ended <= self.statuses.keys()):
