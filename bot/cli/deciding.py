@@ -68,7 +68,7 @@ async def _decide(given: argparse.Namespace, choice: Choice) -> int:
         )
     path = approval_path(given.id)
     async with ApiClient(os.environ) as api:
-        asked = (await waiting(api.call("GET", f"{path}/asked"), f"AskState {api.url}")).body
+        asked = (await waiting(api.call("GET", f"{path}/asked"), f"Asking {api.url}")).body
         facts, digest = asked["facts"], asked["digest"]
         if digest_of_facts(facts) != digest:
             raise CountersignError(
@@ -85,7 +85,7 @@ async def _decide(given: argparse.Namespace, choice: Choice) -> int:
         body = {"choice": choice.value, "nonce": asked["nonce"], "digest": digest, "comment": given.comment}
         decision = api.call("POST", f"{path}/decision", body, key=str(uuid.uuid4()))
         try:
-            result = (await waiting(decision, f"AskState {api.url}")).body
+            result = (await waiting(decision, f"Asking {api.url}")).body
         except UnreachableError as error:
             raise CountersignError(
                 f"{error} The decision may have been taken; `countersign status {given.id}` says."

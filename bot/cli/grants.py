@@ -73,7 +73,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 async def _list(given: argparse.Namespace) -> int:
     async with ApiClient(os.environ) as api:
-        reply = await waiting(api.call("GET", "/api/grants"), f"AskState {api.url}")
+        reply = await waiting(api.call("GET", "/api/grants"), f"Asking {api.url}")
     grants = reply.body["grants"]
     show_table(grants[: given.limit], COLUMNS, given.json)
     if len(grants) > given.limit:

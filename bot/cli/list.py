@@ -51,7 +51,7 @@ async def _list(given: argparse.Namespace) -> int:
     query = {name: value for name in names if (value := getattr(given, name))}
     async with ApiClient(os.environ) as api:
         # One more than is shown tells whether there are more.
-        newest = await waiting(_newest(api, query, given.since, given.limit + 1), f"AskState {api.url}")
+        newest = await waiting(_newest(api, query, given.since, given.limit + 1), f"Asking {api.url}")
     show_table(newest[: given.limit], COLUMNS, given.json)
     if len(newest) > given.limit:
         explain(f"There are more than these {given.limit}; --limit says how many are shown.")

@@ -141,7 +141,7 @@ def _field(field: dict[str, Any]) -> str:
 
 async def _list(given: argparse.Namespace) -> int:
     async with ApiClient(os.environ) as api:
-        reply = await waiting(api.call("GET", "/api/policies"), f"AskState {api.url}")
+        reply = await waiting(api.call("GET", "/api/policies"), f"Asking {api.url}")
     show_table(reply.body["items"], COLUMNS, given.json)
     return 0
 

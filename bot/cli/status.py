@@ -31,6 +31,6 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 async def _status(given: argparse.Namespace) -> int:
     async with ApiClient(os.environ) as api:
-        reply = await waiting(api.call("GET", approval_path(given.id)), f"AskState {api.url}")
+        reply = await waiting(api.call("GET", approval_path(given.id)), f"Asking {api.url}")
     show_record(reply.body, LINES, given.json)
     return 0

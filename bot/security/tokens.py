@@ -58,6 +58,11 @@ class Token:
         return scope in self.scopes
 
     @property
+    def sees_all(self) -> bool:
+        """Whether it may see what anybody asked."""
+        return self.may(READ) or self.may(ADMIN)
+
+    @property
     def policies(self) -> frozenset[str]:
         """The policies whose requests it may decide."""
         return frozenset(scope.removeprefix(DECIDE) for scope in self.scopes if scope.startswith(DECIDE))

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Final
 from urllib.parse import quote, urlsplit
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from orchestration.domain.ids import PersonId
 from orchestration.domain.request import ApprovalRequest, Duration, Recorded
@@ -81,7 +81,7 @@ class Documents(Recorded):
     )
     open_at_once: int = Field(default=20, ge=1, le=100, description="How many reviews are open at once")
     largest_mb: int = Field(default=100, ge=1, le=1000, description="In megabytes of 1,000,000 bytes")
-    preview: bool = Field(default=True, description="Whether the document is shown under its card")
+    preview: StrictBool = Field(default=True, description="Whether the document is shown under its card")
     preview_largest_mb: int = Field(default=5, ge=1, le=50)
 
     def faults(self) -> Iterator[str]:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Annotated, Final, Self
 from urllib.parse import SplitResult, quote, urlsplit
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, StrictBool, TypeAdapter, ValidationError, model_validator
 
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.ids import IdReader, PersonId
@@ -55,7 +55,7 @@ class FieldSpec(Recorded):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
     label: str | None = Field(default=None, max_length=48)
-    required: bool = False
+    required: StrictBool = False
     type: FieldType = FieldType.TEXT
     choices: list[Annotated[str, Field(min_length=1, max_length=60)]] = Field(
         default_factory=list, max_length=50

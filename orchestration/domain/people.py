@@ -6,7 +6,7 @@ from datetime import date
 from typing import Annotated, Self
 
 import phonenumbers
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StrictBool, model_validator
 
 from orchestration.domain.ids import PersonId
 from orchestration.domain.request import Recorded
@@ -68,7 +68,9 @@ class EnrolledPerson(PersonEntry):
     """A `[people.ID]` table. The number never leaves the process that reads the file."""
 
     phone: Annotated[str, AfterValidator(e164)] | None = None
-    revoked: bool = Field(default=False, description="They decide nothing any more, also of what is open")
+    revoked: StrictBool = Field(
+        default=False, description="They decide nothing any more, also of what is open"
+    )
 
     def known(self) -> KnownPerson:
         """What an instance may know of them."""

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import (
     Field,
     PlainValidator,
+    StrictBool,
     model_validator,
 )
 
@@ -62,7 +63,7 @@ class Level(Recorded):
     above: Annotated[Decimal, Field(ge=0)] | None = Field(
         default=None, description="Asked only above this amount, and where the amount is not known"
     )
-    sms: bool = Field(
+    sms: StrictBool = Field(
         default=False, description="Whether an approval needs a code sent to the approver's phone"
     )
     sms_above: Annotated[Decimal, Field(ge=0)] | None = Field(
@@ -134,19 +135,19 @@ class Policy(Recorded):
     auto_approve_when: dict[str, list[str]] = Field(
         default_factory=dict, description="A field's name, and the values that need nobody's yes"
     )
-    allow_self_approval: bool = False
-    allow_repeat_approver: bool = Field(
+    allow_self_approval: StrictBool = False
+    allow_repeat_approver: StrictBool = Field(
         default=False, description="Whether one person may count at several levels"
     )
     delegates: list[PrincipalId] = Field(
         default_factory=list, max_length=50, description="Who may be a delegate; else whom the policy names"
     )
-    require_reason: bool = Field(default=True, description="Whether a rejection needs a reason")
-    confirm: bool | None = Field(
+    require_reason: StrictBool = Field(default=True, description="Whether a rejection needs a reason")
+    confirm: StrictBool | None = Field(
         default=None,
         description="Whether Approve asks again in a dialog; else where an approval needs a code",
     )
-    require_amount: bool = Field(default=False, description="Whether a request must say its amount")
+    require_amount: StrictBool = Field(default=False, description="Whether a request must say its amount")
     notify: AutoApprovalNotice = Field(
         default=AutoApprovalNotice.EACH, description="How the channel is told of auto-approvals"
     )

@@ -12,7 +12,7 @@ from bot.http.api.long_polling import LongPolling, is_final
 from bot.http.api.models import NewApproval
 from bot.http.api.problems import Problem
 from bot.http.api.responding import admitted_receiver, check_notified
-from bot.security.tokens import ADMIN, READ, REQUEST, Token
+from bot.security.tokens import REQUEST, Token
 from orchestration.domain.commands import Progress, Reason, Verdict
 from orchestration.domain.errors import HubUnavailableError, UnknownRequestError
 from orchestration.domain.policy import Policy
@@ -63,7 +63,7 @@ class ApprovalAccess:
     async def visible(self, token: Token, given: str) -> str:
         """The ID, if the token may see it: all, its owner's own, or of a policy it decides."""
         request_id = checked_id(given)
-        if token.may(READ) or token.may(ADMIN):
+        if token.sees_all:
             return request_id
         progress = await self._service.status(request_id)
         own = token.may(REQUEST) and progress.requester == token.owner

@@ -178,21 +178,23 @@ class ApprovalRoutes:
         return json_response(AskedFacts.of(await self._service.view(request_id)))
 
     async def timeline(self, call: ApiCall) -> web.Response:
-        """Every step. For an approval that was stopped, also what `reconcile` did."""
+        """Every step. For an approval that was stopped, also what `reconcile` did.
+
+        Who is in a group is for whom may see all requests. Others could look up any group that a policy names.
+        """
         request_id = await self._access.visible(call.token, call.part("id"))
         progress = await self._service.status(request_id)
         events = await self._operations.whole_history(progress)
         wrong = await wrong_codes(self._operations, events)
-        return json_response(
-            Timeline(id=request_id, items=timeline_entries(events, progress.verdicts, wrong))
-        )
+        items = timeline_entries(events, progress.verdicts, wrong, memberships=call.token.sees_all)
+        return json_response(Timeline(id=request_id, items=items))
 
     async def list(self, call: ApiCall) -> web.Response:
         """One page. A token that may only ask sees what its owner asked."""
         page = call.query(ApprovalListQuery)
         token = call.token
         requester = page.requester
-        if not (token.may(READ) or token.may(ADMIN)):
+        if not token.sees_all:
             if requester not in {None, token.owner}:
                 raise Problem("forbidden", "This token sees only what its owner asked.")
             requester = token.owner

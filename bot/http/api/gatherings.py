@@ -212,6 +212,6 @@ class GatheringRoutes:
         request_id, token = call.instance_id(), call.token
         progress = await self._service.status(request_id)
         own = token.may(REQUEST) and progress.requester == token.owner
-        if not (token.may(READ) or token.may(ADMIN) or own or progress.policy in token.policies):
+        if not (token.sees_all or own or progress.policy in token.policies):
             raise Problem("forbidden", "This token sees only what its owner asked or it may answer.")
         return request_id

@@ -35,7 +35,12 @@ class TimelineEntry(BaseModel):
     attempt: int | None = None
     timer: Purpose | None = Field(default=None, description="What the timer is for, where that is known")
     members: dict[str, list[str]] | None = Field(
-        default=None, description="Who was in which group at that moment, as it was looked up"
+        default=None,
+        description="Who was in which group at that moment, as it was looked up, at most 20 of each; "
+        "only for tokens with `read` or `admin`",
+    )
+    member_counts: dict[str, int] | None = Field(
+        default=None, description="How many people were in each group of `members`"
     )
     refused: str | None = Field(
         default=None, description="Why a command changed nothing, as its sender was told"
@@ -49,6 +54,8 @@ class Timeline(BaseModel):
     items: list[TimelineEntry]
 
 
+# How many people of a group are listed where it was looked up; of the others it says how many they are.
+MEMBERS_SHOWN: Final = 20
 UNDELIVERED: Final = "The message with the code has not arrived: "
 # What each activity does, in words. Its name is the kind of its step, with "_failed" or "_put_off" behind it.
 _ACTIVITIES: Final = {
@@ -92,11 +99,13 @@ def timeline_entries(
     events: Iterable[past.HistoryEvent],
     verdicts: Iterable[Verdict] = (),
     wrong_codes: Iterable[WrongCode] = (),
+    *,
+    memberships: bool = False,
 ) -> list[TimelineEntry]:
     """The history's events as steps, without the SDK's bookkeeping and what it records twice.
 
     A command's event does not say whether it took effect; the `verdicts` of the request's progress do. Wrong codes are
-    in the histories of their challenges.
+    in the histories of their challenges. `memberships`: with who was in which group, for whom may see all requests.
     """
     scheduled: dict[int, _Scheduled] = {}
     timers = Timers()
@@ -114,6 +123,9 @@ def timeline_entries(
         if entry is not None:
             found.append(entry)
     found.extend(_wrong(code) for code in wrong_codes)
+    if not memberships:
+        for entry in found:
+            entry.members = entry.member_counts = None
     # What a turn did has the time at which the turn ended, and what somebody sent meanwhile an earlier one.
     return sorted(found, key=lambda entry: entry.at)
 
@@ -235,16 +247,18 @@ def _done(event: past.TaskCompletedEvent, task: _Scheduled | None, at: datetime)
         kind, words = f"{kind}_failed", f"{words}: failed, {result['failed']}"
     elif task.name == "post_reply":
         words += _what_reply(task)
-    return TimelineEntry(at=at, kind=kind, text=words, members=_members(task, result), **_place(task))
+    return TimelineEntry(at=at, kind=kind, text=words, **_members(task, result), **_place(task))
 
 
-def _members(task: past.TaskScheduledEvent, result: Mapping[str, Any]) -> dict[str, list[str]] | None:
-    """Who was in which group, where that was looked up."""
-    groups = result.get("groups")
-    if task.name != "members" or not isinstance(groups, dict):
-        return None
+def _members(task: past.TaskScheduledEvent, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Who was in which group, and how many, where that was looked up."""
+    found = result.get("groups")
+    if task.name != "members" or not isinstance(found, dict):
+        return {}
+    groups = {group: people for group, people in found.items() if isinstance(people, list)}
     return {
-        group: [str(who) for who in people] for group, people in groups.items() if isinstance(people, list)
+        "members": {group: [str(who) for who in people[:MEMBERS_SHOWN]] for group, people in groups.items()},
+        "member_counts": {group: len(people) for group, people in groups.items()},
     }
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
 
-from bot.http.pages.record import MEMBERS_SHOWN, RequestRecord
+from bot.http.pages.record import RequestRecord
 from bot.http.templating import TEMPLATES, render
 from bot.records.entries import unchecked_claims
 from bot.slack.ids import is_channel, is_person
@@ -88,7 +88,6 @@ def record_page(record: RequestRecord, names: Mapping[str, str], viewer: Viewer)
         as_diff=as_diff,
         later_levels=[] if progress.status.ended else policy.levels[len(progress.levels) :],
         remarks=record.remarks,
-        shown=MEMBERS_SHOWN,
         timeline=record.timeline,
         names=names,
         viewer=viewer,

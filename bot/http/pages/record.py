@@ -23,8 +23,6 @@ from orchestration.service.approvals import ApprovalService
 from orchestration.service.operations import Operations
 from orchestration.service.wrong_codes import wrong_codes
 
-# How many people of a group are listed where it was looked up; of the others it says how many they are.
-MEMBERS_SHOWN: Final = 20
 _REMARKS: Final = {
     StepKind.QUESTION: RemarkKind.QUESTION,
     StepKind.ANSWER: RemarkKind.ANSWER,
@@ -42,26 +40,30 @@ class RequestRecord:
     remarks: list[Remark]
     timeline: list[TimelineEntry]
 
-    def named(self) -> set[str]:
-        """Every person, group and channel whose ID is on the page."""
-        found = {self.request.requester}
-        for level in self.progress.levels:
-            found.update(level.approvers, level.waiting_for, level.delegates, level.delegates.values())
-            found.update(vote.actor for vote in level.decisions)
+    def named(self) -> list[str]:
+        """Every person, group and channel whose ID is on the page, each once.
+
+        Only the first ones may get a name. So who asked and who decided come first, and the members of groups last,
+        whose names are of the least use.
+        """
+        progress, levels = self.progress, self.progress.levels
+        found = [self.request.requester]
+        found += [vote.actor for level in levels for vote in level.decisions]
+        found += [progress.outcome.processed_by] if progress.outcome and progress.outcome.processed_by else []
+        for level in levels:
+            found += [*level.approvers, *level.waiting_for, *level.delegates, *level.delegates.values()]
+            found += [level.escalated_to] if level.escalated_to else []
         named = [spec.name for spec in self.policy.fields if spec.type is FieldType.PERSON]
-        found.update(self.request.fields[name] for name in named if self.request.fields.get(name))
-        found.update(remark.actor for remark in self.remarks)
-        found.update(edit.actor for edit in self.progress.edits)
-        found.update(person for edit in self.progress.edits for person in edit.voided)
-        found.update(action.label for action in self.progress.actions)
-        found.update(level.escalated_to for level in self.progress.levels if level.escalated_to)
-        for entry in self.timeline:
-            found.update(one for one in (entry.actor, entry.channel) if one)
-            for group, members in (entry.members or {}).items():
-                found.update((group, *members[:MEMBERS_SHOWN]))
-        if self.progress.outcome and self.progress.outcome.processed_by:
-            found.add(self.progress.outcome.processed_by)
-        return found
+        found += [self.request.fields[name] for name in named if self.request.fields.get(name)]
+        for edit in progress.edits:
+            found += [edit.actor, *edit.voided]
+        found += [remark.actor for remark in self.remarks]
+        found += [action.label for action in progress.actions]
+        found += [one for entry in self.timeline for one in (entry.actor, entry.channel) if one]
+        groups = [group for entry in self.timeline for group in (entry.members or {}).items()]
+        found += [group for group, _ in groups]
+        found += [member for _, members in groups for member in members]
+        return list(dict.fromkeys(found))
 
 
 async def read_record(service: ApprovalService, operations: Operations, request_id: str) -> RequestRecord:
@@ -75,7 +77,7 @@ async def read_record(service: ApprovalService, operations: Operations, request_
         view.policy,
         progress,
         remarks_in(events),
-        timeline_entries(events, progress.verdicts, wrong),
+        timeline_entries(events, progress.verdicts, wrong, memberships=True),
     )
 
 

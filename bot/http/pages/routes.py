@@ -61,7 +61,7 @@ class RecordRoutes:
         except HubUnavailableError as error:
             log.warning("the record of %s: %s", request_id, error)
             return _notice(HTTPStatus.SERVICE_UNAVAILABLE, page.AWAY_TITLE, page.AWAY)
-        names = await self._names.of({*record.named(), person})
+        names = await self._names.of([*record.named(), person])
         viewer = page.Viewer(person, until, self._links.public_url or "")
         return _html(HTTPStatus.OK, page.record_page(record, names, viewer))
 

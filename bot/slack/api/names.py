@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from slack_sdk.web.async_client import AsyncWebClient
@@ -37,9 +37,9 @@ class Names:
         self._patience = patience
         self._known: OrderedDict[str, tuple[float, str | None]] = OrderedDict()
 
-    async def of(self, principals: Collection[str]) -> dict[str, str]:
-        """ID to name, of those that are known."""
-        single = [who for who in principals if is_person(who) or is_channel(who)]
+    async def of(self, principals: Sequence[str]) -> dict[str, str]:
+        """ID to name, of those that are known. Of many, only the first ones are asked for."""
+        single = [who for who in dict.fromkeys(principals) if is_person(who) or is_channel(who)]
         missing = [who for who in single if not self._is_known(who)][:ASKED_FOR]
         tasks = [asyncio.create_task(self._look_all(missing[at::AT_ONCE])) for at in range(AT_ONCE)]
         if any(map(is_group, principals)):

@@ -16,22 +16,26 @@ TWICE: Final = "{name} is there twice. Please give one value."
 WHOM: Final = "I cannot tell who “{word}” is. Please type @ and choose the person from Slack's list."
 
 # Phones type curved quotation marks.
-_LAST: Final = re.compile(r"(?:^|\s)([A-Za-z][A-Za-z0-9_]{0,39})=(\"[^\"]*\"|[“”][^“”]*[“”]|\S*)$")
+_MARKS: Final = '"“”'
+_LAST: Final = re.compile(r"(?:^|\s)([A-Za-z][A-Za-z0-9_]{0,39})=(\"[^\"]*\"|[“”][^“”]*[“”]|[^\s\"“”]*)$")
 
 
 def split_fields(text: str, fields: Sequence[FieldSpec]) -> tuple[str, dict[str, str]]:
     """What stands before the fields, and their values as they are kept; `text` is as Slack sent it.
 
-    What is no field of the policy belongs to the title, with all before it. Raises `InvalidRequestError` for a value
-    that does not fit.
+    What is no field of the policy belongs to the title, with all before it, and so does what stands inside a quotation:
+    a pasted text fills no field. Raises `InvalidRequestError` for a value that does not fit.
     """
     known = {field.name: field for field in fields}
     rest, found = line(text), dict[str, str]()
     while (last := _LAST.search(rest)) is not None and (field := known.get(keyword(last[1]))) is not None:
+        before = rest[: last.start()].rstrip()
+        if sum(map(before.count, _MARKS)) % 2:
+            break
         if field.name in found:
             raise InvalidRequestError(TWICE.format(name=field.name), field=field.name)
-        found[field.name] = _read(field, last[2].strip('"“”'))
-        rest = rest[: last.start()].rstrip()
+        found[field.name] = _read(field, last[2].strip(_MARKS))
+        rest = before
     return rest, {name: value for name, value in found.items() if value}
 
 

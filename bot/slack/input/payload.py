@@ -59,9 +59,13 @@ class _Values(_PayloadPart):
 
 class _PayloadBlock(_PayloadPart):
     type: str
-    block_id: str
+    block_id: str | None = None
     elements: list[dict[str, Any]] | None = None
     element: dict[str, Any] | None = None
+
+
+class _FormBlock(_PayloadBlock):
+    block_id: str
 
 
 class _Message(_PayloadPart):
@@ -80,7 +84,7 @@ class _View(_PayloadPart):
     previous_view_id: _Id | None = None
     app_installed_team_id: _Id | None = None
     state: _Values | None = None
-    blocks: list[_PayloadBlock] | None = None
+    blocks: list[_FormBlock] | None = None
 
 
 class _Place(_PayloadPart):

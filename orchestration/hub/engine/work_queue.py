@@ -4,7 +4,7 @@ What is `ahead` goes first: somebody waits for it, while the rest may be thousan
 the rest goes on however many events come, one of it is next after so many that went ahead in a row.
 """
 
-from collections import Counter, deque
+from collections import Counter, OrderedDict
 from typing import Final
 
 from orchestration.hub.storage.transaction import ReadyWork, WorkItemKind
@@ -21,8 +21,9 @@ class WorkQueue:
     """The queued work items, each once. It is true where there are any."""
 
     def __init__(self) -> None:
-        # Of each kind, by name: the order and the key of what is queued.
-        self._queues: dict[WorkItemKind, dict[_Name, deque[tuple[int, int]]]] = {
+        # Of each kind, by name: the key of what is queued, and its order. To take out any of them costs the same,
+        # however many there are.
+        self._queues: dict[WorkItemKind, dict[_Name, OrderedDict[int, int]]] = {
             kind: {} for kind in WorkItemKind
         }
         self._queued: dict[WorkKey, _Name] = {}
@@ -54,21 +55,19 @@ class WorkQueue:
         name = (ready.ahead, ready.name, ready.version)
         self._queued[ready.kind, ready.key] = name
         self._order += 1
-        self._queues[ready.kind].setdefault(name, deque()).append((self._order, ready.key))
+        self._queues[ready.kind].setdefault(name, OrderedDict())[ready.key] = self._order
 
     def heads(self, kind: WorkItemKind) -> list[ReadyWork]:
         """The first item of each name and version of this kind: what goes ahead, then what has waited longest."""
-        queues, first = self._queues[kind], self._ahead[kind] < IN_A_ROW
-        names = sorted(queues, key=lambda name: (name[0] is not first, queues[name][0]))
-        return [ReadyWork(kind, queues[name][0][1], name[1], name[2], ahead=name[0]) for name in names]
+        first = self._ahead[kind] < IN_A_ROW
+        heads = [(name, *next(iter(queue.items()))) for name, queue in self._queues[kind].items()]
+        heads.sort(key=lambda head: (head[0][0] is not first, head[2]))
+        return [ReadyWork(kind, key, name[1], name[2], ahead=name[0]) for name, key, _ in heads]
 
     def take(self, head: ReadyWork) -> None:
         """Take one of the heads out."""
         self._ahead[head.kind] = self._ahead[head.kind] + 1 if head.ahead else 0
-        queues, name = self._queues[head.kind], self._queued.pop((head.kind, head.key))
-        queues[name].popleft()
-        if not queues[name]:
-            del queues[name]
+        self.remove(head)
 
     def remove(self, ready: ReadyWork) -> None:
         """Take an item out, wherever it is, if it is queued."""
@@ -76,8 +75,6 @@ class WorkQueue:
         if name is None:
             return
         queues = self._queues[ready.kind]
-        left = deque(one for one in queues[name] if one[1] != ready.key)
-        if left:
-            queues[name] = left
-        else:
+        del queues[name][ready.key]
+        if not queues[name]:
             del queues[name]

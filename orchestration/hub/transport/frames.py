@@ -116,10 +116,9 @@ def check(kind: int, stream: int, length: int) -> None:
         raise Http2Error(FRAME_SIZE_ERROR)
     if kind == PUSH_PROMISE or (kind in OF_CONNECTION if stream else kind in OF_STREAM):
         raise Http2Error(PROTOCOL_ERROR)
+    # Even numbers are streams of the server, which opens none. Frames of unknown kinds are passed over.
     if stream and not stream & 1 and kind <= CONTINUATION and kind != PRIORITY:
-        raise Http2Error(
-            PROTOCOL_ERROR
-        )  # a stream of the server, which opens none; unknown frames are passed over
+        raise Http2Error(PROTOCOL_ERROR)
 
 
 def settings(payload: bytes) -> dict[int, int]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
 import pytest
+from durabletask import history as past
 from twilio.request_validator import RequestValidator
 
+from bot.http.pages.page import Viewer, record_page
 from bot.http.pages.record import read_record
 from bot.records.entries import unchecked_claims
 from bot.security.tokens import FILE as TOKENS
@@ -20,6 +24,7 @@ from bot.security.tokens import TokenFile
 from bot.simulator import ActionRefusedError
 from bot.simulator.control.person import Person
 from orchestration.service.operations import Operations
+from orchestration.service.wrong_codes import AT_ONCE, LOOKED_AT, wrong_codes
 from tests.support.board import Board, BoardOutcomes
 from tests.support.messages import actions_of, text_of
 from tests.support.slack import PURCHASES, ask, decided, ephemeral, is_card
@@ -100,17 +105,53 @@ async def test_a_reply_with_the_code_approves_and_the_card_says_so(world: World)
 async def on_record(world: World, request_id: str) -> None:
     """The wrong code is in the timeline, without what was typed; and the vote says, signed, of which group Ada was."""
     await world.until(request_id, lambda progress: not progress.receipt_pending and progress.status.ended)
-    operations = Operations(world.client, BoardOutcomes(Board()))
+    operations = CountedOperations(world.client, BoardOutcomes(Board()))
     record = await read_record(world.service, operations, request_id)
     told = [(entry.kind, entry.text, entry.actor) for entry in record.timeline]
     wrong = told.index(("code_wrong", "A wrong code came in, 2 tries left", "U0ADA"))
     assert told[wrong + 1][0] == "code_confirmed"
     looked_up = [entry.members for entry in record.timeline if entry.kind == "members"]
     assert looked_up[-1] == {"S0MANAGERS": ["U0ADA", "U0FAY"]}
+    named = record.named()
+    assert named[:2] == ["U0RITA", "U0ADA"], "who asked and who decided are named before anybody else"
+    only_in_groups = set(named[named.index("U0FAY") :])
+    assert not only_in_groups & {"U0FIN", "S0MANAGERS", PURCHASES}
+    shown = record_page(record, {}, Viewer("U0RITA", datetime.now(UTC), "https://approvals.example"))
+    assert not re.search(r"and \d+ more", shown)
+    for entry in record.timeline:
+        entry.member_counts = {group: len(people) + 23 for group, people in (entry.members or {}).items()}
+    shown = record_page(record, {}, Viewer("U0RITA", datetime.now(UTC), "https://approvals.example"))
+    assert "and 23 more" in shown
+    await of_many_challenges(operations, request_id)
     outcome = record.progress.outcome
     assert outcome is not None
     [vote] = unchecked_claims(outcome.receipt or "")["decisions"]
     assert vote["groups"] == outcome.levels[0].decisions[0].groups == ["S0MANAGERS"]
+
+
+class CountedOperations(Operations):
+    """Counts the histories that are asked for, and how many of them at the same time."""
+
+    asked = under_way = most = 0
+
+    async def own_history(self, instance_id: str, orchestration: str) -> list[past.HistoryEvent]:
+        self.asked, self.under_way = self.asked + 1, self.under_way + 1
+        self.most = max(self.most, self.under_way)
+        try:
+            return await super().own_history(instance_id, orchestration)
+        finally:
+            self.under_way -= 1
+
+
+async def of_many_challenges(operations: CountedOperations, request_id: str) -> None:
+    """Of a request with very many codes the newest are looked at, a few at a time, and told in their order."""
+    events = await operations.history(request_id)
+    [begun] = [event for event in events if isinstance(event, past.SubOrchestrationInstanceCreatedEvent)]
+    gone = dataclasses.replace(begun, instance_id="gone")
+    operations.asked = operations.most = 0
+    found = await wrong_codes(operations, [*[begun] * LOOKED_AT, *[begun, gone] * (LOOKED_AT // 2)])
+    assert [(code.person, code.left) for code in found] == [("U0ADA", 2)] * (LOOKED_AT // 2)
+    assert (operations.asked, operations.most) == (LOOKED_AT, AT_ONCE)
 
 
 async def test_a_reply_that_is_late_hears_so_and_costs_a_newer_code_nothing(world: World) -> None:

@@ -105,17 +105,17 @@ async def work(seen: asyncio.Event | None = None) -> str:
 async def test_only_a_terminal_shows_that_a_command_waits(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert await waiting(work(), "AskState") == "done"
+    assert await waiting(work(), "Asking") == "done"
     assert capsys.readouterr().err == ""
     seen = asyncio.Event()
 
     class Watched(TerminalOutput):
         def write(self, text: str) -> int:
-            if "AskState" in text:
+            if "Asking" in text:
                 seen.set()
             return super().write(text)
 
     shown = Watched()
     monkeypatch.setattr(sys, "stderr", shown)
-    assert await waiting(work(seen), "AskState") == "done"
+    assert await waiting(work(seen), "Asking") == "done"
     assert shown.getvalue().endswith("\r\x1b[K")

@@ -1,4 +1,4 @@
-"""AskState, looking, waiting and deciding over HTTP."""
+"""Asking, looking, waiting and deciding over HTTP."""
 
 from __future__ import annotations
 

@@ -216,6 +216,22 @@ async def test_the_timeline_tells_every_step_of_the_real_history(own_api: ApiWor
     assert items[0]["text"] == "Asked: “Deploy?”"
     assert next(item for item in items if item["kind"] == "post_card")["channel"] == "C0DEPLOYS"
     assert [item["at"] for item in items] == sorted(item["at"] for item in items)
+    await who_is_in_a_group_is_for_who_sees_all(api, root)
+
+
+async def who_is_in_a_group_is_for_who_sees_all(api: ApiWorld, root: str) -> None:
+    """Not for a token that may ask or decide under a policy: it could see who is in any group named there."""
+    request_id = await api.ask(
+        root, policy="purchase", title="Steel", amount="5000", fields={"vendor": "Acme"}
+    )
+    people = {"S0MANAGERS": ["U0ADA", "U0FAY"]}
+    for scope, seen in (("read", people), ("admin", people), ("request", None), ("decide:purchase", None)):
+        token = api.token(scope.replace(":", "-"), "U0RITA", scope)
+        answer = await api.call("GET", f"/api/approvals/{request_id}/timeline", token)
+        found = [item for item in answer.body["items"] if item["kind"] == "members"]
+        assert {str(item["members"]) for item in found} == {str(seen)}, scope
+        counts = {"S0MANAGERS": 2} if seen else None
+        assert {str(item["member_counts"]) for item in found} == {str(counts)}, scope
 
 
 async def test_an_event_that_an_instance_has_no_room_for_is_refused_in_words(api: ApiWorld) -> None:

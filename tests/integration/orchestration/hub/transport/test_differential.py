@@ -86,6 +86,7 @@ class H2Client:
         self.ended: set[int] = set()
         self.statuses: dict[int, bytes] = {}
         self._ponged = False
+        self._window = 65_535
 
     def step(self, what: str, one: Any, two: int) -> None:
         if what in {"call", "open"}:
@@ -100,18 +101,17 @@ class H2Client:
             }
             self._client.send_headers(stream, list(names.items()))
             if what == "call":
-                body = frames.message(b"\x0a" * two)
-                for at in range(0, len(body), 16_000):
-                    self._client.send_data(stream, body[at : at + 16_000], pad_length=two % 7 or None)
-                self._client.end_stream(stream)
-                self.ended.add(stream)
+                self._finish(stream, frames.message(b"\x0a" * two), pad=two % 7 or None)
             else:
                 self.open.append(stream)
         elif what == "ping":
             self._client.ping(bytes(8))
         elif what == "settings":
             sizes = h2.settings.SettingCodes
-            self._client.update_settings({sizes.INITIAL_WINDOW_SIZE: one, sizes.MAX_FRAME_SIZE: two})
+            # The package bears no window below zero, as one is that shrinks while an answer is on its way.
+            window = max(one, self._window) if self.open or self.ended else one
+            self._window = window
+            self._client.update_settings({sizes.INITIAL_WINDOW_SIZE: window, sizes.MAX_FRAME_SIZE: two})
         elif self.open:
             stream = self.open[one % len(self.open)]
             if what == "reset":
@@ -123,17 +123,31 @@ class H2Client:
                 self._client.send_data(stream, b"\x00" * two)
         self.exchange(wait=False)
 
+    def _finish(self, stream: int, body: bytes, *, pad: int | None) -> None:
+        for at in range(0, len(body), 16_000):
+            while self._client.local_flow_control_window(stream) < frames.MAX_FRAME:
+                self.exchange(wait=False)
+                self._read()
+            self._client.send_data(stream, body[at : at + 16_000], pad_length=pad)
+        self._client.end_stream(stream)
+        self.ended.add(stream)
+
     def exchange(self, *, wait: bool) -> None:
         """Sends what there is to send; with `wait` also takes all that the hub says until it answers a PING."""
         if wait:
+            # With no window, as a step may have left it, the hub rightly keeps its answers back.
+            self._client.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 1 << 20})
             self._client.ping(b"the last")
         self._raw.send(self._client.data_to_send())
         while wait and not (self._ponged and self.ended <= self.statuses.keys()):
-            data = self._raw.socket.recv(1 << 16)
-            assert data, "the hub has hung up"
-            for event in self._client.receive_data(data):
-                self._take(event)
+            self._read()
             self._raw.send(self._client.data_to_send())
+
+    def _read(self) -> None:
+        data = self._raw.socket.recv(1 << 16)
+        assert data, "the hub has hung up"
+        for event in self._client.receive_data(data):
+            self._take(event)
 
     def _take(self, event: h2.events.Event) -> None:
         assert not isinstance(event, h2.events.ConnectionTerminated), event

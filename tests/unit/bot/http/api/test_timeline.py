@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from durabletask import history as past
 
-from bot.http.api.timeline import timeline_entries
+from bot.http.api.timeline import MEMBERS_SHOWN, timeline_entries
 from orchestration.domain.commands import EVENT_DECISION, Reason, Verdict
 
 AT = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -103,6 +103,20 @@ def test_a_reply_says_what_it_was_about_and_an_escalation_why(step: Any, text: s
     )
     done = past.TaskCompletedEvent(event_id=-1, timestamp=AT, task_scheduled_id=5, result="{}")
     assert [entry.text for entry in timeline_entries([task, done])] == [text]
+
+
+def test_of_a_large_group_some_are_listed_and_only_for_who_may_see_them() -> None:
+    people = [f"U0MEMBER{number}" for number in range(MEMBERS_SHOWN + 5)]
+    result = json.dumps({"groups": {"S0ALL": people, "S0NONE": [], "S0ODD": "U0ADA"}})
+    events = [
+        past.TaskScheduledEvent(event_id=5, timestamp=AT, name="members", input="{}"),
+        past.TaskCompletedEvent(event_id=-1, timestamp=AT, task_scheduled_id=5, result=result),
+    ]
+    [told] = timeline_entries(events, memberships=True)
+    assert told.members == {"S0ALL": people[:MEMBERS_SHOWN], "S0NONE": []}
+    assert told.member_counts == {"S0ALL": MEMBERS_SHOWN + 5, "S0NONE": 0}
+    [told] = timeline_entries(events)
+    assert (told.kind, told.members, told.member_counts) == ("members", None, None)
 
 
 def test_a_timer_says_what_it_is_for_and_whether_anything_still_waits_for_it() -> None:

@@ -6,6 +6,21 @@ from orchestration.hub.engine.work_queue import IN_A_ROW, WorkQueue
 from orchestration.hub.storage.transaction import ReadyWork, WorkItemKind
 
 
+class _Counted(int):
+    """A key that counts how often keys are compared."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        type(self).compared += 1
+        return int(self) == other
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = int.__hash__
+
+
 def _turn(key: int, name: str = "flow", *, ahead: bool = False) -> ReadyWork:
     return ReadyWork(WorkItemKind.TURN, key, name, None, ahead)
 
@@ -44,3 +59,14 @@ def test_however_much_goes_ahead_the_rest_goes_on() -> None:
         queue.add(_turn(key, ahead=True))
     taken = _taken(queue)
     assert [taken.index(key) for key in range(2)] == [IN_A_ROW, 2 * IN_A_ROW + 1]
+
+
+def test_what_goes_ahead_only_now_costs_the_same_however_much_is_queued() -> None:
+    queue, keys = WorkQueue(), [_Counted(number) for number in range(500)]
+    for key in keys:
+        queue.add(_turn(key))
+    before = _Counted.compared
+    for key in reversed(keys):
+        queue.add(_turn(key, ahead=True))
+    assert _Counted.compared - before <= 10 * len(keys)
+    assert _taken(queue) == keys[::-1]
