@@ -154,7 +154,7 @@ class ApprovalRun:
     def _tell_delegates(self, away: dict[str, str]) -> None:
         for absent, delegate in away.items():
             self._effects.post_reply(StepKind.AWAY, actor=absent, to=delegate)
-            self._effects.ask(delegate)
+            self._effects.ask(delegate, round_=self.record.voting.newest_round_of(delegate))
 
     def announce(self, reason: str) -> None:
         """Nobody needs to be asked: the channel still sees what was approved, and by which rule."""

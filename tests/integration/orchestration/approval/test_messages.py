@@ -22,6 +22,7 @@ from tests.support.direct_request import DirectRequest
 from tests.support.story import RequestStory
 
 GROUP: Final = "S0MANAGERS"
+AWAY: Final = Away.model_validate({"from": "2026-01-01", "until": "2026-12-31"})
 BOOK: Final[PolicyBook] = parsed("""
 [policies.one]
 title = "One of a group, with reminders"
@@ -186,9 +187,23 @@ def test_who_has_left_the_group_reads_nothing_more_of_it() -> None:
         assert {one.user for one in run.message_edits[1:]} == {"U0ADA", "U0BOB"}
 
 
+def test_a_delegate_without_a_code_is_asked_for_the_round_in_which_they_count() -> None:
+    """Ada goes away after the level has opened. The escalation needs a code, so there she votes herself."""
+    with DirectRequest(BOOK, "two") as request:
+        run = request.run
+        assert request.press(request.decision("U0FIN")) is Reason.CODE_SENT
+        request.code_of("U0FIN")
+        request.people.entries["U0ADA"] = PersonEntry(away=AWAY, delegate="U0CY")
+        due = run.next_timer()
+        assert due is not None
+        run.advance(due)
+        asked = [one for one in run.messages if one.user == "U0CY"]
+        assert [(one.card.round, one.asking) for one in asked] == [(2, AskState.OPEN)]
+        assert request.press(request.decision("U0CY", round_=2)) is Reason.RECORDED
+
+
 def test_the_first_delegate_cannot_decide_once_the_vote_is_handed_to_somebody_else() -> None:
-    year = Away.model_validate({"from": "2026-01-01", "until": "2026-12-31"})
-    entries = {"U0ADA": PersonEntry(away=year, delegate="U0CY")}
+    entries = {"U0ADA": PersonEntry(away=AWAY, delegate="U0CY")}
     with DirectRequest(BOOK, "two", entries=entries) as request:
         run = request.run
         assert request.press(request.decision("U0FIN")) is Reason.CODE_SENT
