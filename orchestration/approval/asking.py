@@ -52,9 +52,9 @@ def _decides(voters: EligibleVoters, round_: Round, person: str, seat: str) -> b
 
     A holder can hand their vote over again, by a code, to somebody else than who was asked while they were away.
     """
-    if person in round_.named or person in voters.delegates_in(round_).values():
+    if seat in {"", person} or person in round_.named:
         return True
-    return bool(round_.groups) and seat in {"", person}  # who may be in one of them
+    return person in voters.delegates_in(round_).values()
 
 
 def _votes_of(record: Record, person: str, round_: int) -> list[Vote]:
@@ -69,6 +69,13 @@ def seat_of(record: Record, person: str, round_: int) -> str:
     of_round = voters.round(round_)
     delegates = voters.delegates_in(of_round) if of_round is not None else {}
     return next((holder for holder, to in delegates.items() if to == person), person)
+
+
+def newest_round_of(record: Record, delegate: str) -> int | None:
+    """The newest open round in which they vote instead of somebody: not one that needs a code, without that."""
+    voters = record.voting.voters()
+    found = [one.number for one in voters.rounds if delegate in voters.delegates_in(one).values()]
+    return max(found, default=None)
 
 
 def with_seat_of(record: Record, message: AskMessage, members: Members) -> AskMessage:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from durabletask.entities import EntityInstanceId
 from durabletask.task import OrchestrationContext, Task, TaskFailedError, when_any
 
-from orchestration.approval import projection
+from orchestration.approval import asking, projection
 from orchestration.approval.approvers import Approvers
 from orchestration.approval.command_handler import CommandHandler
 from orchestration.approval.effects import Effects
@@ -154,7 +154,7 @@ class ApprovalRun:
     def _tell_delegates(self, away: dict[str, str]) -> None:
         for absent, delegate in away.items():
             self._effects.post_reply(StepKind.AWAY, actor=absent, to=delegate)
-            self._effects.ask(delegate, round_=self.record.voting.newest_round_of(delegate))
+            self._effects.ask(delegate, round_=asking.newest_round_of(self.record, delegate))
 
     def announce(self, reason: str) -> None:
         """Nobody needs to be asked: the channel still sees what was approved, and by which rule."""

@@ -400,12 +400,6 @@ class Voting:
         voters = self.voters()
         return members is None or any(voters.seat(person, one, members) for one in voters.rounds)
 
-    def newest_round_of(self, delegate: str) -> int | None:
-        """The newest open round in which they vote instead of somebody: not one that needs a code, without that."""
-        voters = self.voters()
-        found = [one.number for one in voters.rounds if delegate in voters.delegates_in(one).values()]
-        return max(found, default=None)
-
     def to_remind(self, members: Members) -> list[str]:
         """Who is reminded: who was asked, or is their delegate, and has not voted.
 

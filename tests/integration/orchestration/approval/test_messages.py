@@ -115,8 +115,15 @@ def test_a_repeated_message_is_not_opened_again_by_an_edit_that_waited() -> None
     held.done(edit)
     [edit] = held.started(EditMessageInput)
     assert (edit.ref.ts, edit.message.asking) == (first.message_id, AskState.REPEATED)
+    for confirming in ({}, {"U0BOB": "sms-2"}):
+        held.record.state.confirming = confirming
+        held.effects.refresh_messages()
     before = held.record.state.messages[0]
     held.done(edit)
+    [edit] = [one for one in held.started(EditMessageInput) if one.ref.ts == first.message_id]
+    assert edit.message.asking is AskState.REPEATED, "it is looked after while an edit of it waits"
+    held.done(*held.started(EditMessageInput))
+    held.done(*held.started(EditMessageInput))
     assert [one.message_id for one in held.record.state.messages] == [reminder.message_id]
     assert asking.asking(held.record, before) is None, "what is looked after no more has no buttons"
     held.record.end(Status.CANCELLED, held.story.at(6), by="U0RITA")
