@@ -6,7 +6,7 @@ Verdicts are forgotten after 100. What came after a command must not be undone b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +17,8 @@ from orchestration.challenge.models import ChallengeStatus
 from orchestration.domain import policy_file
 from orchestration.domain.commands import EVENT_DECISION, Decision, Reason, Verdict
 from orchestration.domain.request import Choice, RemarkKind, Status, Via
-from tests.support.core_world import CoreWorld, by
+from orchestration.service.tickets import Ticket
+from tests.support.core_world import CoreWorld, by, insisted
 from tests.support.direct_request import DirectRequest
 from tests.support.people import NUMBERS
 
@@ -39,9 +40,10 @@ timeout = "1d"
 
 
 async def say(world: CoreWorld, request_id: str, text: str, command_id: str) -> Verdict:
-    service = world.service
-    ticket = await service.comment(request_id, by("U0ADA"), RemarkKind.COMMENT, text, command_id=command_id)
-    return await service.verdict(ticket)
+    def once() -> Awaitable[Ticket]:
+        return world.service.comment(request_id, by("U0ADA"), RemarkKind.COMMENT, text, command_id=command_id)
+
+    return await world.service.verdict(await insisted(once))
 
 
 async def forget(world: CoreWorld, request_id: str) -> None:

@@ -30,7 +30,8 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]
 
 def plan(db: sqlite3.Connection, statement: str) -> list[str]:
     values = dict.fromkeys(re.findall(r":(\w+)", statement), 1)
-    parameters = values or (1,) * statement.count("?")
+    numbered = set(re.findall(r"\?\d+", statement))
+    parameters = values or (1,) * (len(numbered) or statement.count("?"))
     return [row["detail"] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
 
 
