@@ -23,6 +23,9 @@ CALL_TIMEOUT: Final = 20.0  # seconds, beside what the server was asked to wait
 AWAY: Final = frozenset({429, 500, 502, 503, 504})
 
 
+STRANGE: Final = "The server answered {status}, and not as Countersign does; check COUNTERSIGN_URL."
+
+
 class CallRefusedError(CountersignError):
     """The server refused the call. `fields` are those that it found wrong or missing."""
 
@@ -48,6 +51,13 @@ class ApiReply:
 
     status: int
     body: Any
+
+
+class _Answered(dict[str, Any]):
+    """An object of an answer. A member that Countersign always sends, and that is missing, is a `CountersignError`."""
+
+    def __missing__(self, name: str) -> Any:
+        raise CountersignError(STRANGE.format(status=f"without {name!r}"))
 
 
 def approval_path(request_id: str) -> str:
@@ -141,7 +151,7 @@ class ApiClient:
                 f"{self.url} cannot be reached ({error or type(error).__name__})."
             ) from error
         try:
-            found = json.loads(text)
+            found = json.loads(text, object_hook=_Answered)
         except ValueError:
             found = None
         if answer.status in AWAY:
@@ -175,6 +185,6 @@ class ApiClient:
 def _problem_line(status: int, body: Any) -> str:
     """A problem document in one line."""
     if not isinstance(body, dict) or "title" not in body:
-        return f"The server answered {status}, and not as Countersign does; check COUNTERSIGN_URL."
+        return STRANGE.format(status=status)
     errors = [(fault["field"], fault["detail"]) for fault in body.get("errors", [])]
     return problem_line(body["title"], body.get("detail"), errors)

@@ -1,1 +1,1 @@
-"""Seven short scenarios, and what plays them, by the same interfaces that people and programs use."""
+"""Short scenarios, and what plays them, by the same interfaces that people and programs use."""

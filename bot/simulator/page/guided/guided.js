@@ -62,7 +62,7 @@ export function guidedButton() {
     {
       type: "button",
       class: "guided-button",
-      title: "Seven short scenarios, played for you or left to your hands",
+      title: "Eight short scenarios, played for you or left to your hands",
       "aria-haspopup": "dialog",
       hidden: true,
       dataset: { testid: "guided" },

@@ -81,6 +81,12 @@ LEAVE = Policy(
             Explain("I cannot tell who “bob” is. Please type @ and choose the person from Slack's list."),
         ),
         ("Skiing note=a note=b", Explain("note is there twice. Please give one value.")),
+        ("Skiing untl=2026-12-24", Explain("There is no field untl here. Did you mean until?")),
+        ("Skiing kind=paid untl=2026-12-24", Explain("There is no field untl here. Did you mean until?")),
+        # A pasted quotation fills no field.
+        ('Renew "the old kind=paid"', Fill(Draft("leave", 'Renew "the old kind=paid"'))),
+        ("Renew “the old kind=paid”", Fill(Draft("leave", "Renew “the old kind=paid”"))),
+        ('Renew "the old kind=paid', Fill(Draft("leave", 'Renew "the old kind=paid'))),
     ],
 )
 def test_fields_stand_at_the_end(text: str, wish: Wish) -> None:
