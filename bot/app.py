@@ -67,9 +67,9 @@ CLIENT: Final = 1.0
 
 @dataclass(frozen=True)
 class Countersign:
-    """A running process: service, API, records, port, hub and worker, its place on the hub, what connects to Slack.
+    """A running process: service, API, records, port, hub and worker, membership of the hub, and connection to Slack.
 
-    `connecting` is done once Slack is connected; it raises when Slack refuses a token. `stopping` is how it ends.
+    `connecting` is done once Slack is connected; it raises when Slack refuses a token. `stopping` ends the process.
     """
 
     service: ApprovalService
@@ -98,13 +98,14 @@ async def running(
 ) -> AsyncIterator[Countersign]:
     """Runs hub, worker, Slack and HTTP in one process until the context is left. Open requests stay on disk.
 
-    Leaving it takes as long as `stopping` says; what it leaves behind may still run on threads of this process.
+    The context is entered once HTTP is served and the worker runs. Slack is connected to in the background (see
+    `/readyz`). Leaving the context takes as long as `stopping` allows; what does not end in time may go on in
+    threads of this process.
 
-    `pace` and `redraw_every` (seconds between two drawings of App Homes) keep Slack's limits unless they are given,
-    as for a workspace that is only simulated. `sweep_every`, `records_every` (between two looks at what of the records
-    is to be copied) and `documents_every` (between two looks at which place of documents is due): seconds.
+    `pace` and `redraw_every` (seconds between two drawings of App Homes) keep Slack's limits by default. Give
+    others for a simulated workspace. In seconds too: `sweep_every`, `records_every` (between two looks for records
+    to copy) and `documents_every` (between two looks for a document place that is due).
     `orchestrators` run in the same worker, and may ask for approvals.
-    Entered once HTTP is served and the worker runs; Slack is connected to in the background (see `/readyz`).
     Raises `CountersignError` when a setting, a key or the policy file is wrong.
     """
     resources = Resources.of(settings)
@@ -120,7 +121,7 @@ async def running(
             closing.push_async_callback(stopping.step, "a client of the hub", CLIENT, one.close)
         records = RecordLog.open(settings.data_dir / RECORDS, resources.keys, settings.issuer)
         closing.callback(records.close)
-        # It ends after the worker, so that it copies all that was put on record.
+        # It stops after the worker, so that it copies everything that was put on record.
         keeper = _record_keeper(records, resources, records_every)
         keeper.start()
         closing.push_async_callback(asyncio.to_thread, keeper.stop)
@@ -180,7 +181,8 @@ async def running(
                 stopping,
             )
         )
-        # Before HTTP: what came over the socket may still need it, and Slack sends to another process by itself.
+        # The socket closes before HTTP does: what came over it may still need HTTP, and Slack then uses another
+        # process.
         closing.push_async_callback(stopping.step, "the socket to Slack", ACTS, slack_side.close)
         log.info("listening on http://%s:%d", settings.host, port)
         connecting = in_background(closing, slack_side.connect(), "connect to Slack")
@@ -255,7 +257,7 @@ async def _joined(
     closing: AsyncExitStack,
     stopping: Stopping,
 ) -> HubMembership:
-    """Joins the processes on the hub at once where the keys fit, else as soon as they do."""
+    """Joins the processes on the hub: at once if the keys fit, otherwise as soon as they do."""
     name = secrets.token_hex(8)
 
     def me() -> Replica:

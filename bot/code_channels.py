@@ -1,4 +1,4 @@
-"""The ways that codes are sent by: SMS, e-mail, or both. One service and one set of activities for all of them."""
+"""The ways to send codes: SMS, e-mail, or both. Both share one service and one set of activities."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ class NoSms:
     """`Phones` and `SmsSender` where codes go by e-mail alone: no phone is enrolled, and no text is sent."""
 
     def number_of(self, _: str) -> str | None:
-        """Nobody has one."""
+        """Returns None for everybody."""
 
     def allowed(self, _: str) -> bool:
-        """None is sent to."""
+        """Returns False for every number."""
         return False
 
     def send(self, *_: str | None) -> None:
-        """Refuses."""
+        """Refuses to send."""
         raise SmsRefusedError(Trouble.ACCOUNT)
 
     def remedy(self, *_: object) -> str:
-        """For no trouble of ours."""
+        """Has no remedy to name."""
         return "Set the TWILIO_ settings."
 
 
 @dataclass(frozen=True)
 class CodeChannels:
-    """What is configured, at least one of both, and what is built on it."""
+    """The configured ways to send codes, at least one, and what is built on them."""
 
     sms: TwilioAccount | None
     mail: SmtpSender | None
@@ -54,7 +54,7 @@ class CodeChannels:
     def activities(
         self, book: Callable[[], PolicyBook], alerts: Alerts, counts: SmsCounts
     ) -> ChallengeActivities:
-        """What the worker runs for a challenge."""
+        """The activities of challenges, for the worker."""
         if self.sms is not None:
             return self.sms.activities(book, alerts, self.mail, counts)
         return ChallengeActivities(self.codes, NoSms(), NoSms(), alerts, mail=self.mail, tally=counts)
@@ -62,13 +62,13 @@ class CodeChannels:
     def service(
         self, client: AsyncTaskHubGrpcClient, book: Callable[[], PolicyBook], turns: Turns
     ) -> ChallengeService:
-        """The way in for challenges."""
+        """The service for challenges."""
         ways = {"sms": self.sms is not None, "email": self.mail is not None}
         return ChallengeService(client, self.codes, self.api_limits, lambda: book().revoked(), turns, **ways)
 
 
 def code_channels(settings: Settings, secrets: Secrets) -> tuple[TwilioAccount | None, CodeChannels | None]:
-    """The SMS account, and what sends codes; None where nothing is configured.
+    """The SMS account and the sender of codes; None where nothing is configured.
 
     Raises `SettingError` naming what is missing or wrong.
     """

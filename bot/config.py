@@ -24,14 +24,14 @@ from orchestration.service.open_limits import OpenLimits
 
 SLACK_API_URL: Final = DEFAULTS["COUNTERSIGN_SLACK_API_URL"]
 LISTEN: Final = DEFAULTS["COUNTERSIGN_LISTEN"]
-# The connection string's usual name, which other programs on Durable Task Scheduler have.
+# The usual name of the connection string, which other programs on Durable Task Scheduler use.
 SCHEDULER: Final = "DURABLE_TASK_SCHEDULER_CONNECTION_STRING"
 CLOCKS: Final = ("system", "skippable")
 
 LONGEST_STOP_DELAY: Final = 300  # seconds
-# An asker's worklist keeps the IDs of what they have open.
+# An asker's worklist stores the IDs of its open requests.
 MOST_OPEN: Final = 1000
-SHORTEST_TOKEN: Final = 20  # characters, of what whoever scrapes proves to be let in with
+SHORTEST_TOKEN: Final = 20  # characters, of the token that a scraper sends
 SMTP: Final = "COUNTERSIGN_SMTP_"  # those that `bot.mail` reads
 SMS: Final = ("COUNTERSIGN_SMS_", "COUNTERSIGN_TWILIO_", "TWILIO_")  # those that `bot.twilio` reads
 
@@ -73,7 +73,7 @@ class Settings:
 
     @property
     def secrets(self) -> list[str]:
-        """The values that no line of the log and no span may show."""
+        """The values that must not appear in a log line or a span."""
         given = {**self.sms, **self.smtp}
         kept = [given[name] for name in SECRETS if name in given]
         own = (
@@ -90,12 +90,12 @@ class Settings:
 
     @property
     def issuer(self) -> str:
-        """By which address receipts name this server: the public one, else the one that it listens on."""
+        """The address that names this server in receipts: the public one, or else the one that it listens on."""
         return self.public_url or _local_url(self.host, self.port)
 
     @property
     def socket_mode(self) -> bool:
-        """Whether Slack is reached over a WebSocket that we open, instead of calling us over HTTP."""
+        """Whether Slack is reached over a WebSocket that we open. Otherwise Slack calls us over HTTP."""
         return self.app_token is not None
 
 
@@ -174,7 +174,7 @@ def _log_format(given: Mapping[str, str]) -> str | None:
 
 
 def _one_of(given: Mapping[str, str], name: str, words: Sequence[str]) -> str | None:
-    """The setting where it is given. Raises `SettingError` for another word."""
+    """The value of the setting, if it is given. Raises `SettingError` for an unknown word."""
     word = given.get(name)
     if word is not None and word not in words:
         raise SettingError(f"{name}: must be {' or '.join(words)}; set one of them, or remove it.")
@@ -208,7 +208,7 @@ def _stop_delay(text: str) -> timedelta:
 
 
 def _hub(given: Mapping[str, str]) -> tuple[str, str]:
-    """The setting that names the hub, and what it says."""
+    """The name and the value of the setting for the hub."""
     if SCHEDULER in given and "COUNTERSIGN_HUB" in given:
         raise SettingError(f"{SCHEDULER}: is set, and so is COUNTERSIGN_HUB; keep one of them.")
     name = SCHEDULER if SCHEDULER in given else "COUNTERSIGN_HUB"
@@ -227,7 +227,7 @@ def _hub(given: Mapping[str, str]) -> tuple[str, str]:
 
 
 def is_scheduler(hub: str) -> bool:
-    """Whether this names a Durable Task Scheduler, by its connection string."""
+    """Whether the setting is the connection string of a Durable Task Scheduler."""
     return "=" in hub and not hub.startswith(("unix:", "grpc://"))
 
 
@@ -239,22 +239,22 @@ def _most_open(given: Mapping[str, str], name: str) -> int:
 
 
 def data_dir(environment: Mapping[str, str]) -> Path:
-    """The data directory alone, for commands that need nothing else. Raises `SettingError`."""
+    """Only the data directory, for commands that need nothing else. Raises `SettingError`."""
     return _data_dir(gather(environment))
 
 
 def data_dir_path(environment: Mapping[str, str]) -> Path:
-    """Where the data directory is or is to be; nothing is made there and nothing checked. Raises `SettingError`."""
+    """The path of the data directory. Creates and checks nothing there. Raises `SettingError`."""
     return _data_dir_path(gather(environment))
 
 
 def tokens(environment: Mapping[str, str]) -> Path:
-    """The file of the API tokens alone, which need not be there yet. Raises `CountersignError`."""
+    """Only the file of the API tokens, which need not exist yet. Raises `CountersignError`."""
     return _tokens(gather(environment), may_be_made=True)
 
 
 def policies(environment: Mapping[str, str]) -> Path:
-    """The policy file alone. Raises `SettingError`."""
+    """Only the policy file. Raises `SettingError`."""
     return _policies(gather(environment))
 
 
@@ -265,7 +265,7 @@ def _policies(given: Mapping[str, str]) -> Path:
 
 
 def _tokens(given: Mapping[str, str], *, may_be_made: bool = False) -> Path:
-    """In the data directory, unless several servers are given one file, which nobody else may change."""
+    """The token file: in the data directory, unless several servers share one file, which must be private."""
     if "COUNTERSIGN_TOKENS" not in given:
         return _data_dir(given) / token_file.FILE
     path = Path(given["COUNTERSIGN_TOKENS"]).expanduser().absolute()
@@ -275,12 +275,12 @@ def _tokens(given: Mapping[str, str], *, may_be_made: bool = False) -> Path:
 
 
 def secret(environment: Mapping[str, str]) -> str | None:
-    """COUNTERSIGN_SECRET alone. Raises `SettingError`."""
+    """Only COUNTERSIGN_SECRET. Raises `SettingError`."""
     return gather(environment).get("COUNTERSIGN_SECRET")
 
 
 def signing_key(environment: Mapping[str, str]) -> str | None:
-    """COUNTERSIGN_SIGNING_KEY alone. Raises `SettingError`."""
+    """Only COUNTERSIGN_SIGNING_KEY. Raises `SettingError`."""
     return gather(environment).get("COUNTERSIGN_SIGNING_KEY")
 
 
@@ -291,7 +291,7 @@ def log_format(environment: Mapping[str, str]) -> str | None:
 
 
 def issuer(environment: Mapping[str, str]) -> str:
-    """`Settings.issuer` alone. Raises `SettingError`."""
+    """Only `Settings.issuer`. Raises `SettingError`."""
     given = gather(environment)
     public = given.get("COUNTERSIGN_PUBLIC_URL")
     if public is not None:
@@ -352,7 +352,7 @@ def _data_dir_path(given: Mapping[str, str]) -> Path:
 
 
 def _data_dir(given: Mapping[str, str]) -> Path:
-    """The data directory, made where it is missing. Only its owner can read it: it holds every request and decision."""
+    """The data directory, created if missing. Only its owner can read it: it holds every request and decision."""
     path = _data_dir_path(given)
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)

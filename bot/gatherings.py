@@ -1,4 +1,4 @@
-"""Puts together what gatherings need of the outside."""
+"""Builds the activities of gatherings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def gathering_activities(
     notifier: GatheringNotifier,
     intents: Intents,
 ) -> GatheringActivities:
-    """The activities of gatherings, over the chat system, HTTP and the records."""
+    """The activities of gatherings. They use the chat system, HTTP and the records."""
     return GatheringActivities(
         notifier,
         SystemAsker(secrets, http, AnswerAddresses(public_url, secrets)),

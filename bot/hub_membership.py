@@ -1,4 +1,4 @@
-"""Keeps this process among those that work on the hub. It works once its keys fit theirs, and says so until then."""
+"""Keeps this process a member of those that work on the hub. It starts work once its keys fit theirs."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from orchestration.service.joining import Joining
 
 log = logging.getLogger(__name__)
 
-RETRY: Final = 1.0  # seconds between two looks whether the hub is there, and the keys fit by now
+RETRY: Final = 1.0  # seconds between two checks whether the hub is there and the keys fit
 NOT_YET: Final = "This process has not reached its task hub yet."
 
 
 class HubMembership:
-    """Joins with `joining`, then lets the process work: `begin` starts its worker, and `connection` takes commands.
+    """Joins the hub with `joining`, then lets the process work: `begin` starts the worker, `connection` takes commands.
 
-    `problem` says why it does not work yet; None once it does.
+    `problem` says why the process does not work yet; None once it does.
     """
 
     def __init__(self, joining: Joining, connection: Connection, begin: Callable[[], None]) -> None:
@@ -34,7 +34,7 @@ class HubMembership:
         self._wait(NOT_YET)
 
     async def join(self) -> bool:
-        """Tries once; whether it works from now on. The work is begun once, however many call this."""
+        """Tries to join once; returns whether the process works from now on. The work starts only once."""
         async with self._one_at_a_time:
             return self.problem is None or await self._join()
 
@@ -55,7 +55,7 @@ class HubMembership:
         return True
 
     async def keep(self) -> None:
-        """Joins as soon as it can, then says every minute that it is still here. Runs until it is cancelled."""
+        """Joins as soon as possible, then reports each minute that this process is alive. Runs until cancelled."""
         alone = self._connection.hub is not None
         while True:
             waiting = self.problem is not None and not await self.join()
@@ -66,7 +66,7 @@ class HubMembership:
                 await self._announce()
 
     async def leave(self) -> None:
-        """Says that this process ends, where the hub still hears it."""
+        """Reports that this process ends, if the hub can still be reached."""
         if self.problem is None:
             with suppress(CountersignError):
                 await self._joining.leave()

@@ -1,4 +1,4 @@
-"""Reads the policy file again when it has changed. An edit counts for new requests; a faulty one changes nothing."""
+"""Reads the policy file again after a change. A valid edit applies to new requests; a faulty one has no effect."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NEEDS_SMS: Final = "needs a code by SMS (sms, sms_above), but no TWILIO_ setting
 def load(path: Path, known: Mapping[str, InstalledAction], *, sms: bool) -> PolicyBook:
     """The policies, checked also against the `known` actions and, where a code is needed, for `sms`.
 
-    Raises `PolicyError`, one line a fault.
+    Raises `PolicyError` with one line for each fault.
     """
     book = policy_file.load(path, SlackIds())
     faults = list(actions.missing(book.policies, known))
@@ -43,7 +43,7 @@ def load(path: Path, known: Mapping[str, InstalledAction], *, sms: bool) -> Poli
 
 
 def changes_of_people(before: PolicyBook, after: PolicyBook) -> Iterator[str]:
-    """Who is asked in whose place, and when, where the file now says it otherwise: one line a person, no number."""
+    """The changes in who is asked in whose place, and when: one line for each person, without phone numbers."""
     for person in sorted({*before.people, *after.people}):
         was, now = (_entry_words(book.people.get(person)) for book in (before, after))
         if was != now:
@@ -57,12 +57,12 @@ def _entry_words(entry: PersonEntry | None) -> str:
 
 
 class PolicyReloader:
-    """Gives the policies as they are in the file now. Raises `PolicyError` when they are faulty at the start."""
+    """When called, returns the present policies of the file. Raises `PolicyError` if they are faulty at the start."""
 
     def __init__(
         self, path: Path, known: Mapping[str, InstalledAction], *, sms: bool, set_up: SetUp | None = None
     ) -> None:
-        """What `set_up` makes impossible is logged, at the start and with each edit that counts."""
+        """Logs what `set_up` makes impossible, at the start and after each valid edit."""
         self._path = path
         self._known = known
         self._sms = sms
@@ -75,7 +75,7 @@ class PolicyReloader:
         self.digest = self._digest()
 
     def __call__(self) -> PolicyBook:
-        """The last policies without a fault; the faults of newer ones are logged once, by line."""
+        """The last policies without a fault. Faults of a newer file are logged once, one line each."""
         stamp = self._stamp()
         if stamp != self._seen:
             self._seen = stamp
@@ -100,11 +100,11 @@ class PolicyReloader:
             log.warning("%s: %s", self._path, warning)
 
     def _digest(self) -> str:
-        """SHA-256 of the file, to tell whether other processes have the same."""
+        """SHA-256 of the file, to find out whether other processes have the same file."""
         return hashlib.sha256(self._path.read_bytes()).hexdigest()
 
     def _stamp(self) -> tuple[int, int, int] | None:
-        """Differs after a change, even if an editor replaces the file or a deploy swaps a link. None: no file."""
+        """A value that differs after any change, even if the file is replaced or a link is swapped. None: no file."""
         try:
             stat = self._path.stat()
         except OSError:

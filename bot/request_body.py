@@ -1,4 +1,4 @@
-"""Reads the body of a request that anybody may have sent: bounded in size and time, and never decompressed."""
+"""Reads the body of a request from an unknown sender: limits its size and time, and never decompresses it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from aiohttp import web
 
 READ_WITHIN: Final = 10.0  # seconds for a whole body
 FORM: Final = "application/x-www-form-urlencoded"
-MOST_FIELDS: Final = 200  # Twilio sends about thirty
+MOST_FIELDS: Final = 200  # the most fields of a form; Twilio sends about thirty
 
 
 async def read(request: web.Request, limit: int) -> bytes:
-    """At most `limit` bytes. Raises 413 for more, 408 for a slow one, 400 for one that breaks off or is no HTTP."""
+    """The body, of at most `limit` bytes. Raises 413 for a larger one, 408 for a slow one, 400 for a broken one."""
     if (request.content_length or 0) > limit:
         raise web.HTTPRequestEntityTooLarge(limit, request.content_length or 0)
     found = bytearray()
@@ -33,7 +33,7 @@ async def read(request: web.Request, limit: int) -> bytes:
 
 
 def text_of(body: bytes) -> str:
-    """The body as text. Raises 400 where it is no UTF-8."""
+    """The body as text. Raises 400 if it is not UTF-8."""
     try:
         return body.decode()
     except UnicodeDecodeError as error:
@@ -41,7 +41,7 @@ def text_of(body: bytes) -> str:
 
 
 def form_of(request: web.Request, body: bytes) -> dict[str, str]:
-    """The fields of a form, each once. Raises 415 for another content type, 400 for what is no such form."""
+    """The fields of a form, each once. Raises 415 for another content type, 400 for an invalid form."""
     if request.content_type != FORM:
         raise web.HTTPUnsupportedMediaType(text=f"Send a form: Content-Type: {FORM}.")
     try:
@@ -60,7 +60,7 @@ def form_of(request: web.Request, body: bytes) -> dict[str, str]:
 async def refuse_encodings(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """415 before any of a compressed body is read: a few bytes of it can stand for very many."""
+    """Raises 415 before any of a compressed body is read: a few bytes of it can expand to very many."""
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
         raise web.HTTPUnsupportedMediaType(text="Send the body without a Content-Encoding.")
     return await handler(request)

@@ -1,4 +1,4 @@
-"""What the settings and the policy file, each of them right in itself, make impossible together."""
+"""Finds what the settings and the policy file, each valid in itself, make impossible together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from orchestration.domain.policy_book import PolicyBook
 PUBLIC_URL: Final = "COUNTERSIGN_PUBLIC_URL"
 CALLED: Final = ("COUNTERSIGN_RECORDS_WEBHOOK",)
 LOCAL: Final = frozenset({"localhost", "localhost.localdomain"})
-# What receives no text message. Where a country's landlines and mobile phones look alike, nothing is said.
+# Kinds of numbers that receive no text message. In some countries, landline and mobile numbers look alike; these
+# give no warning.
 NO_TEXTS: Final = {
     PhoneNumberType.FIXED_LINE: "a landline",
     PhoneNumberType.PREMIUM_RATE: "a premium-rate number",
@@ -32,11 +33,12 @@ NO_TEXTS: Final = {
 
 @dataclass(frozen=True)
 class SetUp:
-    """What the settings say of phones and of the addresses that may be called.
+    """What the settings say about phones and about the addresses that may be called.
 
-    `countries` may be sent to; None where nothing says so. `sender` is the number that codes come from, if it is one.
-    `called` are the addresses that this server calls, by setting. `twilio_calls` is where Twilio itself is to reach it,
-    and `answered_at` where systems answer it.
+    `countries` are those that codes may be sent to; None where no setting limits them. `sender` is the number that
+    codes come from, if the sender is a number. `called` are the addresses that this server calls, by setting.
+    `twilio_calls` is the address where Twilio reaches this server, and `answered_at` the one where systems answer
+    it.
     """
 
     countries: frozenset[str] | None
@@ -49,7 +51,7 @@ class SetUp:
 
     @classmethod
     def of(cls, settings: Settings) -> SetUp:
-        """From those of the server. Raises `SettingError`."""
+        """Made from the server's settings. Raises `SettingError`."""
         more = {
             PUBLIC_URL: settings.public_url,
             "COUNTERSIGN_CALLBACK_NETWORKS": settings.callback_networks,
@@ -60,7 +62,7 @@ class SetUp:
 
     @classmethod
     def read(cls, given: Mapping[str, str]) -> SetUp:
-        """From the settings by name. Raises `SettingError`."""
+        """Made from the settings by name. Raises `SettingError`."""
         twilio = read_twilio(given)
         networks, hosts = (given.get(f"COUNTERSIGN_CALLBACK_{what}") for what in ("NETWORKS", "HOSTS"))
         return cls(
@@ -74,9 +76,9 @@ class SetUp:
         )
 
     def warnings(self, book: PolicyBook) -> list[str]:
-        """What cannot work, or not in every course of a request. Each is a place, and a sentence without a full stop.
+        """What cannot work, always or in some requests. Each is a place, and a sentence without a full stop.
 
-        None holds a number.
+        None holds a phone number.
         """
         return [
             *(
@@ -90,7 +92,7 @@ class SetUp:
         ]
 
     def of_settings(self) -> list[str]:
-        """The same of the settings alone."""
+        """The same warnings for the settings alone."""
         found = [
             f"{name}: {why}, so it is never called"
             for name, url in self.called.items()
@@ -146,7 +148,7 @@ class SetUp:
 
 
 def _address(host: str) -> Address | None:
-    """The address that is written as the host; None for a name, since what that stands for is looked up each time."""
+    """The IP address that the host is; None for a name, because names are looked up at each call."""
     try:
         return ipaddress.ip_address("127.0.0.1" if host in LOCAL else host)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Every setting: its name, what it means and its default, as the reference page and the code have them.
+"""Every setting: its name, its meaning and its default, for the reference page and for the code.
 
-`make reference` writes `docs/reference/generated/settings.md` from this list. `bot.setting_sources` takes from it which
-names are settings and which are secrets, and whoever reads a setting takes its default from `DEFAULTS`.
+`make reference` writes `docs/reference/generated/settings.md` from this list. `bot.setting_sources` takes from it
+which names are settings and which are secrets. The code that reads a setting takes its default from `DEFAULTS`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting. `meaning` is Markdown of one line.
+    """One setting. `meaning` is one line of Markdown.
 
-    `default` is what holds where it is not set; `unset` says in words what holds then, where that is no value.
+    `default` is the value where the setting is not set; if that is not a value, `unset` describes it in words.
     `page` is the page of the documentation that says more, below `docs`.
     """
 
@@ -28,7 +28,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class SettingGroup:
-    """A section of the page. `words` stand above its table; `of_server` tells whether `countersign run` reads it."""
+    """A section of the page. `words` stand above its table; `of_server` says whether `countersign run` reads it."""
 
     title: str
     words: str

@@ -1,4 +1,4 @@
-"""Where settings come from: the environment, the files that secrets are in, and the file of COUNTERSIGN_CONFIG."""
+"""Collects the settings from the environment, from files for secrets, and from the file of COUNTERSIGN_CONFIG."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class SettingError(CountersignError):
 
 
 def sources(environment: Mapping[str, str]) -> list[Mapping[str, str]]:
-    """Where settings come from, what counts more last: the file of COUNTERSIGN_CONFIG, the environment.
+    """The sources of settings, lowest priority first: the file of COUNTERSIGN_CONFIG, then the environment.
 
     Raises `SettingError` when the file cannot be used.
     """
@@ -28,7 +28,7 @@ def sources(environment: Mapping[str, str]) -> list[Mapping[str, str]]:
 
 
 def gather(environment: Mapping[str, str]) -> dict[str, str]:
-    """The settings as given, not yet checked. The file's values, and over them the environment's."""
+    """The settings as given, not yet checked. The environment's values replace the file's."""
     given: dict[str, str] = {}
     for source in sources(environment):
         given |= _with_secrets(source)
@@ -36,7 +36,7 @@ def gather(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _with_secrets(source: Mapping[str, str]) -> dict[str, str]:
-    """The settings that one source has, with those secrets that it keeps in files. An empty one counts as not set."""
+    """The settings of one source, with the secrets that it keeps in files. An empty setting counts as not set."""
     given = {name: value for name in SETTINGS if (value := source.get(name, "").strip())}
     for name in SECRETS:
         if place := source.get(f"{name}_FILE"):
@@ -45,7 +45,7 @@ def _with_secrets(source: Mapping[str, str]) -> dict[str, str]:
             try:
                 given[name] = Path(place).expanduser().read_text().strip()
             except (OSError, UnicodeDecodeError) as error:
-                # The value is not repeated: by mistake it may be the secret itself.
+                # The value is not repeated: it may be the secret itself by mistake.
                 raise SettingError(
                     f"{name}_FILE: names no file that can be read ({_reason(error)}); "
                     "give the path of a file that this user can read."
@@ -56,7 +56,7 @@ def _with_secrets(source: Mapping[str, str]) -> dict[str, str]:
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:
-    """Why a file cannot be read, without its path: the error text names it already."""
+    """Why a file cannot be read, without its path, which the error text has already."""
     return error.strerror or str(error) if isinstance(error, OSError) else "it is not UTF-8 text"
 
 

@@ -1,6 +1,6 @@
-"""How this process ends: it says so first, finishes what it has begun, and has gone within `WITHIN` seconds.
+"""Ends this process: it reports the stop, finishes what it has begun, and exits within `WITHIN` seconds.
 
-Whatever cannot be finished in time is left behind, and the log names it. Nothing is lost by that: what was acknowledged
+What cannot be finished in time is abandoned, and the log names it. Nothing is lost by that: what was acknowledged
 is on the hub, and what a worker had taken is done again.
 """
 
@@ -17,21 +17,21 @@ from typing import Final
 log = logging.getLogger(__name__)
 
 WITHIN: Final = (
-    20.0  # seconds from the signal to the end of the process, besides the delay that a setting asks for
+    20.0  # seconds from the signal to the end of the process, on top of the delay that a setting asks for
 )
-CLOSING: Final = 18.0  # seconds of them in which what was opened is closed
-SHORTEST: Final = 0.2  # seconds that a step has, however late it is
+CLOSING: Final = 18.0  # seconds of these for closing what was opened
+SHORTEST: Final = 0.2  # the fewest seconds for a step, even after the deadline
 PROBLEM: Final = "This process is stopping. Send nothing more to it."
 
 
 class Stopping:
-    """Closes what was opened, step by step. `begun`: whether it has begun; then `/readyz` says so.
+    """Closes what was opened, step by step. Once `begun` is true, `/readyz` reports the stop.
 
     `left_behind` names the steps that took too long.
     """
 
     def __init__(self, delay: float = 0.0, within: float = CLOSING) -> None:
-        """`delay`: seconds for which everything goes on after the stop has begun, so that a balancer can see it."""
+        """`delay`: seconds for which the process goes on serving after the stop begins, so that a balancer sees it."""
         self._delay = delay
         self._within = within
         self._deadline = float("inf")
@@ -41,11 +41,11 @@ class Stopping:
 
     @property
     def problem(self) -> str | None:
-        """Why this process is to get nothing more, as a sentence; None until it was told to stop."""
+        """Why this process must get no more requests, as a sentence; None until it was told to stop."""
         return PROBLEM if self.begun else None
 
     async def begin(self) -> None:
-        """Nothing is refused yet. Returns when the steps are to follow."""
+        """Begins the stop and returns after the delay, when the steps are to follow. Refuses no requests yet."""
         self.begun = True
         if self._delay:
             log.info("stopping in %g s; /readyz says so from now on", self._delay)
@@ -57,7 +57,7 @@ class Stopping:
     async def step(
         self, name: str, within: float, close: Callable[[], Awaitable[object]], *, reserve: float = 0.0
     ) -> None:
-        """Runs `close` for as many seconds at most, and as the deadline leaves, less the `reserve` of later steps."""
+        """Runs `close` for at most `within` seconds, and leaves later steps their `reserve` before the deadline."""
         left = max(min(within, self._deadline - time.monotonic() - reserve), SHORTEST)
         closing = asyncio.ensure_future(close())
         done, _ = await asyncio.wait({closing}, timeout=left)
@@ -69,13 +69,13 @@ class Stopping:
         log.warning("stopping: %s did not end within %.1f s and is left behind", name, left)
 
     def end(self) -> None:
-        """Every step has been taken."""
+        """Logs the end of the stop, after the last step."""
         if self.begun:
             log.info("stopped after %.1f s", time.monotonic() - self._began)
 
 
 def end_by_itself(delay: float, within: float = WITHIN) -> None:
-    """Ends this process after so many seconds, whatever still holds it. Call it when it was told to stop."""
+    """Ends this process after `delay` and `within` seconds, whatever still runs. Call it at the stop signal."""
     watch = threading.Timer(delay + within, _give_up, [within])
     watch.daemon = True
     watch.start()
@@ -89,6 +89,6 @@ def _give_up(within: float) -> None:
 
 
 def end_now() -> None:
-    """Ends this process, whatever its threads are about. It was told to stop, so this is no failure."""
+    """Ends this process at once, even if threads still run. The status is 0, as it was told to stop."""
     logging.shutdown()
     os._exit(0)

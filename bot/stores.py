@@ -9,9 +9,9 @@ from fsspec.core import url_to_fs
 
 from orchestration.domain.errors import CountersignError
 
-# What pip has to install for it, beside what fsspec brings along.
+# The extra of Countersign that pip has to install for each scheme.
 EXTRAS: Final = {"s3": "s3", "s3a": "s3", "az": "azure", "abfs": "azure", "abfss": "azure"}
-# They cannot be written to, or keep nothing.
+# These are read-only, or store nothing.
 UNFIT: Final = frozenset({"http", "https", "data", "ftp"})
 
 
@@ -20,7 +20,7 @@ class StoreAddressError(CountersignError):
 
 
 def open_store(address: str, example: str) -> tuple[Any, str]:
-    """The file system of that address, and the path in it. Nothing is looked for there yet.
+    """The file system of that address, and the path in it. Connects to nothing yet.
 
     Raises `StoreAddressError`: why not, and what to do, as the rest of a sentence that begins with the setting.
     """

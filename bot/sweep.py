@@ -1,6 +1,7 @@
 """Runs sweeps at intervals.
 
-Cards of requests that were stopped or crashed say so then. A digest that no policy wants any more is posted, and ends.
+Cards of requests that were stopped or crashed then show that. A digest that no policy needs any more is posted, and
+ends.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ EVERY: Final = 60.0  # seconds
 
 
 class Sweep(Protocol):
-    """What looks over the hub, now and then."""
+    """A regular check of the hub."""
 
     async def sweep(self) -> int:
-        """One pass; returns how many instances it did something about. May raise `HubUnavailableError`."""
+        """Makes one pass; returns how many instances it changed. May raise `HubUnavailableError`."""
         ...
 
 

@@ -1,4 +1,7 @@
-"""What a command prints, and the signals that end it. Results go to standard output, all else to standard error."""
+"""Prints the results and messages of a command, and handles the signals that end it.
+
+Results go to standard output, all else to standard error.
+"""
 
 from __future__ import annotations
 
@@ -21,22 +24,19 @@ class OutputError(Exception):
 
 
 def take_any_text() -> None:
-    """Has standard output and standard error escape what their encoding lacks, instead of failing."""
+    """Makes standard output and standard error escape characters that their encoding lacks, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def say(text: str) -> bool:
-    """Writes a result, for people or pipes. False once nobody reads it any more, which is no error.
-
-    Raises `OutputError`.
-    """
+    """Writes a result. Returns False if the reader has closed the pipe, which is no error. Raises `OutputError`."""
     return _write(f"{text}\n")
 
 
 def report(text: str, fate: str | None = None) -> bool:
-    """As `say`, for what has been done: where it cannot be written, the error says it all the same, or the `fate`."""
+    """Like `say`, for something that has been done: if it cannot be written, the error says it, or says the `fate`."""
     try:
         return say(text)
     except OutputError as error:
@@ -44,7 +44,7 @@ def report(text: str, fate: str | None = None) -> bool:
 
 
 def flush() -> None:
-    """Writes what is left of the results. Raises `OutputError`."""
+    """Writes the results that are still buffered. Raises `OutputError`."""
     if sys.stdout is not None:
         _write("")
 
@@ -66,7 +66,7 @@ def _write(text: str) -> bool:
 
 
 def _discard(stream: TextIO) -> None:
-    """What is left in the stream goes nowhere. Without this Python would try again at its end, and fail loudly."""
+    """Discards what is left in the stream. Otherwise Python would try to write it at exit, and report a failure."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -90,12 +90,12 @@ def explain(text: str) -> None:
 
 
 def plain(text: str) -> str:
-    """One line of the text, without control characters, as what others wrote must not control the terminal."""
+    """The text in one line, without control characters: other people's text must not control the terminal."""
     return "".join(c if unicodedata.category(c)[0] != "C" else "?" for c in prose(text).replace("\n", " "))
 
 
 class OneLineFormatter(logging.Formatter):
-    """Writes each message of a log as one line. What others wrote cannot pass for an entry of its own."""
+    """Writes each log message as one line, so that other people's text cannot look like a log entry."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - as logging calls it
         """The line, before a traceback where there is one."""
@@ -104,9 +104,9 @@ class OneLineFormatter(logging.Formatter):
 
 
 class LiveLine:
-    """One line that is rewritten at each change. Where the stream is no terminal, each change is a new line.
+    """One line that is rewritten at each change; a new line for each change if the stream is no terminal.
 
-    `live` is whether it can be rewritten.
+    `live` is whether the line can be rewritten.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -116,7 +116,7 @@ class LiveLine:
         self._shown = ""
 
     def show(self, text: str, ticking: str = "") -> None:
-        """Shows `text`. `ticking` changes all the time, so it is shown only where the line can be rewritten."""
+        """Shows `text`. A `ticking` text changes all the time, so it is shown only where the line can be rewritten."""
         text = plain(text)
         if self.live:
             width = shutil.get_terminal_size().columns - 1
@@ -141,7 +141,7 @@ class LiveLine:
 
 
 def stop_signal() -> asyncio.Future[None]:
-    """Done at the first SIGINT or SIGTERM; a second one ends the process at once, as people expect."""
+    """A future that is done at the first SIGINT or SIGTERM. A second one ends the process at once, as people expect."""
     loop = asyncio.get_running_loop()
     stop: asyncio.Future[None] = loop.create_future()
 

@@ -1,8 +1,8 @@
-"""What the activities need of the outside. `bot` implements these; the core knows no chat system.
+"""The interfaces that the activities need. `bot` implements them; the core knows no chat system.
 
-Every method is called from worker threads, blocks at most about ten seconds, and raises `ThrottledError` (nothing was
-done; wait, then try again), `DeliveryError` (never try again), `TryFailedError` (try again; it says whether it may have
-been done) or, where nobody foresaw it, anything else (it may have been done; try again).
+Every method is called from worker threads, blocks at most about ten seconds, and raises `ThrottledError` (nothing
+was done; wait, then try again), `DeliveryError` (never try again), `TryFailedError` (try again; it says whether the
+effect may have been done) or, for unforeseen trouble, anything else (try again; the effect may have been done).
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class Notifier(Protocol):
     ) -> CardRef | None:
         """Post `card` to `channel`, pinging `notify` (people and groups).
 
-        `begin` is called when nothing else stands between here and the post. Where it returns False nothing is posted,
-        and None is returned; what it raises is raised.
+        `begin` is called right before the post, after all other preparations. If it returns False, nothing is
+        posted and the result is None. What it raises is passed on.
         """
         ...
 
@@ -72,7 +72,7 @@ class Notifier(Protocol):
     ) -> None:
         """Add a line for each step to the thread under `ref`, in one message. A deleted copy is no error.
 
-        `begin`: as of `post_card`.
+        `begin`: see `post_card`.
         """
         ...
 
@@ -83,12 +83,12 @@ class Notifier(Protocol):
     def send_message(self, message: SendMessageInput, begin: Callable[[], bool]) -> CardRef | None:
         """Send a direct message to the person, or a message to the channel, that `message.user` names.
 
-        Returns where it is. `begin`: as of `post_card`.
+        Returns where the message is. `begin`: see `post_card`.
         """
         ...
 
     def find_message(self, message: SendMessageInput) -> CardRef | None:
-        """That very message, sent already; None when none is found, also when there is no way to look."""
+        """The same message, if it was sent already; None when none is found, also when there is no way to look."""
         ...
 
     def edit_message(self, ref: CardRef, message: SendMessageInput) -> None:
@@ -96,62 +96,62 @@ class Notifier(Protocol):
         ...
 
     def remove_copies(self, given: RemoveCopiesInput) -> None:
-        """Leave one copy of what may stand twice. Where there is no way to look, that is no error."""
+        """Leave one copy of a message that may have been posted twice. It is no error if there is no way to look."""
         ...
 
     def post_digest(self, digest: PostDigestInput, begin: Callable[[], bool]) -> None:
         """Post what was approved by rule to the channel, or to the person, that `digest.place` names.
 
-        `begin`: as of `post_card`.
+        `begin`: see `post_card`.
         """
         ...
 
     def has_digest(self, digest: PostDigestInput) -> bool:
-        """Whether that very digest has been posted already; False also when there is no way to look."""
+        """Whether this digest has been posted already; False also when there is no way to look."""
         ...
 
     def remove_digest_copies(self, digest: PostDigestInput) -> None:
-        """Leave one copy of a digest that may stand twice. Where there is no way to look, that is no error."""
+        """Leave one copy of a digest that may have been posted twice. It is no error if there is no way to look."""
         ...
 
     def tell_privately(self, person: str, place: str | None, words: str) -> None:
-        """Say the words to the person alone: in the channel `place`, or directly where that cannot be."""
+        """Send the text to the person alone: in the channel `place`, or directly where that is impossible."""
         ...
 
     def tell_delegate_change(self, change: DelegateChange) -> None:
-        """Tell the person, directly, what has changed about who is asked in their place."""
+        """Tell the person directly what has changed about who is asked in their place."""
         ...
 
 
 class Intents(Protocol):
-    """Knows which tries of a post may have begun already. Right across processes and kills, without comparing times."""
+    """Knows which tries of a post may have begun already. Holds across processes and kills, without comparing times."""
 
     def begun_before(self, instance_id: str, task_id: int, what: str) -> bool:
-        """Whether that activity may have begun before to post `what`. From now on it has, and that is on disk.
+        """Whether that activity may have begun to post `what` before. The call also records on disk that it begins now.
 
-        It is asked in the thread that the activity runs in, right before the post. May raise `HubUnavailableError`: it
-        is not known, and nothing may be posted.
+        Call it in the thread that the activity runs in, right before the post.
+        May raise `HubUnavailableError`: the answer is not known, and nothing may be posted.
         """
         ...
 
 
 class AnswerFinder(Protocol):
-    """Knows what became of what people did."""
+    """Finds out how what people did was answered."""
 
     def find(self, owed: OwedAnswer) -> str:
-        """The words for the person; empty where there is nothing to say. `TryFailedError` while it is not handled."""
+        """The text for the person; empty where there is nothing to say. `TryFailedError` while it is not handled."""
         ...
 
 
 class Directory(Protocol):
-    """Knows who belongs to which group, and who is somebody."""
+    """Knows the members of groups and the people of the workspace."""
 
     def members(self, group: str) -> list[str]:
         """The IDs of the group's present members. An unknown group is a `DeliveryError`."""
         ...
 
     def is_active(self, person: str) -> bool:
-        """Whether this is a human, active member of the workspace: no app, nobody who has left, no stranger."""
+        """Whether this is a human, active member of the workspace: not an app, a former member or an outsider."""
         ...
 
 
@@ -159,7 +159,7 @@ class Signer(Protocol):
     """Signs outcomes."""
 
     def sign_receipt(self, given: SignReceiptInput) -> str:
-        """The receipt, a compact JWS, once it is on record. The same outcome again gives the same receipt.
+        """The receipt, a compact JWS, once it is on record. The same outcome always gives the same receipt.
 
         `DeliveryError`: this outcome is not to be signed, now or later. Anything else: try again.
         """
@@ -170,7 +170,7 @@ class StepRecorder(Protocol):
     """Puts the steps of fulfilments on record."""
 
     def record_step(self, given: RecordStepInput) -> None:
-        """Returns once it is on record. The same step again is there once.
+        """Returns once the step is on record. A repeat of the same step adds nothing.
 
         `DeliveryError`: another step of that number is on record. Anything else: try again.
         """
@@ -178,12 +178,12 @@ class StepRecorder(Protocol):
 
 
 class Fulfilments(Protocol):
-    """Reaches the instances that carry on with what was approved."""
+    """Reaches the instances that run fulfilments after an approval."""
 
     def hand_over(self, given: HandOverInput) -> str:
-        """Starts it, once however often; where it was started, raises the event `FulfilmentHandedOver` on it.
+        """Start the fulfilment if it was not started; otherwise raise the event `FulfilmentHandedOver` on it.
 
-        Returns a short answer for the log.
+        Safe to repeat. Returns a short answer for the log.
         """
         ...
 
@@ -192,22 +192,22 @@ class StandingGrants(Protocol):
     """Reaches the instances of standing grants."""
 
     def start(self, given: StartGrantInput) -> str:
-        """Starts it, once however often. Returns a short answer for the log."""
+        """Start the grant's instance; a repeated call starts it only once. Returns a short answer for the log."""
         ...
 
     def tell_use(self, given: TellUseInput) -> str:
-        """Raises the event `GrantUsed` on it, where it has not ended. Returns a short answer for the log."""
+        """Raise the event `GrantUsed` on the instance, unless it has ended. Returns a short answer for the log."""
         ...
 
     def stands(self, given: GrantCheckInput) -> bool:
-        """Whether the grant says of itself that it counts now, by just this person and policy.
+        """Whether the grant reports that it counts now, for exactly this person and policy.
 
-        False for one that there is not.
+        False for a grant that does not exist.
         """
         ...
 
     def doubt(self, grant: str) -> None:
-        """Has it look whether it still counts."""
+        """Have the grant check whether it still counts."""
         ...
 
 
@@ -217,16 +217,16 @@ class GrantNotifier(Protocol):
     def post_grant(self, given: GrantPostInput, begin: Callable[[], bool]) -> CardRef | None:
         """Post the card to the channel, or the trouble to the person, that `place` names.
 
-        `begin`: as of `Notifier.post_card`.
+        `begin`: see `Notifier.post_card`.
         """
         ...
 
     def find_grant(self, given: GrantPostInput) -> CardRef | None:
-        """That very message, already posted; None when none is found, also when there is no way to look."""
+        """The same message, if it was posted already; None when none is found, also when there is no way to look."""
         ...
 
     def edit_grant(self, given: GrantEditInput) -> None:
-        """Make the card say what is true. One that somebody deleted is no error."""
+        """Make the card show the present state. A card that somebody deleted is no error."""
         ...
 
 
@@ -234,14 +234,14 @@ class CallLists(Protocol):
     """Reaches the lists of waiting calls, each of which has one card for several requests."""
 
     def join(self, name: str, run: str, channel: str, call: ListedCall) -> CardRef:
-        """Begins the list or joins it, and returns where its card is. `TryFailedError` while there is none."""
+        """Join the list, or begin it; returns where its card is. `TryFailedError` while there is no card."""
         ...
 
     def change(self, name: str, card: Card) -> bool:
-        """What the card of a request on the list would say has changed. Once the list has heard of it.
+        """Report that the card of a request on the list has changed. Returns once the list has received this.
 
-        False where the list is over and there was no other request on it: its card is then that request's own.
-        `TryFailedError` while nobody can tell.
+        False where the list is over and held no other request: the card then belongs to that request alone.
+        `TryFailedError` while the answer is not known.
         """
         ...
 
@@ -250,15 +250,15 @@ class CallListNotifier(Protocol):
     """Shows the cards of lists of waiting calls to people."""
 
     def post_call_list(self, given: CallListPostInput, begin: Callable[[], bool]) -> CardRef | None:
-        """Post the card to the channel. `begin`: as of `Notifier.post_card`."""
+        """Post the card to the channel. `begin`: see `Notifier.post_card`."""
         ...
 
     def find_call_list(self, given: CallListPostInput) -> CardRef | None:
-        """That very card, already posted; None when none is found, also when there is no way to look."""
+        """The same card, if it was posted already; None when none is found, also when there is no way to look."""
         ...
 
     def edit_call_list(self, given: CallListEditInput) -> None:
-        """Make the card say what is true. One that somebody deleted is no error."""
+        """Make the card show the present state. A card that somebody deleted is no error."""
         ...
 
 
@@ -266,9 +266,9 @@ class Records(Protocol):
     """Keeps what happened for longer than the task hub does."""
 
     def purged(self, request_id: str, nonce: str, by: str) -> None:
-        """Puts on record that `by` is about to have this start of the request forgotten. Once is enough.
+        """Put on record that `by` is about to delete this start of the request from the hub. Safe to repeat.
 
-        Where that fails (`RecordsUnavailableError`), nothing is to be forgotten.
+        Where that fails (`RecordsUnavailableError`), nothing is to be deleted.
         """
         ...
 
@@ -282,33 +282,36 @@ class Caller(Protocol):
 
 
 class Digests(Protocol):
-    """Reaches the channels' listeners, which gather what is posted together once an hour."""
+    """Reaches the channels' listeners. Each gathers what is posted together once an hour."""
 
     def add(self, channel: str, line: DigestLine) -> None:
-        """Have the channel's listener count the line; it is begun where none stands. The same line counts once.
+        """Have the channel's listener count the line; start the listener where none runs. The same line counts once.
 
-        `TryFailedError` while one is ending: try again.
+        `TryFailedError` while a listener is ending: try again.
         """
         ...
 
 
 class Askers(Protocol):
-    """Reaches the orchestrations that asked, and reads for them what became of their requests."""
+    """Reaches the orchestrations that asked, and reads the outcomes of their requests for them."""
 
     def notify_instance(self, given: NotifyInstanceInput) -> str:
         """Raise the event, unless the instance is one of Countersign's own; returns a short answer for people.
 
-        An instance that does not exist or has ended needs no event, which is no error.
+        It is no error if the instance does not exist or has ended: it then needs no event.
         """
         ...
 
     def read_outcome(self, given: ReadOutcomeInput) -> AskedOutcome | None:
-        """The request's outcome; None before it is signed, for a yes that never is, and for whoever did not ask it."""
+        """The request's outcome, for the orchestration that asked.
+
+        None before the outcome is signed, for an approval that is never signed, and for anybody who did not ask.
+        """
         ...
 
 
 class Actions(Protocol):
-    """Does what a policy says an outcome does."""
+    """Runs the actions that a policy attaches to an outcome."""
 
     def run_action(self, action: RunActionInput) -> str:
         """POST the event as JSON, or call the installed action, with the same `key` over all tries.
@@ -322,14 +325,14 @@ class Previews(Protocol):
     """Shows the documents that are reviewed."""
 
     def post_preview(self, preview: PostPreviewInput, begin: Callable[[], bool]) -> None:
-        """Show the document in the thread of the card, if it is still the one that is reviewed.
+        """Show the document in the thread of the card, if it is still the one under review.
 
-        `begin`: as of `Notifier.post_card`.
+        `begin`: see `Notifier.post_card`.
         """
         ...
 
     def has_preview(self, preview: PostPreviewInput) -> bool:
-        """Whether it is shown there already; False also when there is no way to look."""
+        """Whether the preview is in the thread already; False also when there is no way to look."""
         ...
 
 
@@ -349,15 +352,15 @@ class SmsSender(Protocol):
     """Sends text messages."""
 
     def send(self, number: str, text: str, challenge_id: str | None = None) -> None:
-        """Hands `text` to the provider. `SmsRefusedError` says why it never will be sent.
+        """Hand `text` to the provider. `SmsRefusedError` says why the text will never be sent.
 
-        If the provider reports later that it did not arrive, the report names the `challenge_id`. Without one no report
-        is asked for.
+        If the provider reports later that the text did not arrive, its report names the `challenge_id`. Without a
+        `challenge_id`, no report is asked for.
         """
         ...
 
     def remedy(self, code: int | None, trouble: str) -> str:
-        """What whoever runs this installation can do: a sentence. `code` is the provider's number for the reason."""
+        """A sentence that tells the operator of this installation what to do. `code` is the provider's error number."""
         ...
 
 
@@ -365,22 +368,22 @@ class MailSender(Protocol):
     """Sends codes by e-mail."""
 
     def send(self, address: str, code: str, minutes: int, challenge_id: str) -> None:
-        """Hands the code, which ends in so many minutes, to the mail server.
+        """Hand the code, which is valid for so many minutes, to the mail server.
 
-        `MailRefusedError` says why it never will be sent. No other error holds the address or the code.
+        `MailRefusedError` says why it will never be sent. No other error holds the address or the code.
         """
         ...
 
 
 class CodeTally(Protocol):
-    """Counts what becomes of codes; `email` says by which way they go. It never raises."""
+    """Counts the results of codes. `email` is true where they go by e-mail, not by SMS. It never raises."""
 
     def code_sent(self, result: Literal["sent", "refused", "failed"], *, email: bool) -> None:
-        """The provider took a code, will never take it, or did not take it in this try."""
+        """The provider took the code, will never take it, or did not take it in this try."""
         ...
 
     def code_checked(self, result: Literal["right", "wrong", "over"], *, email: bool) -> None:
-        """An answer was compared with a code, or came too late for that."""
+        """An answer was compared with a code, or came too late to be compared."""
         ...
 
 
@@ -392,7 +395,7 @@ class Alerts(Protocol):
         ...
 
     def quota(self, owner: str, token: str, limit: str) -> None:
-        """Programs have reached a limit on codes, by this token of `owner`; `limit` says whose, in words."""
+        """This token of `owner` has reached a limit on codes for programs. `limit` says in words whose limit it is."""
         ...
 
     def undelivered(self, channel: str, masked: str, user: str | None, remedy: str) -> None:
@@ -406,24 +409,24 @@ class GatheringNotifier(Protocol):
     def post_gathering(self, given: GatheringPostInput, begin: Callable[[], bool]) -> CardRef | None:
         """Post the message to the channel, or directly to the person, that `place` names.
 
-        `begin`: as of `Notifier.post_card`.
+        `begin`: see `Notifier.post_card`.
         """
         ...
 
     def find_gathering(self, given: GatheringPostInput) -> CardRef | None:
-        """That very message, already posted; None when none is found, also when there is no way to look."""
+        """The same message, if it was posted already; None when none is found, also when there is no way to look."""
         ...
 
     def edit_gathering(self, given: GatheringEditInput) -> None:
-        """Make the posted message say what is true. One that somebody deleted is no error."""
+        """Make the posted message show the present state. A message that somebody deleted is no error."""
         ...
 
 
 class Systems(Protocol):
-    """Asks systems."""
+    """Sends requests to other systems."""
 
     def ask_system(self, given: AskSystemInput) -> str:
-        """POST the body, signed, with the address to answer at; returns a short answer for people."""
+        """POST the body, signed, with the address for the answer; returns a short answer for people."""
         ...
 
 
@@ -431,7 +434,7 @@ class GatheringRecords(Protocol):
     """Keeps the results of gatherings for longer than the task hub does."""
 
     def record_gathering(self, given: RecordGatheringInput) -> str:
-        """The signed entry, a compact JWS, once it is on record. The same result again gives the same entry.
+        """The signed entry, a compact JWS, once it is on record. The same result always gives the same entry.
 
         `DeliveryError`: this result is not to be put on record, now or later. Anything else: try again.
         """
@@ -442,5 +445,5 @@ class GatheringAskers(Protocol):
     """Reads the results of gatherings, for the orchestrations that asked them."""
 
     def read_gathering(self, given: ReadGatheringInput) -> AskedGathering | None:
-        """The result; None before it is on record, and for whoever did not ask it."""
+        """The result; None before it is on record, and for anybody who did not ask."""
         ...

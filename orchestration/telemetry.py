@@ -1,8 +1,8 @@
-"""What the present work is about, for the lines of the log; and its spans, where traces are on.
+"""The IDs of the present work for the lines of the log, and its spans where traces are on.
 
-Each way in begins a `work`: an HTTP request, an interaction in Slack, a turn, an activity. What begins within it is
-about the same. IDs, names of ours and codes go into a span, and never what people wrote: `bot.telemetry` lets no other
-attribute out.
+Each entry point begins a `work`: an HTTP request, an interaction in Slack, a turn, an activity. Everything within
+it has the same IDs. Only IDs, names of ours and codes go into a span, never what people wrote: `bot.telemetry` lets
+no other attribute out.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode, TraceFlags
 
-INSTANCE: Final = "durabletask.task.instance_id"  # as the SDK names it in spans of its own
+INSTANCE: Final = "durabletask.task.instance_id"  # the name that the SDK uses in its own spans
 ACTION: Final = "countersign.action"
 POLICY: Final = "countersign.policy"
 STATUS: Final = "countersign.status"
 ERROR: Final = "error.type"
 
-# What W3C Trace Context calls version 00, and no other: it travels in one text that ends at a quote.
+# Only version 00 of W3C Trace Context: the value travels within a quoted text, so it must not hold a quote.
 _TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _NOTHING: Final[Mapping[str, str]] = {}
 _about: ContextVar[Mapping[str, str]] = ContextVar("countersign_about", default=_NOTHING)
@@ -36,7 +36,7 @@ class _Switch:
 
 
 def switch_on() -> None:
-    """Has spans made from now on, by the tracer provider of this process."""
+    """Switches spans on, made by the tracer provider of this process."""
     _Switch.on = True
 
 
@@ -46,13 +46,13 @@ def traced() -> bool:
 
 
 def about() -> Mapping[str, str]:
-    """What the present work is about: IDs by their names in the log."""
+    """The IDs of the present work, by their names in the log."""
     return _about.get()
 
 
 @contextmanager
 def work(ids: Mapping[str, str]) -> Iterator[None]:
-    """Lines that are logged meanwhile have these IDs, besides those that are there already."""
+    """A context whose log lines carry these IDs, besides those of the enclosing work."""
     token = _about.set({**_about.get(), **ids})
     try:
         yield
@@ -61,24 +61,24 @@ def work(ids: Mapping[str, str]) -> Iterator[None]:
 
 
 def concerns(instance_id: str) -> None:
-    """The rest of the present work is about this instance: its lines, and the span that is open."""
+    """Adds the instance's ID to the rest of the present work: to its log lines, and to the open span."""
     _about.set({**_about.get(), "instance_id": instance_id})
     describe(INSTANCE, instance_id)
 
 
 def describe(attribute: str, value: str) -> None:
-    """Says that of the span that is open."""
+    """Sets an attribute of the open span."""
     if _Switch.on:
         trace.get_current_span().set_attribute(attribute, value)
 
 
 def no_span() -> AbstractContextManager[Span]:
-    """In place of one, for what is not worth a span."""
+    """Takes the place of a span, for work that needs none."""
     return nullcontext(trace.INVALID_SPAN)
 
 
 def class_of(error: Exception) -> str:
-    """The name of its class: the text may say anything."""
+    """The name of the error's class. Its text is left out, as it may hold anything."""
     return type(error).__name__
 
 
@@ -92,9 +92,10 @@ def span(
     links: Sequence[Link] = (),
     why: Callable[[Exception], str] = class_of,
 ) -> Iterator[Span]:
-    """A span of what is done meanwhile; nothing where traces are off. `parent` is the present span, if it is not given.
+    """A span around the work in this context; nothing where traces are off. `parent` is by default the present span.
 
-    What is raised makes it a failed one. `why` gives a code for that; an empty one where it is no failure.
+    An exception marks the span as failed. `why` returns the error's code, or an empty text if the exception is no
+    failure.
     """
     if not _Switch.on:
         yield trace.INVALID_SPAN
@@ -119,32 +120,32 @@ def span(
 def call(
     name: str, why: Callable[[Exception], str] = class_of, attributes: Mapping[str, str | int] = _NOTHING
 ) -> AbstractContextManager[Span]:
-    """A span of one call to the outside, if a trace is open: calls that nobody's act has made begin none."""
+    """A span of one call to the outside. It is made only within an open trace, so background calls begin no trace."""
     if not _Switch.on or not trace.get_current_span().get_span_context().is_valid:
         return no_span()
     return span(name, SpanKind.CLIENT, attributes=attributes, why=why)
 
 
 def failed(made: Span, why: str) -> None:
-    """Says that what the span is of has failed. `why` is a code, or the name of a class."""
+    """Marks the span as failed. `why` is a code, or the name of a class."""
     made.set_attribute(ERROR, why)
     made.set_status(StatusCode.ERROR)
 
 
 def traceparent() -> str:
-    """The present span, as W3C Trace Context writes it; empty where there is none."""
+    """The present span as a W3C `traceparent`; empty where there is none."""
     return written(trace.get_current_span().get_span_context()) if _Switch.on else ""
 
 
 def written(context: SpanContext) -> str:
-    """The same for any span; empty for one that is not valid."""
+    """The span as a W3C `traceparent`; empty if it is not valid."""
     if not context.is_valid:
         return ""
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags & 1:02x}"
 
 
 def read(text: str) -> SpanContext | None:
-    """The span that a `traceparent` names; None where it names none."""
+    """The span that a `traceparent` names; None if the text is not valid."""
     found = _TRACEPARENT.fullmatch(text)
     if found is None:
         return None
@@ -154,5 +155,5 @@ def read(text: str) -> SpanContext | None:
 
 
 def within(parent: SpanContext) -> Context:
-    """What a span is begun with, to be a child of that one."""
+    """The context with which a child span of `parent` is begun."""
     return trace.set_span_in_context(trace.NonRecordingSpan(parent), Context())

@@ -1,1 +1,1 @@
-"""The `countersign` command: one module a subcommand; `main` is the table of them."""
+"""The `countersign` command: one module for each subcommand; `main` has the table of them."""

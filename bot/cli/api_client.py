@@ -18,8 +18,8 @@ from orchestration.domain.errors import CountersignError
 
 URL_DEFAULT: Final = DEFAULTS["COUNTERSIGN_URL"]
 PUBLISHED: Final = "/.well-known/jwks.json"  # the keys that check receipts
-CALL_TIMEOUT: Final = 20.0  # seconds, beside what the server was asked to wait
-# The server or a proxy before it is away for a moment, and the call may be repeated.
+CALL_TIMEOUT: Final = 20.0  # seconds, on top of the time that the server was asked to wait
+# The server, or a proxy before it, is away for a moment; the call may be repeated.
 AWAY: Final = frozenset({429, 500, 502, 503, 504})
 
 
@@ -117,7 +117,7 @@ class ApiClient:
     async def _authorized(
         self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        """Puts the token in last: the library also reads ~/.netrc, and refuses a request that has a header before."""
+        """Adds the token last: the library also reads ~/.netrc, and refuses a request that has such a header."""
         request.headers["Authorization"] = self._authorization
         return await send(request)
 
@@ -131,9 +131,9 @@ class ApiClient:
         key: str | None = None,
         wait: float = 0,
     ) -> ApiReply:
-        """One call. `key` makes it safe to repeat. `wait` is how many seconds the server may hold it.
+        """Makes one call. `key` makes it safe to repeat. `wait` is how many seconds the server may hold it.
 
-        Raises `CallRefusedError` or, where it may help to try again, `UnreachableError`.
+        Raises `CallRefusedError`, or `UnreachableError` where another try may help.
         """
         try:
             async with self._session.request(
@@ -171,7 +171,7 @@ class ApiClient:
         return ApiReply(answer.status, found)
 
     async def approvals(self, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
-        """Every approval that matches the query, oldest first. Reads one page after the other."""
+        """Every approval that matches the query, oldest first. Reads the pages one after the other."""
         after: dict[str, str] = {}
         while True:
             page = (await self.call("GET", "/api/approvals", query={**query, "limit": "200", **after})).body

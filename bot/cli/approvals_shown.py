@@ -1,4 +1,4 @@
-"""Approvals as the commands show them: their fields for --json, the columns of a table, the lines of one."""
+"""How the commands show approvals: fields for --json, columns of a table, lines of one approval."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bot.cli.summary import delegates, editors, escalated, follows, how_it_ended
 from orchestration.domain.inert import in_quotes
 from orchestration.domain.text import line
 
-# Those of `Approval` in bot/http/api/approval_models.py, which takes long to import. A test compares them.
+# The fields of `Approval` in bot/http/api/approval_models.py, which takes long to import. A test compares the two.
 FIELDS: Final = (
     "id",
     "status",
@@ -36,7 +36,7 @@ FIELDS: Final = (
 
 
 def amount_of(facts: dict[str, Any] | Item) -> str:
-    """Such as `4200.00 USD`."""
+    """The amount with its currency, such as `4200.00 USD`."""
     return " ".join(str(facts[name]) for name in ("amount", "currency") if facts.get(name) is not None)
 
 

@@ -1,4 +1,4 @@
-"""What arguments may look like: converters for argparse that several subcommands use."""
+"""Converters for argparse that several subcommands use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def duration(text: str) -> timedelta:
 
 
 def since(text: str) -> str:
-    """A date, a time, or a duration that is counted back from now. Returns ISO 8601 with an offset."""
+    """A point in time: a date, a time, or a duration counted back from now. Returns ISO 8601 with an offset."""
     ago = _duration(text)
     if ago is not None:
         return (datetime.now(UTC) - ago).isoformat()
@@ -30,7 +30,7 @@ def since(text: str) -> str:
 
 
 def _duration(text: str) -> timedelta | None:
-    # Imported late: these take longer to import than most commands that are given no duration take to run.
+    # Imported late: these take longer to import than most commands without a duration take to run.
     from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
 
     from orchestration.domain.request import Duration  # noqa: PLC0415
@@ -50,12 +50,12 @@ def at_least_one(text: str) -> int:
 
 
 class _Help(argparse.HelpFormatter):
-    """Keeps the lines of the examples as they are."""
+    """A help formatter that keeps the lines of the examples."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return text if text.startswith(EXAMPLES) else super()._fill_text(text, width, indent)
 
 
 def examples(*lines: str) -> dict[str, Any]:
-    """What `add_parser` takes to end the help of a command with these calls of it."""
+    """The arguments of `add_parser` that end a command's help with these example calls."""
     return {"epilog": "\n".join([EXAMPLES, *(f"  {line}" for line in lines)]), "formatter_class": _Help}

@@ -48,7 +48,7 @@ STATUSES: Final = {
     "terminated": CANCELLED,
     "failed": COULD_NOT_ASK,
 }
-# Those of `Outcome` in orchestration/domain/request.py. A test compares them.
+# The values of `Outcome` in orchestration/domain/request.py. A test compares the two.
 FIELDS: Final = (
     "request_id",
     "status",
@@ -67,10 +67,10 @@ FIELDS: Final = (
     "receipt",
     "grant",
 )
-HOLD: Final = 30  # seconds, one long poll
+HOLD: Final = 30  # seconds; the length of one long poll
 LONGEST_PAUSE: Final = 5.0  # seconds between two tries while the server is away
 PATIENCE: Final = (
-    30.0  # seconds to reach the server for the first time; afterwards there is no limit but --wait
+    30.0  # seconds to reach the server for the first time; after that only --wait limits the time
 )
 
 
@@ -169,7 +169,7 @@ class _Asking:
 
     @property
     def fate(self) -> str:
-        """A sentence that says how the request ended or stands; empty if none was made."""
+        """A sentence that says how the request ended or where it stands; empty if no request was made."""
         if self._ended_as is not None:
             return f"How it ended: {ending(self._ended_as)}"
         return f"{self._request_id} was asked, and may still be decided." if self._request_id else ""
@@ -197,7 +197,7 @@ class _Asking:
                 reply = await self._look(request_id, max(1, int(min(HOLD if self._seen else 1, left))))
                 pause = 0.1
             except UnreachableError as error:
-                # The request is on disk at the server, so a restart there loses nothing.
+                # The request is on disk at the server, so a restart of the server loses nothing.
                 self._line.show(f"{request_id}  {error} Trying again.")
                 await asyncio.sleep(min(max(pause, error.retry_after), max(left, 0)))
                 pause = min(pause * 2, LONGEST_PAUSE)
@@ -211,9 +211,9 @@ class _Asking:
         return await self._withdraw(request_id, "Nobody waits for it any more.", STILL_OPEN)
 
     async def _look(self, request_id: str, hold: int) -> ApiReply:
-        """One long poll, with the live line ticking meanwhile."""
+        """Makes one long poll while the live line ticks."""
         path = approval_path(request_id)
-        # The first look is not held, so that the line says something at once.
+        # The server does not hold the first look, so that the line shows something at once.
         seen = self._seen or (await self._api.call("GET", path)).body
         poll = asyncio.create_task(self._api.call("GET", path, query={"wait": f"{hold}s"}, wait=hold))
         try:
@@ -226,7 +226,7 @@ class _Asking:
         return poll.result()
 
     def _show(self, seen: dict[str, Any]) -> None:
-        """Says where it stands. On a terminal the card's address has a line of its own, which stays and is not cut."""
+        """Shows where the request stands. On a terminal the card's address has its own line, kept and not cut."""
         if not self._line.live:
             self._line.show(standing(seen))
             return
@@ -253,7 +253,7 @@ class _Asking:
                 if (value := getattr(given, name)) is not None
             },
         }
-        # With a key of its own, a POST whose answer was lost is repeated without asking twice.
+        # The POST has its own key, so it can be repeated without asking twice when its answer was lost.
         key = given.idempotency_key or str(uuid.uuid4())
         patience = min(PATIENCE, given.wait.total_seconds()) if given.wait else PATIENCE
         pause = 0.1
@@ -274,7 +274,7 @@ class _Asking:
                 return str(started.body["id"])
 
     async def _ended(self, approval: dict[str, Any]) -> int:
-        """Prints how it ended, and keeps the receipt. A yes without its receipt is none."""
+        """Prints how it ended, and keeps the receipt. An approval without its receipt does not count as one."""
         self._ended_as = approval
         receipt = (approval["outcome"] or {}).get("receipt")
         if receipt and self._receipt_file:
@@ -300,11 +300,11 @@ class _Asking:
         return STATUSES[approval["status"]]
 
     def _what_was_asked(self, approval: dict[str, Any]) -> Asked:
-        """The nonce is that of the first look: a request of the same ID may have been asked anew since."""
+        """What was asked, with the nonce of the first look: a request of the same ID may have been asked anew since."""
         return Asked(approval["id"], (self._seen or approval)["nonce"], self._body)
 
     async def _published(self) -> Any:
-        """The server's keys. It may be away for a moment just now."""
+        """The server's keys. Waits for a server that is away for a moment."""
         until = time.monotonic() + PATIENCE
         while True:
             try:
@@ -315,7 +315,7 @@ class _Asking:
                 await asyncio.sleep(1)
 
     async def _interrupted(self) -> int:
-        """Leaves the request open, or withdraws it with --cancel-on-interrupt."""
+        """Leaves the request open, or withdraws it if --cancel-on-interrupt is given."""
         for number in (signal.SIGINT, signal.SIGTERM):  # a second one ends the process at once
             asyncio.get_running_loop().remove_signal_handler(number)
         self._line.clear()
@@ -329,9 +329,10 @@ class _Asking:
         return await self._withdraw(request_id, "The one who waited was interrupted.", INTERRUPTED)
 
     async def _withdraw(self, request_id: str, reason: str, still_open: int) -> int:
-        """Withdraws it and prints how it ended: it may have been decided at the same moment, and then that counts.
+        """Withdraws the request and prints how it ended. Returns the exit status.
 
-        Returns the exit status: `still_open` where it cannot be withdrawn now.
+        A decision that was made at the same moment counts. The status is `still_open` where the request cannot be
+        withdrawn now.
         """
         path = approval_path(request_id)
         key = str(uuid.uuid4())

@@ -1,6 +1,6 @@
-"""Asks people about a tool call over HTTP, waits for a bounded time, and claims what they approved.
+"""Asks people about a tool call over HTTP, waits for a bounded time, and claims the approved call.
 
-What they approved may be the call with changes of theirs. Then that is what may be made, and nothing else.
+People may approve the call with changes of theirs. Then only the changed call may be made.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from bot.cli.summary import YES, ending
 from bot.gate.approved_arguments import OTHER_CALL, approved_arguments
 from orchestration.domain.errors import CountersignError
 
-HOLD: Final = 30  # seconds, one long poll
+HOLD: Final = 30  # seconds; the length of one long poll
 PAUSE: Final = 0.5  # seconds between two tries while the server is away
-# Seconds to reach the server for the first time. An agent that cannot ask is told so soon.
+# Seconds to reach the server for the first time. If the agent cannot ask, it learns so soon.
 PATIENCE: Final = 5.0
 
 
 @dataclass(frozen=True)
 class CallAnswer:
-    """Whether the call may be made now, once; and why, or why not, as a sentence.
+    """Whether the call may be made now, once, and the reason as a sentence.
 
-    `waiting` is whether people are still asked. `comment` is what the person wrote who decided. `arguments` are those
-    to make it with, where they are other than those that it was asked with.
+    `waiting` says that people are still being asked. `comment` is the text of the person who decided. `arguments`
+    are the arguments to make the call with, set where they differ from the ones in the question.
     """
 
     allowed: bool
@@ -43,10 +43,12 @@ class CallAnswer:
 async def ask_people(
     environment: Mapping[str, str], call: Mapping[str, Any], *, seconds: float | None, claim: bool = True
 ) -> CallAnswer:
-    """The answer of people to the call, or that they are still asked after `seconds` (None: however long it takes).
+    """Asks people about the call and returns their answer, or a `waiting` answer after `seconds` (None: no limit).
 
-    A repeat of the same call joins what is asked. Allowed is only what was claimed for this attempt; without `claim`
-    it is what people allow, and nobody may make the call yet. Raises `CountersignError` where nobody could be asked.
+    A repeat of the same call joins the request that is open. With `claim`, the call is allowed only if its approval
+    was claimed for this attempt. Without `claim`, the answer is the people's decision, and nobody may make the call
+    yet.
+    Raises `CountersignError` where nobody could be asked.
     """
     asking = _CallAsking(call, claim=claim)
     try:
@@ -74,7 +76,7 @@ class _CallAsking:
         self.claiming = False
         self._call = call
         self._claims = claim
-        # Drawn anew for each run of a client: whoever runs twice is two attempts, and only one of them may call.
+        # New for each run of a client: two runs are two attempts, and only one of them may make the call.
         self._attempt = secrets.token_urlsafe(24)
 
     async def run(self, api: ApiClient) -> CallAnswer:
@@ -123,7 +125,7 @@ class _CallAsking:
         wait: float = 0,
         patience: float | None = None,
     ) -> ApiReply:
-        """One call, repeated while the server is away: for `patience` seconds, or until the time is over."""
+        """Makes one call. Repeats it while the server is away: for `patience` seconds, or until the time is over."""
         clock = asyncio.get_running_loop()
         until = None if patience is None else clock.time() + patience
         while True:

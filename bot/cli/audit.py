@@ -129,7 +129,7 @@ def _tell(report: AuditReport, findings: list[Finding], *, faulty: bool) -> None
 
 
 def _texts(approvals: list[dict[str, Any]], keys: PublishedKeys) -> Iterator[Finding]:
-    """What of the exported requests is not what their receipts were made of."""
+    """What in the exported requests differs from the texts that their receipts were made of."""
     for approval in approvals:
         try:
             claims = keys.read(approval["outcome"]["receipt"]).claims
@@ -195,7 +195,7 @@ async def _requests(export: RecordsExport, path: Path) -> None:
 
 
 def _head_signer(at: datetime) -> Any:
-    """Signs that a log had no more entries when the export began."""
+    """A function that signs the last entry of a log as of `at`: the log had no more entries then."""
     keys, issuer = _signing_keys(), config.issuer(os.environ)
     return lambda log: _head(keys, issuer, log, at)
 
@@ -205,7 +205,7 @@ def _head(keys: SigningKeys, issuer: str, log: ExportedLog, at: datetime) -> str
 
 
 def _webhook_secret(_: argparse.Namespace) -> int:
-    """Derived, so it can be shown again at any time."""
+    """Prints the secret. It is derived, so it can be shown again at any time."""
     say(webhook_secret(Secrets.load(config.secret(os.environ), config.data_dir(os.environ))))
     return 0
 

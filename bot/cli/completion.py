@@ -1,4 +1,4 @@
-"""`countersign completion bash|zsh|fish`: what a shell needs to complete words of this command."""
+"""`countersign completion bash|zsh|fish`: prints the code that lets a shell complete words of this command."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 
 def _completion(given: argparse.Namespace) -> int:
-    # Imported late, as each of the other commands does without it.
+    # Imported late: no other command needs it.
     from argcomplete.shell_integration import shellcode  # noqa: PLC0415
 
     say(shellcode(["countersign"], shell=given.shell).strip())

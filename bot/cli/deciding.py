@@ -1,7 +1,7 @@
-"""Decides a request with a token that may: `countersign approve` and `countersign reject` alike.
+"""Decides a request with a token that may decide; shared by `countersign approve` and `countersign reject`.
 
-The server decides whether the decision counts, and asks for a code where the policy does. Here is only seen to it that
-whoever decides was shown what they decide: all of it at the terminal, or by its digest.
+The server checks whether the decision counts, and asks for a code where the policy requires one. This module only
+makes sure that the person was shown what they decide: in full at the terminal, or by its digest.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from orchestration.domain.request import Choice, digest_of_facts
 
 COUNTS: Final = 0
 NOT_YET: Final = 5
-# The decision counts once its person has sent the code; or it is on disk, and not handled yet.
+# The decision waits for its person to send the code, or it is on disk and not handled yet.
 _NOT_YET: Final = frozenset({"code_sent", "no_answer_yet"})
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def add_decision(commands: argparse._SubParsersAction[Any], choice: Choice) -> None:
-    """Adds the subcommand of that choice."""
+    """Adds the subcommand of the given choice."""
     parser = commands.add_parser(
         choice.value,
         help=f"{choice.value} a request, as the owner of a token with the scope decide:POLICY",
@@ -102,14 +102,14 @@ def _can_ask() -> bool:
 
 
 def _means_it(choice: Choice) -> bool:
-    """Asked on standard error, as standard output is for the result."""
+    """Asks for confirmation on standard error, as standard output is for the result."""
     sys.stderr.write(f'{choice.value.capitalize()} this? Type "{choice.value}": ')
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() == choice.value
 
 
 def _shown(request_id: str, facts: dict[str, Any]) -> Iterator[str]:
-    """All that the decision is about. Lines of somebody's text begin with a bar, so none can pass for one of ours."""
+    """Everything that the decision is about. Lines of other people's text begin with a bar, so none looks like ours."""
     yield f"{request_id} · policy {plain(facts['policy'])}"
     yield from _said("Title", facts["title"])
     if amount := amount_of(facts):

@@ -52,7 +52,7 @@ def _demo(given: argparse.Namespace) -> int:
     if given.scenario and not given.headless:
         raise CountersignError("--scenario: goes with --headless; in the page, press Guided.")
     with to_the_end():
-        # Imported late: the simulator is only the demo's.
+        # Imported late: only the demo needs the simulator.
         from bot.demo.headless import ALL, chosen, run_headless  # noqa: PLC0415
         from bot.demo.supervisor import run_demo  # noqa: PLC0415
 

@@ -9,13 +9,13 @@ from typing import Final
 from orchestration.domain.fulfilment import Fulfilment, FulfilmentState, Transition
 
 INDENT: Final = "    "
-# Punctuation that Mermaid takes as it stands, wherever it stands in a label.
+# Punctuation that Mermaid shows unchanged anywhere in a label.
 PLAIN: Final = " -.,()[]/"
 DIRECTION: Final = re.compile(r"(direction) ", re.IGNORECASE)
 
 
 def state_diagram(fulfilment: Fulfilment) -> str:
-    """Its text, without a last line end. GitHub, GitLab and mermaid.live draw it."""
+    """The text of the diagram, without a newline at the end. GitHub, GitLab and mermaid.live draw it."""
     ids = {state.name: f"s{number}" for number, state in enumerate(fulfilment.states)}
     lines = [f'state "{_escaped(state.name)}" as {ids[state.name]}' for state in fulfilment.states]
     lines.append(f"[*] --> {ids[fulfilment.first.name]}: approved")
@@ -41,9 +41,9 @@ def _label(transition: Transition) -> str:
 
 
 def _escaped(text: str) -> str:
-    """As Mermaid shows it again: what could end a label, or be markup in it, by its entity code. One line.
+    """The text in one line, with entity codes for all that could end a label or be markup in it.
 
-    Mermaid takes `direction LR` for a statement of its own wherever it stands in a line.
+    Mermaid takes `direction LR` for a statement of its own anywhere in a label.
     """
     printable = (one if one.isprintable() else " " for one in text)
     shown = "".join(

@@ -1,4 +1,4 @@
-"""`countersign doctor`: what is wrong with a set-up, and what to do about it."""
+"""`countersign doctor`: finds what is wrong with a set-up and says what to do about it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _doctor(given: argparse.Namespace) -> int:
     # Imported late: `countersign --help` needs none of it.
     from bot.doctor.examination import examine  # noqa: PLC0415
 
-    logging.disable(logging.CRITICAL)  # what is logged on the way is found, and told in its place
+    logging.disable(logging.CRITICAL)  # what would be logged on the way is reported as a finding instead
     try:
         findings = asyncio.run(examine(os.environ))
     finally:
@@ -48,7 +48,7 @@ def _doctor(given: argparse.Namespace) -> int:
 
 
 def tell(findings: Sequence[DoctorFinding], *, strict: bool, as_json: bool) -> int:
-    """Prints them, and gives the exit status: 1 for an error, and where it is `strict` for a warning too."""
+    """Prints the findings. Returns the exit status: 1 for an error, and with `strict` for a warning too."""
     counts = Counter(finding.severity for finding in findings)
     errors, warnings = counts[Severity.ERROR], counts[Severity.WARNING]
     fine = not errors and not (strict and warnings)

@@ -94,7 +94,7 @@ _EXAMPLE_URL: Final = "url: https://countersign.example.com/slack/events"
 
 @dataclass(frozen=True)
 class FirstAnswers:
-    """What a new set-up is to be. Without `public_url` Socket Mode is used, with it where `socket_mode` says so."""
+    """The answers that describe a new set-up. Without `public_url` it always uses Socket Mode."""
 
     public_url: str | None
     socket_mode: bool
@@ -105,7 +105,7 @@ class FirstAnswers:
 
 
 def first_files(answers: FirstAnswers, into: Path) -> Mapping[str, str]:
-    """The text of each file, by its name; `into` is the folder that they are going to be in."""
+    """The text of each file, by its name; `into` is the folder for the files."""
     return {
         POLICIES: _policies(answers),
         SETTINGS: _settings(answers, into),
@@ -142,7 +142,7 @@ def _settings(answers: FirstAnswers, into: Path) -> str:
 
 
 def _template() -> Traversable:
-    """The manifest as it is kept: a wheel has it in the package, a checkout at the root, where people look for it."""
+    """The manifest of the Slack app: in the package where it is installed, at the root of a checkout."""
     package = files("bot")
     packed = package.joinpath(MANIFEST)
     return packed if packed.is_file() else package.joinpath("..", MANIFEST)

@@ -1,4 +1,4 @@
-"""`countersign gate check FILE`: every fault in a gate file, and what an agent could turn to its use."""
+"""`countersign gate check FILE`: every fault in a gate file, and every rule that an agent could exploit."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _check(given: argparse.Namespace) -> int:
     try:
         gate = gate_file.load(given.file)
     except GateFileError as error:
-        explain(str(error))  # the faults by line, as compilers print them
+        explain(str(error))  # the faults by line, in the format of compilers
         return FAULTS_FOUND
     count = len(gate.rules)
     say(f"{given.file}: OK ({count} rule{'' if count == 1 else 's'} for {gate.agent})")

@@ -16,15 +16,15 @@ from bot.gate.approved_arguments import approved_arguments
 from bot.mcp.gate.asking import Claimed, Ended, KnownCall
 from orchestration.domain.errors import CountersignError, UnknownRequestError
 
-HOLD: Final = 30  # seconds, one long poll
-PAUSE: Final = 0.25  # seconds between two tries while the server is away, and at most `LONGEST_PAUSE`
+HOLD: Final = 30  # seconds; the length of one long poll
+PAUSE: Final = 0.25  # seconds between the first two tries while the server is away; grows to `LONGEST_PAUSE`
 LONGEST_PAUSE: Final = 5.0
-# Seconds to reach the server for the first time. An agent that cannot ask is told so soon.
+# Seconds to reach the server for the first time. If the agent cannot ask, it learns so soon.
 PATIENCE: Final = 5.0
 
 
 class ApiAsking:
-    """See `bot.mcp.gate.asking.PeopleAsking`. It connects when it is first asked; `close` ends that."""
+    """Implements `bot.mcp.gate.asking.PeopleAsking` over HTTP. Connects at the first call; `close` disconnects."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         """Raises `CountersignError` where a setting is missing or wrong."""
@@ -33,23 +33,23 @@ class ApiAsking:
         self._is_open = False
 
     async def close(self) -> None:
-        """Closes its connections."""
+        """Closes the connections."""
         await self._open.aclose()
 
     async def ask(self, call: Mapping[str, Any], *, resume: bool) -> str:
-        """The ID of the request. Raises `UnreachableError` after `PATIENCE` seconds."""
+        """Asks people; returns the ID of the request. Raises `UnreachableError` after `PATIENCE` seconds."""
         asked = await self._reached("POST", "/api/calls", {**call, "resume": resume}, patience=PATIENCE)
         return str(asked.body["id"])
 
     async def ended(self, request_id: str) -> Ended:
-        """How it ended, once it has."""
+        """Waits until the request has ended; returns how."""
         while True:
             found = await self._reached("GET", approval_path(request_id), wait=HOLD)
             if found.status == HTTPStatus.OK:
                 return _ended(found)
 
     async def look(self, request_id: str) -> Ended | None:
-        """How it ended; None while it is open."""
+        """How the request ended; None while it is open."""
         try:
             found = await self._reached("GET", approval_path(request_id), patience=PATIENCE)
         except CallRefusedError as error:
@@ -59,7 +59,7 @@ class ApiAsking:
         return _ended(found) if found.status == HTTPStatus.OK else None
 
     async def claim(self, request_id: str, attempt: str, call: Mapping[str, Any]) -> Claimed | None:
-        """Uses it up, or finds that another attempt did."""
+        """Claims the approval for this attempt; None if another attempt has used it."""
         try:
             claimed = await self._reached("POST", _path(request_id, "claim"), {"attempt": attempt})
         except CallRefusedError as error:
@@ -73,23 +73,23 @@ class ApiAsking:
         return Claimed(approved_arguments(call, claimed.body))
 
     async def keep(self, request_id: str, attempt: str, result: Mapping[str, Any]) -> None:
-        """Keeps it, or that there is one that is too large."""
+        """Stores the call's result, or, if it is too large to store, that there is one."""
         path = _path(request_id, "result")
         try:
             await self._reached("POST", path, {"attempt": attempt, "result": result})
         except CallRefusedError as error:
             if error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
                 raise
-            # Too large, or no JSON that the server keeps. That it ran is worth to be known all the same.
+            # The result is too large, or JSON that the server does not store. Store at least that the call ran.
             await self._reached("POST", path, {"attempt": attempt, "result": None})
 
     async def release(self, request_id: str, attempt: str) -> None:
-        """Says that it was not made."""
+        """Reports that the call was not made."""
         body = {"attempt": attempt, "result": None, "made": False}
         await self._reached("POST", _path(request_id, "result"), body)
 
     async def known(self, request_id: str) -> KnownCall | None:
-        """What is known of the call."""
+        """What the server knows of the call; None if it was not made."""
         found = (await self._reached("GET", _path(request_id, "result"))).body
         if found["made"] == "no":
             return None
@@ -99,7 +99,7 @@ class ApiAsking:
     async def _reached(
         self, method: str, path: str, body: object = None, *, wait: float = 0, patience: float | None = None
     ) -> ApiReply:
-        """One call, repeated while the server is away: for `patience` seconds, or for good."""
+        """Makes one call. Repeats it while the server is away: for `patience` seconds, or without a limit."""
         if not self._is_open:
             self._is_open = True
             await self._open.enter_async_context(self._api)

@@ -1,4 +1,4 @@
-"""`countersign grants`: the calls that are approved in advance, and their end before the time."""
+"""`countersign grants`: lists the calls that are approved in advance, and ends such an approval early."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bot.terminal import explain, report
 from orchestration.domain.text import line
 
 LIMIT: Final = 30
-# Those of `StandingGrant` in bot/http/api/grants.py, which takes long to import. A test compares them.
+# The fields of `StandingGrant` in bot/http/api/grants.py, which takes long to import. A test compares the two.
 FIELDS: Final = (
     "id",
     "policy",

@@ -1,4 +1,4 @@
-"""`countersign hook`: decides a coding agent's tool calls by a gate file, and asks people about those that wait."""
+"""`countersign hook`: decides a coding agent's tool calls by a gate file, and asks people where the file says so."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from orchestration.domain.arguments import canonical
 from orchestration.domain.errors import CountersignError
 
 WAIT: Final = timedelta(minutes=9, seconds=30)
-# Seconds for which a hook may take longer than it waits, before it ends itself and the call is blocked. Less than
-# what the client gives it: most clients let a call through when it is they who end the hook.
+# Seconds that a hook may run beyond its wait before it ends itself and blocks the call. Fewer than the client
+# allows: most clients let a call through when they have to end the hook themselves.
 SPARE: Final = 15
 
 
@@ -71,7 +71,7 @@ def _gate_and_wait(parser: argparse.ArgumentParser) -> None:
 
 
 def _init(client: HookClient, given: argparse.Namespace) -> int:
-    """Prints the entry, and with --write puts it in. Raises `CountersignError`."""
+    """Prints the settings entry; with --write also puts it into the file. Raises `CountersignError`."""
     gate = gate_file.load(given.gate)
     made = client.entry(given.gate.resolve(), given.wait)
     say(entry_text(client, made))
@@ -85,7 +85,7 @@ def _init(client: HookClient, given: argparse.Namespace) -> int:
 
 
 def _hook(client: HookClient, given: argparse.Namespace) -> int:
-    """Decides one call. Whatever goes wrong is one line on standard error, and blocks the call."""
+    """Decides one call. Any failure prints one line on standard error and blocks the call."""
     seconds = given.wait.total_seconds()
     _end_when_told(seconds)
     try:
@@ -113,9 +113,9 @@ def decided(
     seconds: float,
     environment: Mapping[str, str],
 ) -> ClientAnswer:
-    """What the client is told about the call that `read` gives; people may take `seconds`.
+    """The answer for the client about the call that `read` returns. People have `seconds` to answer.
 
-    Raises `CallJsonError` for what is no call, and `CountersignError` where it cannot be decided.
+    Raises `CallJsonError` for input that is no call, and `CountersignError` where the call cannot be decided.
     """
     told = parse(read(LARGEST + 1))
     if not isinstance(told, dict):
@@ -148,7 +148,7 @@ def _asked(
     seconds: float,
     environment: Mapping[str, str],
 ) -> ClientAnswer:
-    # Imported late: it brings the HTTP client with it, which most calls do not need.
+    # Imported late: it imports the HTTP client, which most calls do not need.
     from bot.cli.asked_call import ask_people  # noqa: PLC0415
 
     server = {"COUNTERSIGN_URL": gate.server} if gate.server else {}
@@ -188,7 +188,7 @@ def _cannot_ask(client: HookClient) -> str:
 
 
 def _end_when_told(seconds: float) -> None:
-    """Has the process end with a status that blocks the call, where it is stopped or takes too long."""
+    """Makes the process end with the status that blocks the call when it is stopped or takes too long."""
 
     def end(_number: int, _frame: object) -> NoReturn:
         complain("stopped before there was a decision, so the call is blocked.")

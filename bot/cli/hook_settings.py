@@ -16,15 +16,15 @@ class SettingsFileError(CountersignError):
 
 
 def entry_text(client: HookClient, made: dict[str, Any]) -> str:
-    """The settings that have that entry alone."""
+    """The text of a settings file with only this entry."""
     section, name = client.place
     return json.dumps({**client.skeleton, section: {name: [made]}}, indent=2)
 
 
 def add_to_settings(path: Path, client: HookClient, made: dict[str, Any]) -> list[str]:
-    """Puts the entry in, in the place of an earlier one of ours, and returns what there is to say.
+    """Adds the entry, replacing an earlier one of ours, and returns the message for the user.
 
-    What else is in the file stays. Raises `SettingsFileError`.
+    Everything else in the file stays. Raises `SettingsFileError`.
     """
     settings = _read(path)
     for key, value in client.skeleton.items():
@@ -47,7 +47,7 @@ def add_to_settings(path: Path, client: HookClient, made: dict[str, Any]) -> lis
 
 
 def _is_open(path: Path) -> bool:
-    """Whether others than root can put something else there. Root itself is told nothing by `os.access`."""
+    """Whether users other than root can replace the file. For root itself, `os.access` says nothing."""
     real = path.resolve()
     owned = [one.stat() for one in (real, real.parent)]
     return any(one.st_uid != 0 or one.st_mode & 0o022 for one in owned) or (
@@ -90,10 +90,10 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replaces the file in one step, with the mode that it had.
+    """Replaces the file in one step; an existing file keeps its mode.
 
-    A new file can be read by all, whatever the umask, and so can a folder that root makes for it: a client that may
-    not read the settings of the machine runs without them.
+    A new file is readable by all, whatever the umask, and so is a folder that root makes for it: a client that
+    cannot read the machine's settings runs without them.
     """
     fresh = path.with_name(f"{path.name}.new")
     try:

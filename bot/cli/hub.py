@@ -22,10 +22,10 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 
 def run(words: Sequence[str]) -> int:
-    """Runs the hub's own command line, whose options a subparser of argparse would refuse. Returns the exit status.
+    """Runs the hub's own command line and returns the exit status. A subparser of argparse would refuse its options.
 
-    No approval is rewound, restarted or replaced by it.
+    It cannot rewind, restart or replace an approval.
     """
-    # Its own command line sets up a log where there is none yet. Of its settings only the form of that is ours.
+    # The hub's own command line sets up a log if there is none yet. Only the log's format comes from our settings.
     logs.set_up(config.log_format(os.environ), Redactor())
     return hub.main(words, run_once=list(RUN_ONCE))

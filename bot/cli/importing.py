@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def to_the_end() -> Iterator[None]:
-    """What is imported inside stays until the process ends, so it is never looked through for garbage.
+    """A context for imports that stay until the process ends: the garbage collector never scans what they load.
 
-    Otherwise each pass of the collector meanwhile goes through all of it, and so does each full one afterwards.
+    Otherwise each collection during the imports, and each full one afterwards, would scan all of it.
     """
     gc.disable()
     try:

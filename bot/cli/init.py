@@ -1,4 +1,4 @@
-"""`countersign init`: asks five questions, and writes what a new set-up begins with."""
+"""`countersign init`: asks five questions and writes the first files of a new set-up."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from orchestration.domain.errors import CountersignError
 T = TypeVar("T")
 
 LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-# They are read by shells too, and within quotes.
+# Shells read these values too, within quotes.
 _PLAIN_URL: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]_~/-]+")
 _UNFIT: Final = frozenset('"$`\\')
 URL_QUESTION: Final = "Public https:// address that Slack can call, if there is one (empty: Socket Mode)"
@@ -124,7 +124,7 @@ def _init(given: argparse.Namespace) -> int:
 
 
 def _answers(given: argparse.Namespace) -> FirstAnswers:
-    """From the options, and from whoever sits at the terminal. Raises `CountersignError`."""
+    """The answers, from the options and from the person at the terminal. Raises `CountersignError`."""
     asks = not given.yes
     if asks and not (sys.stdin and sys.stdin.isatty()):
         raise CountersignError(
@@ -159,7 +159,7 @@ def _answers(given: argparse.Namespace) -> FirstAnswers:
 
 
 def _asked(question: str, read: Callable[[str], T]) -> T:
-    """The answer at the terminal, asked again until it can be read. Raises `CountersignError` at the end of input."""
+    """The answer from the terminal. Asks again until it is valid. Raises `CountersignError` at the end of input."""
     while True:
         try:
             return read(input(f"{question}: ").strip())
@@ -233,7 +233,7 @@ def _folder(text: str) -> Path:
 
 
 def _write(path: Path, text: str, *, replace: bool) -> None:
-    """Puts the whole file there, which only its owner can read, or none. Raises `OSError`."""
+    """Writes the complete file, readable only by its owner, or no file at all. Raises `OSError`."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     with (
         written_whole(fresh, path),
@@ -244,6 +244,6 @@ def _write(path: Path, text: str, *, replace: bool) -> None:
         fresh.replace(path)
         return
     try:
-        path.hardlink_to(fresh)  # which never replaces what somebody has put there meanwhile
+        path.hardlink_to(fresh)  # a link never replaces a file that somebody has put there meanwhile
     finally:
         fresh.unlink()

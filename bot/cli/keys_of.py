@@ -1,4 +1,4 @@
-"""The keys that something is checked with: kept ones, or those that a server publishes."""
+"""The keys to check signatures with: from a file, or published by a server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bot.security.receipts import ReceiptError
 
 
 def published_keys(kept: Path | None) -> Any:
-    """The JWK set of that file, else of the server at COUNTERSIGN_URL. Raises `CountersignError`."""
+    """The JWK set from the file, or else from the server at COUNTERSIGN_URL. Raises `CountersignError`."""
     if kept is None:
         return asyncio.run(fetch_public(os.environ, PUBLISHED))
     try:

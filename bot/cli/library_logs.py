@@ -1,4 +1,4 @@
-"""The logs of libraries: warnings and worse, and a traceback only for what nobody foresaw."""
+"""Limits the logs of libraries to warnings and worse, with a traceback only for unforeseen errors."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ LIBRARIES: Final = ("durabletask", "azure", "mcp", "slack_sdk.web", "twilio")
 
 
 def quieten() -> None:
-    """For this process. Call it once, after the root logger has its handlers."""
+    """Limits them for this process. Call it once, after the root logger has its handlers."""
     for library in LIBRARIES:
         logging.getLogger(library).setLevel(logging.WARNING)
     logging.getLogger("durabletask").addFilter(without_foreseen_tracebacks)
 
 
 def without_foreseen_tracebacks(record: logging.LogRecord) -> bool:
-    """An error that we raise on purpose is a sentence: it is kept as a warning in one line, without its trace."""
+    """Turns the record of an error that we raise on purpose into a one-line warning without a traceback."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, CountersignError):
         record.msg, record.args = "%s: %s", (type(error).__name__, str(error))

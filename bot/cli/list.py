@@ -18,7 +18,7 @@ from bot.terminal import explain
 from orchestration.domain.request import Status
 
 LIMIT: Final = 30
-# The API lists the oldest first. So the newest are looked for in the last day, then in longer and longer times.
+# The API lists the oldest first. To find the newest, look in the last day first, then in longer and longer times.
 WINDOWS: Final = (timedelta(days=1), timedelta(days=7), timedelta(days=30))
 
 
@@ -50,7 +50,7 @@ async def _list(given: argparse.Namespace) -> int:
     names = ("status", "policy", "requester")
     query = {name: value for name in names if (value := getattr(given, name))}
     async with ApiClient(os.environ) as api:
-        # One more than is shown tells whether there are more.
+        # One more than is shown, to find out whether there are more.
         newest = await waiting(_newest(api, query, given.since, given.limit + 1), f"Asking {api.url}")
     show_table(newest[: given.limit], COLUMNS, given.json)
     if len(newest) > given.limit:
@@ -72,7 +72,7 @@ async def _newest(
 
 
 def _starts(since: str | None) -> Iterator[str | None]:
-    """Since when to look: later times than `since` at first, and that at last."""
+    """The times to look from: later than `since` at first, and `since` last."""
     earliest = datetime.fromisoformat(since) if since else None
     now = datetime.now(UTC)
     for window in WINDOWS:

@@ -20,8 +20,8 @@ from bot.telemetry.redaction import Redactor
 from bot.terminal import OneLineFormatter, OutputError, complain, explain, flush, take_any_text
 from orchestration.domain.errors import CountersignError
 
-# Modules of this folder, in the order in which `--help` lists them. One is imported where it is called: all of them
-# take longer to import than most of them take to run.
+# The modules of this folder, in the order of `--help`. Each is imported when its command is called: importing all
+# of them takes longer than most commands take to run.
 SUBCOMMANDS: Final = (
     "init",
     "doctor",
@@ -49,8 +49,8 @@ SUBCOMMANDS: Final = (
     "completion",
 )
 NOT_DONE: Final = 4
-COMPLETING: Final = "_ARGCOMPLETE"  # set by the function of the shell that `completion` prints
-# The hook of a coding agent: with any other status but 2, the client may take a failure for a yes.
+COMPLETING: Final = "_ARGCOMPLETE"  # set by the shell function that `completion` prints
+# With any status other than 2, a coding agent may let the call through when its hook fails.
 HOOK: Final = "hook"
 BLOCKED: Final = 2
 INTERRUPTED: Final = 130
@@ -59,10 +59,10 @@ INTERRUPTED: Final = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one subcommand and returns its exit status.
 
-    Each means one thing, whatever the command: 0 yes or done; 1 no: rejected, or a check found faults; 2 nobody decided
-    in time; 3 cancelled; 4 not done as asked, or what came of it could not be written; 5 waited long enough while the
-    request is still open; 130 after Ctrl-C. The hook of a coding agent alone has its client's: 2 for all that fails. A
-    reader that closes the pipe early has had enough, and changes none of it.
+    Each status means the same in every command: 0 yes or done; 1 no: rejected, or a check found faults; 2 nobody
+    decided in time; 3 cancelled; 4 not done as asked, or the result could not be written; 5 waited long enough
+    while the request is still open; 130 after Ctrl-C. Only the hook of a coding agent uses its client's status
+    instead: 2 for every failure. If the reader closes the pipe early, the status stays the same.
     """
     words = sys.argv[1:] if arguments is None else [*arguments]
     blocks = words[:1] == [HOOK] and words[1:2] != ["init"]
@@ -107,8 +107,8 @@ def _run(words: list[str]) -> int:
 
 
 def _complete(line: str) -> None:
-    """Tells the shell what could follow in its line, and ends the process."""
-    # Imported late, as no call of a command needs it.
+    """Prints the words that can follow in the shell's line, and ends the process."""
+    # Imported late: no command needs it.
     import argcomplete  # noqa: PLC0415
 
     called = [word for word in line.split()[1:2] if word in SUBCOMMANDS]
@@ -116,7 +116,7 @@ def _complete(line: str) -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """As argparse's, but a wrong argument has the exit status of whatever is not done: 2 means that nobody decided."""
+    """Like argparse's parser, but a wrong argument exits with 4, not done: 2 means that nobody decided."""
 
     def error(self, message: str) -> NoReturn:
         explain(f"{self.format_usage()}{self.prog}: {message}")
@@ -133,7 +133,7 @@ def _parser(subcommands: Sequence[str] = SUBCOMMANDS) -> argparse.ArgumentParser
 
 
 def _version() -> str:
-    """As it is installed. The source alone, as the action for GitHub runs it, has no version."""
+    """The installed version. Source without an installation, as the action for GitHub runs it, has none."""
     try:
         return version("countersign")
     except PackageNotFoundError:

@@ -1,6 +1,6 @@
 """`countersign mcp`: the Model Context Protocol.
 
-`gate` stands in front of somebody's server. `serve` is our own, for agents that ask by themselves.
+`gate` stands in front of another server. `serve` is our own server, for agents that ask by themselves.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _add_gate(actions: argparse._SubParsersAction[Any]) -> None:
 
 
 def _gate(given: argparse.Namespace) -> int:
-    # Imported where it is called: the other commands of this group do without.
+    # Imported late: the other commands of this group do not need it.
     from bot.cli.mcp_gate import run  # noqa: PLC0415
 
     return run(given)
@@ -82,11 +82,11 @@ async def _serve() -> int:
 
         approvals = ServedApprovals(api)
         server = approvals_server(lambda _: approvals)
-        # A thread of the SDK's reads standard input for as long as it is open, so Python would not end before.
+        # A thread of the SDK reads standard input as long as it is open, so Python would not end before that.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         try:
             async with stdio_server() as (reading, writing):
                 await server.run(reading, writing, server.create_initialization_options())
         except* BrokenPipeError:
-            pass  # a client that is gone has had enough
+            pass  # a client that is gone reads no more output
     return 0

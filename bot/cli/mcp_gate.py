@@ -1,4 +1,4 @@
-"""Runs the gate in front of an MCP server: reads what it was given, and puts client, gate and server together."""
+"""Runs the gate in front of an MCP server: reads the options, and connects client, gate and server."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from orchestration.domain.held_call import ServerName
 
 NOT_DONE: Final = 4
 _HEADER: Final = re.compile(r"([A-Za-z0-9-]{1,100})=([A-Za-z_][A-Za-z0-9_]*)")
-# The libraries would write into the log what servers say.
+# The libraries would log what servers say.
 _QUIET: Final = ("mcp", "httpx2", "httpcore2")
 
 
 def run(given: argparse.Namespace) -> int:
-    """Until the client goes: 0; where the server goes first: 4. Raises `CountersignError`."""
+    """Runs until one side ends. Returns 0 if that is the client, 4 if it is the server. Raises `CountersignError`."""
     gate = gate_file.load(given.gate)
     if gate.default_policy is None:
         for number, rule in enumerate(gate.rules, 1):
@@ -57,7 +57,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _name(given: argparse.Namespace) -> str:
-    """What the server is called. Raises `CountersignError`."""
+    """The name of the server. Raises `CountersignError`."""
     found = given.name
     if found is None:
         found = (urlsplit(given.url).hostname or "") if given.url else PurePath(given.server[0]).name
@@ -81,7 +81,7 @@ async def _run(given: argparse.Namespace, gate: GateFile, name: str) -> int:
     opened: list[Any] = []
 
     def asking() -> PeopleAsking:
-        # Imported late: it brings the HTTP client with it, and most calls pass or are refused by the file alone.
+        # Imported late: it imports the HTTP client, and the gate file alone decides most calls.
         from bot.cli.gate_asking import ApiAsking  # noqa: PLC0415
 
         made = ApiAsking(environment)

@@ -1,4 +1,4 @@
-"""What the policy says of the fields of `countersign ask`: which were left out, and how their values are kept."""
+"""Checks the fields of `countersign ask` against the policy: which are missing, and how their values are stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot.cli.api_client import ApiClient, CallRefusedError, UnreachableError
 async def with_missing(
     api: ApiClient, error: CallRefusedError, given: argparse.Namespace
 ) -> CallRefusedError:
-    """The refusal, naming each option that the policy requires and was not given; as it was, where none is missing."""
+    """The refusal with each option that the policy requires and was not given; unchanged where none is missing."""
     if not error.fields:
         return error
     try:
@@ -25,11 +25,12 @@ async def with_missing(
 
 
 async def as_kept(api: ApiClient, policy: str, fields: dict[str, str]) -> dict[str, str]:
-    """The values as the server keeps them, by the type that it says each field has: what was asked is digested so.
+    """The values as the server stores them, converted to the type that it gives for each field.
 
-    What the policy has no field for is left as it is. Raises `InvalidRequestError` naming the field.
+    The digest of the request is made of these. A field that the policy does not have is left unchanged. Raises
+    `InvalidRequestError` naming the field.
     """
-    # Imported late: asking without a receipt does without them.
+    # Imported late: asking without a receipt does not need them.
     from pydantic import ValidationError  # noqa: PLC0415
 
     from orchestration.domain.fields import FieldSpec, read_value  # noqa: PLC0415
@@ -37,7 +38,7 @@ async def as_kept(api: ApiClient, policy: str, fields: dict[str, str]) -> dict[s
     policies = (await api.call("GET", "/api/policies")).body["items"] if fields else []
     specs: dict[str, FieldSpec] = {}
     for listed in (field for one in policies if one["policy"] == policy for field in one["fields"]):
-        with suppress(ValidationError):  # of a type that only a newer server knows
+        with suppress(ValidationError):  # of a type that only a newer server has
             specs[listed["name"]] = FieldSpec.model_validate({**listed, "label": listed["title"]})
     return {
         name: read_value(specs[name], value) if name in specs else value for name, value in fields.items()

@@ -1,7 +1,7 @@
-"""What a command prints of records: a table, one record, or JSON of chosen fields. And how it says that it waits.
+"""What a command prints of records: a table, one record, or JSON of chosen fields. Also shows that it waits.
 
-On a terminal a table has headers, columns and colours (not with NO_COLOR). Elsewhere it has one record a line, without
-headers, its values apart by tabs. No text of somebody's can hold a tab or a line end there.
+On a terminal a table has headers, columns and colours (not with NO_COLOR). Elsewhere each record is one line
+without headers, with tabs between its values. No value can contain a tab or a newline there.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ T = TypeVar("T")
 Item = Mapping[str, Any]
 
 GAP: Final = "  "
-LEAST: Final = 12  # characters of the last column, however narrow the terminal is
+LEAST: Final = 12  # characters of the last column, even on a narrow terminal
 FRAMES: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-FRAME_TIME: Final = 0.1  # seconds for which one is shown
+FRAME_TIME: Final = 0.1  # seconds for each frame
 COLOURS: Final = {
     "approved": "32",
     "auto_approved": "32",
@@ -44,9 +44,9 @@ HEADER: Final = "2"  # dim
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table, or one line of a record. `of` gives its text, `for_people` the text on a terminal.
+    """One column of a table, or one line of a record. `of` returns its text, `for_people` the text on a terminal.
 
-    One that is `wide` is left out of a table where the terminal has no room for it.
+    A table leaves out `wide` columns if the terminal has no room for them.
     """
 
     header: str
@@ -56,17 +56,17 @@ class Column:
     wide: bool = False
 
     def text(self, item: Item, *, terminal: bool) -> str:
-        """In one line, without what could control the terminal or pass for the next value."""
+        """The text in one line, without what could control the terminal or look like the next value."""
         return plain((self.for_people if terminal and self.for_people else self.of)(item))
 
 
 def value(name: str, header: str | None = None) -> Column:
-    """The column of a value that is a text, or null."""
+    """A column for a value that is a text or null."""
     return Column(header or name.upper(), lambda item: str(item[name] if item[name] is not None else ""))
 
 
 def time(name: str, header: str) -> Column:
-    """The column of a time: ISO 8601, or on a terminal the minute here."""
+    """A column for a time: in ISO 8601, or on a terminal the local time to the minute."""
 
     def here(item: Item) -> str:
         return f"{datetime.fromisoformat(item[name]).astimezone():%Y-%m-%d %H:%M}" if item[name] else ""
@@ -75,7 +75,7 @@ def time(name: str, header: str) -> Column:
 
 
 def add_json(parser: argparse.ArgumentParser, fields: Sequence[str]) -> None:
-    """Adds `--json FIELDS`: `given.json` is the list of the fields, or None. Without FIELDS it is all of them."""
+    """Adds `--json FIELDS`: `given.json` is the list of the fields, or None. Without FIELDS the list has all fields."""
 
     def chosen(text: str) -> list[str]:
         names = [name for name in re.split(r"[,\s]+", text) if name]
@@ -99,7 +99,7 @@ def add_json(parser: argparse.ArgumentParser, fields: Sequence[str]) -> None:
 
 
 def _fields_completer(fields: Sequence[str]) -> Callable[..., list[str]]:
-    """For completion in the shell: the field that is being typed, after those that are there."""
+    """A completer for the shell: completes the field being typed, leaving out the fields before it."""
 
     def complete(prefix: str, **_: object) -> list[str]:
         before, comma, _last = prefix.rpartition(",")
@@ -109,7 +109,7 @@ def _fields_completer(fields: Sequence[str]) -> Callable[..., list[str]]:
 
 
 def show_table(items: Sequence[Item], columns: Sequence[Column], fields: Sequence[str] | None) -> None:
-    """Prints the records: as an array of JSON with just the `fields`, if they are given, or else as a table."""
+    """Prints the records: as an array of JSON with only the `fields` if these are given, or else as a table."""
     if fields is not None:
         show_json([_only(item, fields) for item in items])
         return
@@ -139,7 +139,7 @@ def show_table(items: Sequence[Item], columns: Sequence[Column], fields: Sequenc
 
 
 def show_record(item: Item, lines: Sequence[Column], fields: Sequence[str] | None) -> None:
-    """Prints one record: a JSON object with just the `fields`, or a line for each value that there is."""
+    """Prints one record: a JSON object with only the `fields` if these are given, or else a line for each value."""
     if fields is not None:
         show_json(_only(item, fields))
         return
@@ -160,12 +160,12 @@ def show_record(item: Item, lines: Sequence[Column], fields: Sequence[str] | Non
 
 
 def show_json(found: object) -> None:
-    """Prints it as JSON, which is ASCII: nothing in it can control the terminal. On a terminal, with line breaks."""
+    """Prints it as JSON in ASCII, so nothing in it can control the terminal. On a terminal, with line breaks."""
     say(json.dumps(found, indent=2 if _is_terminal() else None))
 
 
 async def waiting(work: Coroutine[Any, Any, T], words: str) -> T:
-    """What the work returns. While it runs, a terminal shows on standard error that it does."""
+    """Returns the result of the work. Meanwhile a terminal shows on standard error that the command waits."""
     if sys.stderr is None or not sys.stderr.isatty():
         return await work
     line = LiveLine(sys.stderr)
@@ -185,12 +185,12 @@ async def waiting(work: Coroutine[Any, Any, T], words: str) -> T:
 
 
 def spinner(number: int) -> str:
-    """The picture of that number, of those that turn."""
+    """The frame of the turning symbol with that number."""
     return FRAMES[number % len(FRAMES)]
 
 
 def _only(item: Item, fields: Sequence[str]) -> dict[str, Any]:
-    """The fields of a record. One that an older server does not know is null."""
+    """Only these fields of a record. A field that an older server does not have is null."""
     return {name: item.get(name) for name in fields}
 
 
@@ -205,14 +205,14 @@ def _line(cells: Sequence[str], widths: Sequence[int], codes: Sequence[str | Non
 
 
 def _painted(text: str, code: str | None) -> str:
-    """In that colour, unless NO_COLOR has a value or the terminal has none."""
+    """The text in that colour, unless NO_COLOR is set or the terminal has no colours."""
     if code is None or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text
     return f"\x1b[{code}m{text}\x1b[0m"
 
 
 def _width(text: str) -> int:
-    """How many columns of a terminal it takes: most letters of East Asia take two, and an accent none."""
+    """The width in columns of a terminal: most East Asian letters take two, and a combining accent none."""
     return sum(
         0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
         for letter in text
@@ -220,7 +220,7 @@ def _width(text: str) -> int:
 
 
 def _fitted(text: str, width: int) -> str:
-    """Exactly so wide: with spaces after it, or cut, with an ellipsis at its end."""
+    """The text in exactly this width: padded with spaces, or cut with an ellipsis at its end."""
     if (room := width - _width(text)) >= 0:
         return text + " " * room
     while _width(text) > width - 1:

@@ -1,4 +1,4 @@
-"""`countersign policies`: those that one may ask under, every fault in a policy file, what receipts call them."""
+"""`countersign policies`: lists usable policies, finds every fault in a policy file, and prints policy digests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.text import line
 
 FAULTS_FOUND: Final = 1
-# Those of `PolicyView` in bot/http/api/policies.py, which takes long to import. A test compares them.
+# The fields of `PolicyView` in bot/http/api/policies.py, which takes long to import. A test compares the two.
 
 FIELDS: Final = ("policy", "title", "amount_required", "currency", "fields")
 COLUMNS: Final = (
@@ -89,7 +89,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 
 def _secret(given: argparse.Namespace) -> int:
-    """Derived from the server's secret and the policy's name, so it can be shown again at any time."""
+    """Prints the secret. It is derived from the server's secret and the policy's name, so it can be shown again."""
     if not POLICY_KEY.fullmatch(given.name):
         raise PolicyError(f"NAME: {given.name!r} is no name of a policy, such as purchase.")
     secrets = Secrets.load(config.secret(os.environ), config.data_dir(os.environ))
@@ -98,8 +98,8 @@ def _secret(given: argparse.Namespace) -> int:
 
 
 def _show(given: argparse.Namespace) -> int:
-    """Raises `PolicyError`, also for a policy that is not there or after which nothing follows."""
-    # Imported late: they bring the HTTP client with them.
+    """Prints the policy's states as a diagram. Raises `PolicyError`, also for a policy that has no fulfilment."""
+    # Imported late: they import the HTTP client.
     from bot import policy_reloading  # noqa: PLC0415
     from bot.outbound import actions  # noqa: PLC0415
 
@@ -118,8 +118,8 @@ def _show(given: argparse.Namespace) -> int:
 
 
 def _digest(given: argparse.Namespace) -> int:
-    """By which an auditor finds the text that decided. Raises `PolicyError`."""
-    # Imported late: they bring the HTTP client with them.
+    """The digest by which an auditor finds the policy text that decided. Raises `PolicyError`."""
+    # Imported late: they import the HTTP client.
     from bot import policy_reloading  # noqa: PLC0415
     from bot.outbound import actions  # noqa: PLC0415
 
@@ -132,7 +132,7 @@ def _digest(given: argparse.Namespace) -> int:
 
 
 def _field(field: dict[str, Any]) -> str:
-    """Its name, with a * where it is required, and its type where that is not text."""
+    """The field's name, with a * if it is required, and with its type if that is not text."""
     kind = field["type"]
     if kind == "choice":
         kind = line("|".join(field["choices"]))
@@ -147,7 +147,7 @@ async def _list(given: argparse.Namespace) -> int:
 
 
 def _check(given: argparse.Namespace) -> int:
-    # Imported late: they bring the HTTP client with them.
+    # Imported late: they import the HTTP client.
     from bot import policy_reloading  # noqa: PLC0415
     from bot.documents import places  # noqa: PLC0415
     from bot.outbound import actions  # noqa: PLC0415
@@ -155,13 +155,13 @@ def _check(given: argparse.Namespace) -> int:
     from bot.twilio.settings import read_twilio  # noqa: PLC0415
 
     try:
-        # The TWILIO_ settings of this shell are no part of the file, so missing ones are a note and no fault.
+        # The TWILIO_ settings of this shell are not part of the file, so missing ones give a note, not a fault.
         settings = setting_sources.gather(os.environ)
         sms = read_twilio(settings) is not None
         set_up = SetUp.read(settings)
         book = policy_reloading.load(given.file, actions.installed(), sms=True)
     except PolicyError as error:
-        explain(str(error))  # the faults by line, as compilers print them
+        explain(str(error))  # the faults by line, in the format of compilers
         return FAULTS_FOUND
     if unusable := list(places.faults(book.policies)):
         text = given.file.read_text()

@@ -24,7 +24,7 @@ def check_receipt(
     issuer: str | None = None,
     on_record: Callable[[Signed, str], bool] | None = None,
 ) -> dict[str, Any]:
-    """The claims. `wanted` maps claims to the value that each has to have; None takes any.
+    """Checks the receipt and returns its claims. `wanted` maps claims to their required value; None allows any value.
 
     Raises `ReceiptError`, or what `check_claims` raises.
     """
@@ -38,8 +38,8 @@ def check_claims(
 ) -> None:
     """Raises `OtherReceiptError` naming the first claim that is not as wanted.
 
-    A request that another program on the task hub asked names whomever that program likes as its requester, so that
-    nobody knows whether its approver asked. It is taken only where `without_seal` says so.
+    Another program on the task hub can ask a request without a seal and name anybody as its requester. So nobody
+    knows whether the approver asked it themselves. Such a receipt is accepted only with `without_seal`.
     """
     if claims.get("asked_without_seal") and not without_seal:
         raise OtherReceiptError(

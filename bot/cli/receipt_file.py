@@ -1,4 +1,4 @@
-"""`ask --receipt FILE`: keeps the receipt of what was asked here, and of nothing else."""
+"""`ask --receipt FILE`: keeps the receipt of the request asked here, and of no other."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class ReceiptFileError(CountersignError):
 
 
 class ReceiptFile:
-    """The file. Once it is there it holds a receipt that was checked, and that is of this very request."""
+    """The file for a receipt. If it exists, it holds a checked receipt of this request."""
 
     def __init__(self, path: Path) -> None:
-        """Removes what an earlier request left there, so that nobody takes it for this one's.
+        """Removes the file of an earlier request, so that nobody takes its receipt for this request's.
 
-        Raises `ReceiptFileError` where no file can be written there: better now than after somebody has decided.
+        Raises `ReceiptFileError` if no file can be written there: better now than after somebody has decided.
         """
         self._path = path
         try:
@@ -36,8 +36,8 @@ class ReceiptFile:
             )
 
     def keep(self, receipt: str, published: Mapping[str, Any], asked: Asked) -> None:
-        """Writes the receipt. Raises `CountersignError` where it is not genuine, or about anything else."""
-        # Imported late: to ask without --receipt takes no cryptography.
+        """Writes the receipt. Raises `CountersignError` if it is not genuine, or is about another request."""
+        # Imported late: asking without --receipt needs no cryptography.
         from bot.cli.receipt_check import OtherReceiptError, check_receipt  # noqa: PLC0415
 
         claims = check_receipt(receipt, published, {"sub": asked.request_id, "jti": asked.nonce})
@@ -56,16 +56,16 @@ class ReceiptFile:
 
 
 class Asked:
-    """What was asked here: by which start of which request, and in which words."""
+    """The question that was asked here: the ID and nonce of the request, and its texts."""
 
     def __init__(self, request_id: str, nonce: str, body: Mapping[str, Any]) -> None:
-        """`body`: what was POSTed."""
+        """`body`: the body of the POST."""
         self.request_id = request_id
         self.nonce = nonce
         self._body = body
 
     def digest(self, currency: object) -> str | None:
-        """SHA-256 of what was asked, worked out here. The currency is the policy's, which the receipt says."""
+        """SHA-256 of the question, computed here. The currency is the policy's, and comes from the receipt."""
         said = {name: self._body.get(name) for name in ("policy", "title", "description", "amount", "fields")}
         try:
             return ApprovalRequest.model_validate({**said, "currency": currency, "requester": "-"}).digest()

@@ -33,11 +33,11 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 
 def _run(_: argparse.Namespace) -> int:
-    # Imported late, as each of the other commands writes its few lines without it.
+    # Imported late: the other commands log only a few lines and do not need it.
     from bot.cli.telemetry import observed  # noqa: PLC0415
 
     settings = config.read(os.environ)
-    # Bolt looks for it there too, and would warn at every start that it is of no use.
+    # Bolt looks for the token there too, and would warn at every start that it does not use it.
     os.environ.pop("SLACK_BOT_TOKEN", None)
     with observed(settings, os.environ) as end_traces:
         return asyncio.run(_serve(settings, end_traces))
@@ -46,7 +46,7 @@ def _run(_: argparse.Namespace) -> int:
 async def _serve(settings: config.Settings, end_traces: Callable[[], None]) -> int:
     """Runs until SIGINT or SIGTERM, or until Slack refuses a token."""
     with to_the_end():
-        # Imported late: `countersign --help` and `hub` need none of Slack.
+        # Imported late: `countersign --help` and `hub` do not need Slack.
         from bot.app import running  # noqa: PLC0415
     stop = stop_signal()
     async with running(settings) as app:
@@ -64,7 +64,7 @@ async def _serve(settings: config.Settings, end_traces: Callable[[], None]) -> i
 
 
 async def compare(settings: config.Settings) -> None:
-    """Logs what the policies name and the workspace does not have. No request waits for that."""
+    """Logs what the policies name and the workspace does not have. No request waits for this check."""
     from bot.slack.api.notifier import web_client  # noqa: PLC0415
     from bot.slack.api.workspace_check import workspace_warnings  # noqa: PLC0415
     from bot.slack.ids import SlackIds  # noqa: PLC0415
@@ -72,7 +72,7 @@ async def compare(settings: config.Settings) -> None:
 
     try:
         book = policy_file.load(settings.policies, SlackIds())
-    except PolicyError:  # it was edited since the start, which is logged by whoever reads it then
+    except PolicyError:  # the file was edited since the start, and the code that reads it then logs that
         return
     async for warning in workspace_warnings(web_client(settings.bot_token, settings.slack_api_url), book):
         log.warning("%s: %s", settings.policies, warning)

@@ -1,4 +1,4 @@
-"""`countersign secret list|reseal|end`: before an old COUNTERSIGN_SECRET is dropped."""
+"""`countersign secret list|reseal|end`: prepares the removal of an old COUNTERSIGN_SECRET."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def _reseal() -> int:
 
 
 async def _end(key: str) -> int:
-    """An orchestration must not go on with what somebody else may have sealed: it ends, and its people are told."""
+    """Ends orchestrations whose data somebody else may have sealed, as they must not go on, and tells their people."""
     async with ApiClient(os.environ) as api:
         keys = (await api.call("GET", "/api/seals")).body["keys"]
         opened = next((one["open"] for one in keys if one["id"] == key), None)

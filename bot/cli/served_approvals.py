@@ -1,4 +1,4 @@
-"""The approvals of the token in COUNTERSIGN_TOKEN, reached over HTTP: what `countersign mcp serve` uses."""
+"""Reaches approvals over HTTP with the token in COUNTERSIGN_TOKEN, for `countersign mcp serve`."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from bot.cli.api_client import ApiClient, ApiReply, CallRefusedError, Unreachabl
 from bot.mcp.serve.models import AskArguments
 from bot.mcp.serve.port import Looked, NotDoneError
 
-# Seconds in which a call is repeated while the server is away: it may be starting again.
+# Seconds for which a call is repeated while the server is away: it may be restarting.
 PATIENCE: Final = 20.0
 PAUSE: Final = 0.5  # seconds between two tries
 LONGEST_PAUSE: Final = 5.0
 
 
 class ServedApprovals:
-    """See `AgentApprovals`. A call is repeated while the server is away, for a moment."""
+    """Implements `AgentApprovals`. Repeats a call for a short time while the server is away."""
 
     def __init__(self, api: ApiClient) -> None:
         self._api = api
 
     async def ask(self, asked: AskArguments) -> str:
-        """As `POST /api/approvals`."""
+        """Calls `POST /api/approvals`."""
         body = asked.model_dump(mode="json", exclude={"idempotency_key"}, exclude_none=True)
         try:
             reply = await self._call("POST", "/api/approvals", body, key=asked.idempotency_key)
@@ -40,23 +40,23 @@ class ServedApprovals:
         return str(reply.body["id"])
 
     async def look(self, request_id: str) -> Looked:
-        """As `GET /api/approvals/{id}`."""
+        """Calls `GET /api/approvals/{id}`."""
         return _looked(await self._call("GET", approval_path(request_id)))
 
     async def wait(self, request_id: str, seconds: float) -> Looked:
-        """As a long poll, to the whole second."""
+        """Makes a long poll, in whole seconds."""
         hold = max(1, int(seconds))
         query = {"wait": f"{hold}s"}
         path = approval_path(request_id)
         return _looked(await self._call("GET", path, query=query, wait=hold, patience=0))
 
     async def withdraw(self, request_id: str, reason: str) -> None:
-        """As `POST /api/approvals/{id}/cancel`."""
+        """Calls `POST /api/approvals/{id}/cancel`."""
         path = f"{approval_path(request_id)}/cancel"
         await self._call("POST", path, {"reason": reason}, key=str(uuid.uuid4()))
 
     async def policies(self) -> list[dict[str, Any]]:
-        """As `GET /api/policies`."""
+        """Calls `GET /api/policies`."""
         found: list[dict[str, Any]] = (await self._call("GET", "/api/policies")).body["items"]
         return found
 
@@ -82,7 +82,7 @@ class ServedApprovals:
                 if error.status == HTTPStatus.TOO_MANY_REQUESTS and not error.retry_after:
                     raise NotDoneError(
                         str(error)
-                    ) from error  # too many are open, which time alone does not mend
+                    ) from error  # too many requests are open, and waiting alone does not help
                 pause = max(PAUSE, error.retry_after)
                 if pause > LONGEST_PAUSE or clock.time() + pause > until:
                     raise NotDoneError(

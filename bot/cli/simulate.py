@@ -1,4 +1,4 @@
-"""`countersign simulate`: the workspace alone, for people who develop a Slack app of their own."""
+"""`countersign simulate`: only the simulated workspace, for people who develop their own Slack app."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def _command(text: str) -> str:
 
 
 async def _simulate(given: argparse.Namespace) -> int:
-    # Imported late, as every command's own parts are.
+    # Imported late, like the parts of every command.
     from bot.simulator import (  # noqa: PLC0415
         SEED,
         AppConfig,

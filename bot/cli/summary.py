@@ -1,4 +1,4 @@
-"""An approval in words, for the terminal: in one line, and its parts."""
+"""Describes an approval in words for the terminal: in one line, and in parts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def standing(approval: dict[str, Any]) -> str:
 
 
 def ending(approval: dict[str, Any]) -> str:
-    """How it ended, in one line."""
+    """How an approval ended, in one line."""
     outcome = approval["outcome"] or {}
     by = f" by {outcome['processed_by']}" if outcome.get("processed_by") else ""
     words = in_quotes(outcome.get("comments") or "") or outcome.get("reason")
@@ -44,7 +44,7 @@ def ending(approval: dict[str, Any]) -> str:
 
 
 def how_it_ended(approval: Mapping[str, Any]) -> str:
-    """Who ended it, when, and what they said. "" while it is open."""
+    """Who ended it, when, and with which comment. "" while it is open."""
     outcome = approval.get("outcome")
     if not outcome:
         return ""
@@ -55,7 +55,7 @@ def how_it_ended(approval: Mapping[str, Any]) -> str:
 
 
 def level_now(approval: Mapping[str, Any]) -> str:
-    """The newest level, and how many have approved of those that it needs."""
+    """The newest level, and how many of the needed people have approved."""
     if not approval["levels"]:
         return ""
     level = approval["levels"][-1]
@@ -64,7 +64,7 @@ def level_now(approval: Mapping[str, Any]) -> str:
 
 
 def waited_for(approval: Mapping[str, Any]) -> str:
-    """Who has not decided yet. "" once it has ended."""
+    """The people who have not decided yet. "" once it has ended."""
     if not approval["levels"] or approval.get("outcome"):
         return ""
     return ", ".join(approval["levels"][-1]["waiting_for"])
@@ -77,7 +77,7 @@ def delegates(approval: Mapping[str, Any]) -> str:
 
 
 def escalated(approval: Mapping[str, Any]) -> str:
-    """To whom the newest level went, and why. "" where it did not."""
+    """The people that the newest level was escalated to, and why. "" if it was not escalated."""
     level = approval["levels"][-1] if approval["levels"] else {}
     if not level.get("escalated_to"):
         return ""
@@ -85,12 +85,12 @@ def escalated(approval: Mapping[str, Any]) -> str:
 
 
 def editors(approval: Mapping[str, Any]) -> str:
-    """Who changed it, each once."""
+    """The people who changed it, each once."""
     return ", ".join(dict.fromkeys(edit["actor"] for edit in approval.get("edits") or []))
 
 
 def follows(approval: Mapping[str, Any]) -> str:
-    """Where it stands after its approval. "" where nothing follows."""
+    """The state of its fulfilment. "" where nothing follows the approval."""
     fulfilment = approval.get("fulfilment")
     if not fulfilment:
         return ""

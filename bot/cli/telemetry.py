@@ -15,9 +15,10 @@ from bot.telemetry.redaction import Redactor
 
 @contextmanager
 def observed(settings: Settings, environment: Mapping[str, str]) -> Iterator[Callable[[], None]]:
-    """Both as the settings say, until left. Raises `CountersignError` where one of them is wrong.
+    """Sets up the log and the traces by the settings until the context is left.
 
-    Yields what sends the last traces, for a process that ends before it leaves.
+    Raises `CountersignError` where a setting is wrong. Yields a function that sends the last traces, for a process
+    that ends before it leaves the context.
     """
     digits = settings.sms.get("COUNTERSIGN_SMS_DIGITS", "")
     redact = Redactor(

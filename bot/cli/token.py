@@ -89,7 +89,7 @@ def _create(given: argparse.Namespace) -> int:
 
 
 def _receiver_secret(given: argparse.Namespace) -> int:
-    """Derived, so it can be shown again at any time."""
+    """Prints the secret. It is derived, so it can be shown again at any time."""
     settings = config.secret(os.environ)
     if given.name not in {token.name for token in _file().all()}:
         raise TokenError(f"NAME: there is no token {given.name}.")

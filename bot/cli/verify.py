@@ -1,4 +1,4 @@
-"""`countersign verify RECEIPT`: whether a receipt is genuine, about this request, and says approved."""
+"""`countersign verify RECEIPT`: checks that a receipt is genuine, is about this request, and says approved."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 
 def _piped() -> str:
-    """What standard input holds. Raises `CountersignError`."""
+    """The content of standard input. Raises `CountersignError`."""
     try:
         return sys.stdin.buffer.read().decode() if sys.stdin else ""
     except (OSError, UnicodeDecodeError) as error:

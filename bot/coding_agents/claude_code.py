@@ -13,9 +13,10 @@ from bot.gate.gate_file import CallAction
 
 
 class ClaudeCode(HookClient):
-    """Status 2 blocks. By `onFailure` of the entry another status, a signal and a time-out do too.
+    """The hook of Claude Code. Status 2 blocks the call.
 
-    What is no JSON lets the call through all the same, so nothing but the hook may write to its standard output.
+    With `onFailure` of the entry, another status, a signal and a time-out block it too. But output that is not JSON
+    lets the call through all the same, so only the hook may write to its standard output.
     """
 
     name = "claude-code"
@@ -25,7 +26,7 @@ class ClaudeCode(HookClient):
     takes_changes = True
 
     def read(self, call: dict[str, Any]) -> ClientCall:
-        """The call. Its shell is the user's, bash or zsh."""
+        """Reads the call. The client runs commands in the user's shell, bash or zsh."""
         event(call, "PreToolUse")
         tool, arguments = text(call, "tool_name"), arguments_of(call, "tool_input")
         server = call.get("mcp_server")
@@ -40,7 +41,7 @@ class ClaudeCode(HookClient):
         )
 
     def answer(self, action: CallAction, reason: str) -> ClientAnswer:
-        """The decision on standard output."""
+        """The decision, as JSON on standard output."""
         decision = {CallAction.ALLOW: "allow", CallAction.DENY: "deny", CallAction.CLIENT: "ask"}[action]
         output = {
             "hookEventName": "PreToolUse",
@@ -50,25 +51,25 @@ class ClaudeCode(HookClient):
         return ClientAnswer(0, {"hookSpecificOutput": output})
 
     def changed(self, asked: dict[str, Any], arguments: dict[str, Any], reason: str) -> ClientAnswer:
-        """The answer with all arguments, which the client uses instead of its own. It names those that are changed."""
+        """The answer with all arguments, which replace the client's own. It names the changed ones."""
         other = {name: value for name, value in arguments.items() if value != asked[name]}
         output = {
             "hookEventName": "PreToolUse",
             "permissionDecision": "allow",
             "permissionDecisionReason": reason,
             "updatedInput": arguments,
-            # Of a call that was allowed the agent hears nothing else.
+            # For an allowed call, this text is all that the agent is told.
             "additionalContext": "People changed this call before they approved it. It was made with these arguments "
             f"in the place of yours: {json.dumps(other, ensure_ascii=False)}",
         }
         return ClientAnswer(0, {"hookSpecificOutput": output})
 
     def command(self, call: ClientCall, arguments: dict[str, Any]) -> str | None:
-        """That of Bash."""
+        """The command of a Bash call."""
         return _command(call.tool, arguments)
 
     def entry(self, gate: Path, wait: timedelta) -> dict[str, Any]:
-        """Started without a shell."""
+        """The settings entry. The client starts the hook without a shell."""
         hook = {
             "type": "command",
             "command": sys.executable,
@@ -81,6 +82,6 @@ class ClaudeCode(HookClient):
 
 
 def _command(tool: str, arguments: dict[str, Any]) -> str | None:
-    # All arguments of Bash but the command are documented, and a rule may look at each.
+    # The other arguments of Bash are all documented, and a rule may check each.
     found = arguments.get("command") if tool == "Bash" else None
     return found if isinstance(found, str) else None

@@ -20,29 +20,29 @@ from bot.gate.gate_file import CallAction
 
 
 class Codex(HookClient):
-    """Status 2 with a reason blocks. A time-out, a signal, another status and unknown output let the call through."""
+    """The hook of Codex. Status 2 with a reason blocks. All other failures and unknown output let the call through."""
 
     name = "codex"
     title = "Codex"
     managed = "/etc/codex/hooks.json"
     place = ("hooks", "PreToolUse")
-    can_ask = False  # "ask" is not supported, and lets the call through.
+    can_ask = False  # Codex does not support "ask", and would let the call through.
 
     def read(self, call: dict[str, Any]) -> ClientCall:
-        """The call. A shell command is never taken apart, for Codex tells its text alone.
+        """Reads the call. Never splits a shell command into words, because Codex sends only its text.
 
-        Which shell the model chose, whether it runs in a terminal, and whether it is to leave the sandbox are other
-        arguments of the tool, and none of them reaches the hook.
+        Other arguments of the tool say which shell the model chose, whether the command runs in a terminal, and
+        whether it leaves the sandbox. None of them reaches the hook.
         """
         event(call, "PreToolUse")
         return ClientCall(text(call, "tool_name"), arguments_of(call, "tool_input"), text(call, "cwd"))
 
     def answer(self, action: CallAction, reason: str) -> ClientAnswer:
-        """Nothing on standard output, which a profile of the shell could spoil: what is not JSON allows the call."""
+        """Writes nothing to standard output: a shell profile could write there too, and other text allows the call."""
         return ClientAnswer(0) if action is CallAction.ALLOW else ClientAnswer(BLOCKED, err=reason)
 
     def entry(self, gate: Path, wait: timedelta) -> dict[str, Any]:
-        """Started by the user's shell."""
+        """The settings entry. The user's shell starts the hook."""
         hook = {
             "type": "command",
             "command": self.guarded(gate, wait),
@@ -52,5 +52,5 @@ class Codex(HookClient):
         return {"matcher": "*", "hooks": [hook]}
 
     def switched_off(self, _settings: Mapping[str, Any]) -> str | None:
-        """Nothing in this file can."""
+        """Returns None: nothing in this file can switch the hook off."""
         return None

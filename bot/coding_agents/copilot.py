@@ -19,14 +19,14 @@ from bot.coding_agents.client import (
 )
 from bot.gate.gate_file import CallAction
 
-# Of bash. An argument that is not here, such as requestSandboxBypass, may change what the command can do.
+# The harmless arguments of bash. Others, such as requestSandboxBypass, may change what the command can do.
 HARMLESS: Final = frozenset(
     {"description", "mode", "initial_wait", "shellId", "sessionId", "async", "timeout", "detach"}
 )
 
 
 class CopilotCli(HookClient):
-    """Every failure blocks but one: a hook that takes longer than its time limit lets the call through."""
+    """The hook of Copilot CLI. Every failure blocks, except that a time-out lets the call through."""
 
     name = "copilot"
     title = "Copilot CLI"
@@ -35,19 +35,19 @@ class CopilotCli(HookClient):
     skeleton: ClassVar[Mapping[str, Any]] = {"version": 1}
 
     def read(self, call: dict[str, Any]) -> ClientCall:
-        """The call, by the tool's own name: in the form with a large P, bash and PowerShell are both called Bash."""
+        """Reads the call in the format with the tool's own name. The other calls both bash and PowerShell "Bash"."""
         tool, arguments = text(call, "toolName"), arguments_of(call, "toolArgs")
         command = shell_command(arguments, HARMLESS) if tool == "bash" else None
         return ClientCall(tool, arguments, text(call, "cwd"), command=command)
 
     def answer(self, action: CallAction, reason: str) -> ClientAnswer:
-        """A denial by the status as well."""
+        """The answer. The exit status also tells a denial."""
         decision = {CallAction.ALLOW: "allow", CallAction.DENY: "deny", CallAction.CLIENT: "ask"}[action]
         output = {"permissionDecision": decision, "permissionDecisionReason": reason}
         return ClientAnswer(BLOCKED if action is CallAction.DENY else 0, output)
 
     def entry(self, gate: Path, wait: timedelta) -> dict[str, Any]:
-        """Started without a shell."""
+        """The settings entry. The client starts the hook without a shell."""
         return {
             "type": "command",
             "exec": sys.executable,

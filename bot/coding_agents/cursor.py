@@ -18,39 +18,39 @@ from bot.coding_agents.client import (
 )
 from bot.gate.gate_file import CallAction
 
-# Of Shell. An argument that is not here may ask for permissions.
+# The harmless arguments of Shell. Others may ask for permissions.
 HARMLESS: Final = frozenset(
     {"working_directory", "description", "timeout", "is_background", "block_until_ms"}
 )
 
 
 class Cursor(HookClient):
-    """Status 2 blocks. Any other failure does too, by `failClosed` of the entry; without it the call is let through."""
+    """The hook of Cursor. Status 2 blocks. With `failClosed` of the entry, every other failure blocks too."""
 
     name = "cursor"
     title = "Cursor"
     managed = "/etc/cursor/hooks.json"
     place = ("hooks", "preToolUse")
     skeleton: ClassVar[Mapping[str, Any]] = {"version": 1}
-    can_ask = False  # "ask" is accepted and not enforced: it lets the call through.
+    can_ask = False  # Cursor accepts "ask" but does not enforce it: it lets the call through.
 
     def read(self, call: dict[str, Any]) -> ClientCall:
-        """The call. A tool of a server is named MCP:tool, and nothing says of which server."""
+        """Reads the call. A tool of an MCP server is named MCP:tool; the server's name is not given."""
         event(call, "preToolUse")
         tool, arguments = text(call, "tool_name"), arguments_of(call, "tool_input")
         command = shell_command(arguments, HARMLESS) if tool == "Shell" else None
         return ClientCall(tool, arguments, text(call, "cwd"), command=command)
 
     def answer(self, action: CallAction, reason: str) -> ClientAnswer:
-        """The decision on standard output, as only there is a place for the reason."""
+        """The decision on standard output, the only place for the reason."""
         if action is CallAction.ALLOW:
             return ClientAnswer(0, {"permission": "allow"})
         return ClientAnswer(0, {"permission": "deny", "user_message": reason, "agent_message": reason})
 
     def entry(self, gate: Path, wait: timedelta) -> dict[str, Any]:
-        """Started by a shell."""
+        """The settings entry. A shell starts the hook."""
         return {"command": self.guarded(gate, wait), "timeout": self.limit(wait), "failClosed": True}
 
     def switched_off(self, _settings: Mapping[str, Any]) -> str | None:
-        """Nothing in this file can."""
+        """Returns None: nothing in this file can switch the hook off."""
         return None

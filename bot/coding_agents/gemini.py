@@ -1,6 +1,6 @@
 """Gemini CLI. Its contract: docs/hooks/reference.md of google-gemini/gemini-cli, "BeforeTool".
 
-What it does with a hook that fails is in packages/core/src/hooks/hookRunner.ts there.
+Its handling of a hook that fails is in packages/core/src/hooks/hookRunner.ts there.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from bot.coding_agents.client import (
 from bot.gate.gate_file import CallAction
 
 NAME: Final = "countersign"
-# Of run_shell_command, which hands the command to `bash -c`. An argument that is not here may ask for permissions.
+# The harmless arguments of run_shell_command, which hands the command to `bash -c`. Others may ask for permissions.
 HARMLESS: Final = frozenset({"description", "dir_path", "is_background", "delay_ms"})
 
 
 class GeminiCli(HookClient):
-    """Status 2 with a reason blocks. A time-out, a signal and another status let the call through."""
+    """The hook of Gemini CLI. Status 2 with a reason blocks. All other failures let the call through."""
 
     name = "gemini"
     title = "Gemini CLI"
@@ -51,13 +51,13 @@ class GeminiCli(HookClient):
         )
 
     def answer(self, action: CallAction, reason: str) -> ClientAnswer:
-        """A denial by the status, which still blocks where something else wrote to standard output."""
+        """The answer. A denial uses the status, which blocks even if something else wrote to standard output."""
         if action is CallAction.DENY:
             return ClientAnswer(BLOCKED, err=reason)
         return ClientAnswer(0, {"decision": {CallAction.ALLOW: "allow", CallAction.CLIENT: "ask"}[action]})
 
     def entry(self, gate: Path, wait: timedelta) -> dict[str, Any]:
-        """Started by bash, with its time limit in milliseconds."""
+        """The settings entry. Bash starts the hook; the time limit is in milliseconds."""
         hook = {
             "type": "command",
             "name": NAME,
@@ -68,7 +68,7 @@ class GeminiCli(HookClient):
         return {"matcher": "*", "hooks": [hook]}
 
     def switched_off(self, settings: Mapping[str, Any]) -> str | None:
-        """The switch for all hooks, or the one for this one."""
+        """The setting that disables all hooks, or the one that disables this hook."""
         switches = settings.get("hooksConfig")
         if not isinstance(switches, dict):
             return None

@@ -1,1 +1,1 @@
-"""The parts of the composition root: each builds one side of a running Countersign from its settings."""
+"""The parts of the composition root. Each builds one part of a running Countersign from its settings."""

@@ -1,4 +1,4 @@
-"""What runs beside the rest until the process ends."""
+"""Runs background tasks until the process ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def in_background(closing: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-    """Runs it until `closing` is left."""
+    """Runs `work` in a task named `name`, which is cancelled when `closing` exits. Returns the task."""
     task = asyncio.create_task(work, name=name)
     closing.push_async_callback(_end, task)
     return task

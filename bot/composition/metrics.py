@@ -1,4 +1,4 @@
-"""What is told to whoever scrapes: put together from the parts that know it."""
+"""Builds the metrics route from the parts that supply its figures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def metrics_routes(
     slack: SlackConnection,
     closing: AsyncExitStack,
 ) -> MetricsRoutes:
-    """The route. What it asks the hub is called off with `closing`, which has to come before the client is closed."""
+    """Builds the metrics route. Exit `closing` before the client is closed: it cancels the route's calls to the hub."""
     meters, settings = resources.meters, resources.settings
     figures = HubFiguresCollector(client, lambda: resources.book().names())
     closing.push_async_callback(figures.close)

@@ -1,4 +1,4 @@
-"""What the settings name: secrets, keys, tokens, policies, and the ways out over HTTP, SMS and e-mail."""
+"""Loads what the settings name: secrets, keys, tokens, policies, and the clients for HTTP, SMS and e-mail."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bot.twilio.account import TwilioAccount
 
 @dataclass(frozen=True)
 class Resources:
-    """All of them, read once. `sms` and `codes` are None where nothing is configured for them."""
+    """Everything that the settings name, read once. `sms` and `codes` are None where they are not configured."""
 
     settings: Settings
     secrets: Secrets
@@ -37,7 +37,7 @@ class Resources:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """Raises `CountersignError` when a setting, a key or the policy file is wrong."""
+        """Reads what `settings` names. Raises `CountersignError` when a setting, a key or the policy file is wrong."""
         actions = installed()
         secrets = Secrets.load(settings.secret, settings.data_dir)
         keys = SigningKeys.load(settings.signing_key, settings.data_dir)
@@ -57,5 +57,5 @@ class Resources:
         )
 
     def cloud_events(self) -> CloudEvents:
-        """The form of an outcome that names this server as its source."""
+        """Builds the sender of outcomes as CloudEvents that name this server as their source."""
         return CloudEvents(self.settings.issuer, self.http)

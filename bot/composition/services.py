@@ -1,4 +1,4 @@
-"""The services: what the HTTP API and the listeners act through."""
+"""Builds the services that the HTTP API and the Slack listeners call."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from orchestration.service.verdicts import VerdictTally
 
 @dataclass(frozen=True)
 class Services:
-    """All of them over one client. `challenges` is None where no codes can be sent."""
+    """All services, which share one client. `challenges` is None where no codes can be sent."""
 
     client: AsyncTaskHubGrpcClient
     approvals: ApprovalService
@@ -56,7 +56,7 @@ class Services:
         resources: Resources,
         records: RecordLog,
     ) -> Self:
-        """`as_stored` is a client that checks no seals."""
+        """Builds the services. `as_stored` is a client that checks no seals."""
         settings, secrets, book, codes = (
             resources.settings,
             resources.secrets,
@@ -88,7 +88,7 @@ class Services:
         )
 
     def for_programs(self) -> ApiServices:
-        """What the HTTP API offers."""
+        """Returns the services behind the HTTP API."""
         return ApiServices(
             self.approvals,
             self.operations,
@@ -104,7 +104,7 @@ class Services:
         )
 
     def for_people(self, owed: OwedAnswers) -> ListenerServices:
-        """What people act through in Slack."""
+        """Returns the services behind the Slack listeners."""
         return ListenerServices(
             self.approvals, self.gatherings, self.fulfilments, owed, self.grants, self.challenges
         )

@@ -1,4 +1,4 @@
-"""The Slack side: its clients, what people see beside the cards, and the connection."""
+"""Builds the Slack side: its clients, what people see besides the cards, and the connection."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SLACK_TIMEOUT: Final = 10  # seconds, for one call to the Web API
 
 @dataclass(frozen=True)
 class SlackClients:
-    """The listeners' client and that of the activities; how Slack takes their calls; where cards are."""
+    """The Web API clients of the listeners and of the activities, their health, and the links to cards."""
 
     listeners: AsyncWebClient
     activities: WebClient
@@ -49,7 +49,7 @@ class SlackClients:
 
 @asynccontextmanager
 async def slack_clients(settings: Settings, meters: Meters) -> AsyncIterator[SlackClients]:
-    """Over connections that stay open. The listeners use theirs instead of a client of Bolt's."""
+    """Yields the clients, whose connections stay open. The listeners use theirs instead of a client that Bolt makes."""
     health, token, url = SlackHealth(meters.slack_call), settings.bot_token, settings.slack_api_url
     timeout = aiohttp.ClientTimeout(total=SLACK_TIMEOUT)
     async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
@@ -61,7 +61,7 @@ async def slack_clients(settings: Settings, meters: Meters) -> AsyncIterator[Sla
 
 @dataclass(frozen=True)
 class BesideCards:
-    """What people see beside the cards: App Home, details and records. All of it uses one Slack client."""
+    """What people see besides the cards: App Home, Details and records. All use the same Slack client."""
 
     home_publisher: HomePublisher
     prechecks: Prechecks
@@ -77,7 +77,7 @@ class BesideCards:
         *,
         redraw_every: float,
     ) -> Self:
-        """`redraw_every`: seconds between two drawings of App Homes."""
+        """Builds them. `redraw_every` is the number of seconds between two redrawings of App Homes."""
         groups = Groups(slack.listeners)
         links = RecordLinks(resources.settings.public_url, resources.secrets)
         return cls(
@@ -103,9 +103,9 @@ def slack_connection(
     under_way: UnderWay,
     closing: AsyncExitStack,
 ) -> SlackConnection:
-    """What Slack delivers to, and by which it is told that it has arrived. The caller closes it.
+    """Builds the connection that receives what Slack sends, and acknowledges it. The caller closes it.
 
-    `under_way` is told of all that people do.
+    Every interaction of a person becomes a task in `under_way`.
     """
     pulse = Pulse()
     in_background(closing, pulse.keep(), "beat")

@@ -1,4 +1,4 @@
-"""The worker's activities: what orchestrations have done outside."""
+"""Registers the worker's activities, by which orchestrations act on Slack and other systems."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def register_activities(
     poster: Poster,
     home_publisher: HomePublisher,
 ) -> None:
-    """Registers all of them, and every orchestration and entity, with the worker."""
+    """Registers every activity, orchestration and entity with the worker."""
     client = services.client
     book, secrets, http = resources.book, resources.secrets, resources.http
     intents = HubIntents(client, connection.dispatches.again)

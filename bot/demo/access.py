@@ -67,7 +67,7 @@ def held_token(place: Path, bot_data: Path, name: str, owner: str, scopes: Seque
 
 
 def _free(name: str, tokens: TokenFile) -> str:
-    """A name that no token has or had. Records name tokens, so the bot gives no name out twice."""
+    """Returns a name that no token has or had. Records name tokens, so the bot never reuses a name."""
     taken = {token.name for token in tokens.all()}
     return next(free for n in count(1) if (free := name if n == 1 else f"{name}-{n}") not in taken)
 
@@ -92,7 +92,9 @@ class BotApi(AbstractAsyncContextManager["BotApi"]):
             await self._http.close()
 
     async def get(self, path: str, *, wait: int = 0) -> dict[str, Any]:
-        """What is at `path`, such as `/api/approvals/ID`; with `wait` the API may hold the answer for those seconds.
+        """Returns what is at `path`, such as `/api/approvals/ID`.
+
+        With `wait`, the API may hold the answer for those seconds.
 
         Raises `ApiRefusedError` and `ApiUnreachableError`.
         """

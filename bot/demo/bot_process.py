@@ -80,12 +80,12 @@ class BotProcess:
 
     @property
     def public_url(self) -> str:
-        """Where it is reached."""
+        """The bot's URL."""
         return f"http://127.0.0.1:{self._port}"
 
     @property
     def request_url(self) -> str:
-        """Where Slack delivers to."""
+        """The URL to which Slack delivers."""
         return f"{self.public_url}/slack/events"
 
     @property
@@ -164,7 +164,7 @@ class BotProcess:
         return await asyncio.to_thread(self._clock().now)
 
     async def advance(self, by: timedelta) -> datetime:
-        """Skips time. What was due in between happens now."""
+        """Moves the hub's clock forward. Timers that were due in between fire now."""
         return await asyncio.to_thread(self._clock().advance, by)
 
     async def next_deadline(self, beyond: timedelta | None = None) -> datetime | None:

@@ -25,7 +25,7 @@ FAILED: Final = 1
 STOPPED: Final = 130
 BOT_LOG: Final = "bot.log"
 LOG_SHOWN: Final = 30  # lines of the bot's log, where a step failed
-WIDEST: Final = 100  # columns that a sentence is read well in
+WIDEST: Final = 100  # columns; longer lines are hard to read
 BAR: Final = 20  # columns
 FIRST_NAMES: Final = {person.id: person.real_name.split(" ")[0] for person in SEED.people}
 

@@ -1,1 +1,1 @@
-"""Checks a set-up from the outside in, while the server runs and while it does not."""
+"""Checks a set-up from the outside in. The server may be running or not."""

@@ -1,4 +1,4 @@
-"""Runs what blocks beside the event loop."""
+"""Runs blocking calls without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 async def aside(call: Callable[[], T]) -> T:
-    """The call's result, or what it raises. Unlike a thread of the loop's, it keeps no process from ending."""
+    """Returns the call's result, or raises its error. Unlike the loop's threads, it keeps no process from ending."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 

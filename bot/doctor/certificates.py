@@ -1,4 +1,4 @@
-"""When a certificate ends."""
+"""Checks when a certificate expires."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ SOON: Final = timedelta(days=21)
 
 
 def ends(peer: Mapping[str, Any] | None) -> datetime | None:
-    """Of a connection's `getpeercert()`."""
+    """The expiry time in a connection's `getpeercert()`."""
     until = (peer or {}).get("notAfter")
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(until), UTC) if until else None
 
 
 def lasting(check: str, whose: str, until: datetime | None) -> Iterator[DoctorFinding]:
-    """What its end means. Nothing where it is not known."""
+    """The finding for that expiry time; none where it is not known."""
     if until is None:
         return
     left = until - datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Runs every check at once, each within its time."""
+"""Runs all checks at the same time, each with a time limit."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CHECKS: Final[Mapping[str, Check]] = {
 async def examine(
     environment: Mapping[str, str], patience: float = PATIENCE, checks: Mapping[str, Check] = CHECKS
 ) -> list[DoctorFinding]:
-    """What all checks find, in the order of the table. `patience`: seconds. Nothing told is a secret or a number."""
+    """The findings of all checks, in the table's order. `patience`: seconds. None holds a secret or a number."""
     try:
         subject = Subject.of(environment)
     except SettingError as failure:
@@ -44,7 +44,7 @@ async def examine(
 
 
 def redactor(given: Mapping[str, str]) -> Redactor:
-    """Takes out the secrets of these settings, the sender's number, and what looks like a secret or a number."""
+    """A redactor for these settings' secrets, the sender's number, and what looks like a secret or a number."""
     return Redactor(part for name in (*SECRETS, "TWILIO_FROM") for part in given.get(name, "").split())
 
 

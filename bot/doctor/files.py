@@ -1,4 +1,4 @@
-"""The disk: the data directory and what is in it, files that hold secrets, and room."""
+"""Checks the disk: the data directory and its content, files that hold secrets, and free space."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OTHERS: Final = stat.S_IRWXO | stat.S_IWGRP
 
 
 async def check(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
-    """Everything on the disk but the policy file and the hub's."""
+    """Checks everything on the disk except the policy file and the hub's file."""
     place = subject.settings.data_dir
     for finding in [*_data_dir(place), *_secret_files(subject)]:
         yield finding
@@ -35,7 +35,7 @@ async def check(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
 
 
 def room(place: Path, free: int) -> DoctorFinding:
-    """What so many free bytes mean."""
+    """The finding for so many free bytes."""
     left = f"{free // MEBIBYTE:,} MiB are free where {place} is"
     if free < TOO_LITTLE:
         return error("disk.room", f"{left}; make room, as a full disk records nothing.")
@@ -80,7 +80,7 @@ def _secret_files(subject: Subject) -> Iterator[DoctorFinding]:
         try:
             mode = stat.S_IMODE(file.stat().st_mode)
         except OSError:
-            continue  # it could not be read as a setting either, which is said there
+            continue  # reading it as a setting failed too, and that is reported there
         if mode & OTHERS:
             yield warning(
                 "disk.secrets",
@@ -94,7 +94,7 @@ def _tokens(place: Path) -> Iterator[DoctorFinding]:
     except TokenError as failure:
         yield error("tokens", str(failure))
     except OSError:
-        return  # the data directory cannot be read, which is said
+        return  # another finding says that the data directory cannot be read
     else:
         yield ok("tokens", f"{len(good)} API tokens are in force.")
 
@@ -108,5 +108,5 @@ def _keys(subject: Subject) -> Iterator[DoctorFinding]:
 
 
 def _nearest(place: Path) -> Path:
-    """The directory itself, or the nearest one above it that is there."""
+    """The directory itself, or its nearest parent that exists."""
     return next(path for path in (place, *place.parents) if os.path.exists(path))  # noqa: PTH110 - as above

@@ -1,4 +1,4 @@
-"""What a check has found: how bad it is, and a sentence that says what is and what to do."""
+"""The result of a check: how bad it is, and a sentence that says what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ class Severity(StrEnum):
     """How bad it is."""
 
     OK = "ok"
-    UNCHECKED = "unchecked"  # it could not be looked at, for another fault or because the server does not run
-    WARNING = "warning"  # it works, and something will not
+    UNCHECKED = "unchecked"  # not checked, because of another fault or because the server does not run
+    WARNING = "warning"  # it works, but something will fail
     ERROR = "error"  # something does not work
 
 
@@ -25,20 +25,20 @@ class DoctorFinding:
 
 
 def ok(check: str, text: str) -> DoctorFinding:
-    """Nothing is wrong there."""
+    """A finding that nothing is wrong."""
     return DoctorFinding(check, Severity.OK, text)
 
 
 def unchecked(check: str, text: str) -> DoctorFinding:
-    """Nobody could look."""
+    """A finding that this could not be checked."""
     return DoctorFinding(check, Severity.UNCHECKED, text)
 
 
 def warning(check: str, text: str) -> DoctorFinding:
-    """Something will not work, sometimes."""
+    """A finding that something will fail sometimes."""
     return DoctorFinding(check, Severity.WARNING, text)
 
 
 def error(check: str, text: str) -> DoctorFinding:
-    """Something does not work."""
+    """A finding that something does not work."""
     return DoctorFinding(check, Severity.ERROR, text)

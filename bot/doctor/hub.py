@@ -1,4 +1,4 @@
-"""The task hub: its file, or the one elsewhere."""
+"""Checks the task hub: its file, or a hub elsewhere."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LAG: Final = timedelta(minutes=5)
 
 
 async def check(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
-    """All of it. An embedded hub's file is only read: the server has it open while it runs."""
+    """Runs all checks of the hub. Only reads an embedded hub's file: a running server has it open."""
     if why := subject.usable(SCHEDULER, *HUB_SETTINGS):
         yield unchecked("hub", why)
         return
@@ -65,7 +65,7 @@ async def _elsewhere(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
     settings = subject.settings
     own = subject.secrets
     try:
-        # Nothing is sealed or opened here, so any key does before there is one.
+        # Nothing is sealed or opened here, so before the first start any key will do.
         keys = SealKeys(own.derive_each("seal", "") if own else (bytes(32),))
         connection = connect(
             settings.hub,

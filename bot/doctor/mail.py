@@ -1,4 +1,4 @@
-"""E-mail: connects, encrypts and logs in as for a code, and sends none."""
+"""Checks e-mail: connects, encrypts and logs in as for a code, but sends nothing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ UNREACHABLE: Final = f"{HOST}: the mail server cannot be reached ({{why}}); corr
 
 
 async def check(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
-    """All of it."""
+    """Runs all checks of e-mail."""
     mail = subject.mail
     if mail is None:
         if subject.settings.smtp:
@@ -46,7 +46,7 @@ async def check(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
 
 
 def _tried(mail: MailSettings) -> Iterator[DoctorFinding]:
-    """The server's own texts are left out, as they may hold an address."""
+    """Tries the connection. Leaves out the server's own texts, as they may hold an address."""
     try:
         with SmtpSender(mail).session() as server:
             peer = server.sock.getpeercert() if isinstance(server.sock, ssl.SSLSocket) else None

@@ -1,4 +1,4 @@
-"""The policy file: its faults, and what the settings make impossible of it."""
+"""Checks the policy file: its faults, and what in it the settings make impossible."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bot.documents import places
 
 
 async def check(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
-    """As `countersign policies check`."""
+    """Runs the checks of `countersign policies check`."""
     if why := subject.usable("COUNTERSIGN_POLICIES"):
         yield unchecked("policies", why)
         return

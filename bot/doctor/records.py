@@ -1,4 +1,4 @@
-"""The store that the records are copied to."""
+"""Checks the store that the records are copied to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot.setting_sources import SettingError
 
 
 async def check(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
-    """Whether it can be read. Nothing is written: it may be one from which nothing can be removed."""
+    """Whether the store can be read. Writes nothing, as some stores allow no deletion."""
     address = subject.settings.records_store
     if why := subject.usable("COUNTERSIGN_RECORDS_STORE"):
         yield unchecked("records", why)

@@ -1,4 +1,4 @@
-"""The server from inside and outside: whether it runs, whether the public address leads to it, what it refuses."""
+"""Checks the server: whether it runs, whether the public address leads to it, and what it refuses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from bot.security.secrets import SHORTEST, Secrets
 from bot.security.server_proof import challenge, proof, proves
 
 PATIENCE: Final = 8.0  # seconds, for one call
-BYTES: Final = 64 * 1024  # of an answer
+BYTES: Final = 64 * 1024  # the part of an answer that is read
 ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not bound
 PUBLIC_URL: Final = "COUNTERSIGN_PUBLIC_URL"
 ELSEWHERE: Final = (
@@ -60,7 +60,7 @@ class _UnansweredError(Exception):
 
 
 async def check(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
-    """All of it. Where the server does not run, something answers in its place for a moment, to try the address."""
+    """Runs all checks. If the server does not run, a stand-in answers for a moment, to test the address."""
     if why := subject.usable("COUNTERSIGN_LISTEN", PUBLIC_URL):
         yield unchecked("server", why)
         return
@@ -96,7 +96,7 @@ async def check(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
 
 
 async def _ready(http: aiohttp.ClientSession, place: str) -> AsyncGenerator[DoctorFinding, None]:
-    """What the running server says of itself."""
+    """What the running server says about itself."""
     try:
         answer = await _get(http, f"http://{place}/readyz")
     except _UnansweredError as failure:
@@ -153,7 +153,7 @@ async def _public(
 
 
 async def _refuses(http: aiohttp.ClientSession, url: str, path: str, refusal: int) -> DoctorFinding:
-    """Whether what nobody signed is refused, and by the server itself."""
+    """Whether the server itself refuses a call that nobody signed."""
     try:
         async with http.post(url, data={"Body": "unsigned"}, allow_redirects=False) as answer:
             status = answer.status
@@ -201,7 +201,7 @@ async def _get(http: aiohttp.ClientSession, url: str) -> _HttpAnswer:
 
 
 def _why(failure: BaseException) -> str:
-    """As the middle of a sentence, with the remedy."""
+    """The reason as the middle of a sentence, with the remedy."""
     match failure:
         case aiohttp.ClientConnectorCertificateError():
             reason = failure.certificate_error
@@ -224,7 +224,7 @@ def _why(failure: BaseException) -> str:
 
 
 async def _certificate_until(url: str) -> datetime | None:
-    """By a connection of its own, as aiohttp lets go of its own with the answer. None where that cannot be made."""
+    """The certificate's expiry, from a new connection, as aiohttp closes its own. None if that cannot be made."""
     parts = urlsplit(url)
     if parts.scheme != "https":
         return None
@@ -250,7 +250,7 @@ def _json(text: bytes) -> Any:
 
 
 def _session(*, outside: bool = False) -> aiohttp.ClientSession:
-    """`outside` checks certificates as anybody would, and goes by the proxy that the environment names, if any."""
+    """A session. With `outside` it checks certificates as anybody would, and uses the environment's proxy, if any."""
     return aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(total=PATIENCE),
         connector=aiohttp.TCPConnector(ssl=ssl.create_default_context() if outside else True),
@@ -265,7 +265,7 @@ def _place(host: str, port: int) -> str:
 
 
 def _stays_here(url: str) -> bool:
-    """Whether it is an address of this machine or its network, as where everything is tried out."""
+    """Whether it is an address of this machine or its network, as is usual in trials."""
     host = urlsplit(url).hostname or ""
     try:
         return host == "localhost" or not may_be_called(ipaddress.ip_address(host), ())
@@ -275,7 +275,7 @@ def _stays_here(url: str) -> bool:
 
 @asynccontextmanager
 async def _stand_in(host: str, port: int, known: Secrets) -> AsyncIterator[None]:
-    """Answers challenges at the server's own address, and 503 to all else, while it is entered. Raises `OSError`."""
+    """Serves at the server's own address: answers challenges, and 503 to all else. Raises `OSError`."""
 
     async def answer(request: web.Request) -> web.Response:
         shown = proof(known, request.query.get("challenge", "")) if request.path == "/healthz" else None

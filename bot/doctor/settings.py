@@ -1,4 +1,4 @@
-"""The settings: each in its form, and what they make impossible together."""
+"""Checks the settings: the form of each, and what they make impossible together."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SKIPPABLE: Final = (
 
 
 async def check(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
-    """Every setting."""
+    """Checks every setting."""
     for fault in subject.faults:
         yield error("settings", fault)
     told = [*subject.warnings, *_together(subject)]

@@ -1,4 +1,4 @@
-"""Slack: the token and its scopes, Socket Mode, the clock, and what the policies name in the workspace."""
+"""Checks Slack: the token and its scopes, Socket Mode, the clock, and what the policies name in the workspace."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from bot.slack.api.workspace_check import workspace_warnings
 from orchestration.hub import MachineTime, TimeSource
 
 AT_ONCE: Final = 8  # look-ups in the workspace
-WORKSPACE: Final = 20.0  # seconds for all of them; Slack may make us wait where there are many
+WORKSPACE: Final = 20.0  # seconds for all look-ups; where there are many, Slack may make us wait
 LONG: Final = (
     "Slack did not answer for all people, groups and channels of the policies within {seconds:g} s, as where it limits "
     "how much is asked; `countersign policies check --workspace FILE` takes the time that it takes."
 )
 SLOW: Final = 10.0  # seconds
-TOO_SLOW: Final = 240.0  # seconds; a signature of Slack's is good for 300 by our clock
+TOO_SLOW: Final = 240.0  # seconds; a signature of Slack's is valid for 300 s by our clock
 ADD: Final = "add it to the app as manifest.yml has it, and install the app again"
 ANOTHER: Final = (
     "make one under Basic Information of this very app, with the scope connections:write, and see that Socket Mode "
@@ -37,7 +37,7 @@ ANOTHER: Final = (
 
 
 async def check(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
-    """All of it. What needs the token is left out where that is no good."""
+    """Runs all checks. Skips those that need the token if the token is not valid."""
     settings = subject.settings
     if why := subject.usable("SLACK_BOT_TOKEN", "COUNTERSIGN_SLACK_API_URL"):
         yield unchecked("slack.token", why)
@@ -73,7 +73,7 @@ def _refused(failure: BaseException) -> str:
 
 
 def _scopes(me: SlackResponse) -> Iterator[DoctorFinding]:
-    """Slack says with each answer what was granted."""
+    """Checks the granted scopes. Slack names them in each answer."""
     headers = {name.lower(): value for name, value in me.headers.items()}
     if "x-oauth-scopes" not in headers:
         yield unchecked("slack.scopes", "Slack did not say which scopes were granted.")
@@ -92,7 +92,7 @@ def _scopes(me: SlackResponse) -> Iterator[DoctorFinding]:
 
 
 def clock(slack: SlackTime, machine: TimeSource) -> Iterable[DoctorFinding]:
-    """This machine's clock, beside that of Slack's answers."""
+    """Compares this machine's clock with the time in Slack's answers."""
     if slack.age() is None:
         return [unchecked("clock", "Slack did not say what time it is.")]
     ahead = machine.wall() / 1_000_000 - slack.now()
@@ -107,7 +107,7 @@ def clock(slack: SlackTime, machine: TimeSource) -> Iterable[DoctorFinding]:
 async def workspace(
     client: WebClient, subject: Subject, patience: float = WORKSPACE
 ) -> AsyncGenerator[DoctorFinding, None]:
-    """What the policies name; `patience` in seconds. Where Slack limits how much is asked, that is no fault."""
+    """Checks what the policies name; `patience` in seconds. It is no fault if Slack limits the look-ups."""
     if subject.book is None:
         yield unchecked("slack.workspace", "Not checked, as the policies cannot be used.")
         return

@@ -1,4 +1,4 @@
-"""SMS: the account, its sender, and where Twilio brings the replies."""
+"""Checks SMS: the account, its sender, and the address that Twilio sends replies to."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NO_SENDER: Final = (
 
 
 async def check(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
-    """All of it, by looking alone: nothing is sent."""
+    """Runs all checks of SMS. Only looks things up, and sends nothing."""
     twilio = subject.twilio
     if twilio is None:
         if subject.settings.sms:
@@ -50,7 +50,7 @@ async def check(subject: Subject) -> AsyncGenerator[DoctorFinding, None]:
 
 
 def _told(look: Look, subject: Subject, twilio: TwilioSettings) -> list[DoctorFinding]:
-    """What the look finds, and what Twilio refuses. Its texts are left out, as they may hold a number."""
+    """The findings, or Twilio's refusal without its text, as that may hold a number."""
     try:
         return list(look(subject, twilio))
     except TwilioException as failure:
@@ -71,7 +71,7 @@ def _told(look: Look, subject: Subject, twilio: TwilioSettings) -> list[DoctorFi
 
 
 def _status(failure: TwilioException) -> int | None:
-    """The HTTP status that Twilio refused with. Of a list, its client keeps the answer beside the words."""
+    """The HTTP status of Twilio's refusal. For a list, Twilio's client has the answer beside the message."""
     if isinstance(failure, TwilioRestException):
         return int(failure.status)
     status = getattr(failure.args[1], "status_code", None) if len(failure.args) > 1 else None
@@ -86,7 +86,7 @@ def _unreached(failure: Exception) -> str:
 
 
 def _account(_: Subject, twilio: TwilioSettings) -> Iterator[DoctorFinding]:
-    """By the token, which checks what Twilio sends: it has to be right even where an API key sends."""
+    """Checks the account with the token. Twilio's calls are checked by it, so an API key cannot replace it."""
     account = rest_client(twilio, as_account=True).api.v2010.accounts(twilio.account_sid).fetch()
     if account.status != "active":
         yield error(
@@ -124,7 +124,7 @@ def _of_number(client: Client, number: str, wanted: str | None) -> Iterator[Doct
     if found is None:
         yield error("sms.sender", NOT_OURS)
         return
-    # The client gives the capabilities as Twilio's JSON has them.
+    # Twilio's client returns the capabilities in the form of Twilio's JSON.
     if not dict(found.capabilities or {}).get("sms"):
         yield error("sms.sender", NO_SMS)
         return
@@ -173,7 +173,7 @@ def _of_webhook(
             "sms.webhook", f"No webhook is set for what comes to {whose}, so no reply arrives; {POINT}."
         )
     elif url != wanted:
-        # An address may hold a password, so only its host is told.
+        # An address may contain a password, so only its host is shown.
         where = urlsplit(url).hostname or "no host"
         other = "another path" if where == urlsplit(wanted).hostname else where
         yield error(

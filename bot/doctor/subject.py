@@ -1,4 +1,4 @@
-"""What is to be checked: every setting that can be read, whatever is wrong with the others."""
+"""The set-up to check: every setting that can be read, even if others are wrong."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from orchestration.domain.policy_book import PolicyBook
 
 T = TypeVar("T")
 
-# In the place of a setting that is missing or wrong, so that the others can be read. Nothing is done with them.
+# Placeholders for settings that are missing or wrong, so that the others can be read. They are not used.
 _STAND_INS: Final = {
     "SLACK_BOT_TOKEN": "xoxb-",
     "SLACK_APP_TOKEN": "xapp-",
@@ -35,16 +35,17 @@ _STAND_INS: Final = {
     "COUNTERSIGN_POLICIES": "-",
 }
 PREFIXES: Final = ("COUNTERSIGN_", "SLACK_", "TWILIO_")
-# Of the command line, and no settings of the server.
+# Settings of the command line, not of the server.
 _OTHERS: Final = frozenset(one.name for group in GROUPS if not group.of_server for one in group.settings)
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A set-up. `settings` has stand-ins for those that are `wrong` or missing; `faults` are sentences about them.
+    """A set-up to check. `settings` has placeholders for settings that are `wrong` or missing.
 
-    `warnings` are sentences too. What could not be read is None, and so are `secrets` and `keys` before the first
-    start, and `twilio` and `mail` where nothing is set. `book` is None where `policy_faults` says why.
+    `faults` (about those settings) and `warnings` are sentences. What could not be read is None. So are `secrets`
+    and `keys` before the first start, and `twilio` and `mail` where nothing is set. `book` is None where
+    `policy_faults` gives a reason.
     """
 
     environment: Mapping[str, str]
@@ -63,7 +64,7 @@ class Subject:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
-        """Reads what is there, and makes nothing. Raises `SettingError` where the settings cannot be read at all."""
+        """Reads what exists and creates nothing. Raises `SettingError` where the settings cannot be read at all."""
         given, faults, wrong = _gathered(environment)
         settings = _settings(given, faults, wrong)
         tried = _Tries(faults)
@@ -91,19 +92,19 @@ class Subject:
         )
 
     def usable(self, *names: str) -> str | None:
-        """None where these settings have been given, and in their form; else a sentence that says which were not."""
+        """None if these settings are given and valid; else a sentence that names those that are not."""
         missing = [name for name in names if name in self.wrong]
         return f"Not checked, as {' and '.join(missing)} cannot be used." if missing else None
 
 
 class _Tries:
-    """Reads one thing after the other, whatever is wrong with those before."""
+    """Reads one thing after the other, and goes on after a fault."""
 
     def __init__(self, faults: list[str]) -> None:
         self._faults = faults
 
     def read(self, reading: Callable[[], T]) -> T | None:
-        """What was read; None where it has a fault, which is noted."""
+        """Returns what was read; None where it has a fault, which is added to the faults."""
         try:
             return reading()
         except CountersignError as error:
@@ -114,7 +115,7 @@ class _Tries:
 
 
 def _gathered(environment: Mapping[str, str]) -> tuple[dict[str, str], list[str], set[str]]:
-    """The settings as given, what is wrong with their sources, and which ones are lost by that."""
+    """The given settings, the faults of their sources, and the settings lost by these faults."""
     faults: list[str] = []
     wrong: set[str] = set()
     left = dict(environment)
@@ -125,13 +126,13 @@ def _gathered(environment: Mapping[str, str]) -> tuple[dict[str, str], list[str]
             name = str(error).partition(":")[0]
             lost = name if name.endswith("_FILE") else f"{name}_FILE"
             if left.pop(lost, None) is None:
-                raise  # it is the file of the settings itself, or in it
+                raise  # the fault is in the file of the settings, or is that file itself
             faults.append(str(error))
             wrong.add(lost.removesuffix("_FILE"))
 
 
 def _settings(given: Mapping[str, str], faults: list[str], wrong: set[str]) -> Settings:
-    """Reads them again and again, each time without what was wrong before. The data directory is not touched."""
+    """Reads the settings repeatedly, each time without those found wrong. Does not touch the data directory."""
     place = config.data_dir_path(given)
     with tempfile.TemporaryDirectory() as nowhere:
         left = {**given, "COUNTERSIGN_DATA_DIR": nowhere}
@@ -181,7 +182,7 @@ def _policies(
 
 
 def _oddities(environment: Mapping[str, str], wrong: set[str]) -> Iterator[str]:
-    """Names that are no setting, and places that nobody has filled in."""
+    """Warnings for unknown setting names and for placeholders that nobody has replaced."""
     known = setting_sources.SETTINGS | {f"{name}_FILE" for name in setting_sources.SECRETS} | _OTHERS
     for name in sorted(environment):
         if name.startswith(PREFIXES) and name not in known:

@@ -1,1 +1,1 @@
-"""Watches the places of documents, asks for their reviews, shows them, and moves them once that is decided."""
+"""Watches document folders and stores, asks for reviews, shows the documents, and moves them once decided."""

@@ -15,7 +15,7 @@ from typing import Final
 from bot.documents.names import is_document, is_plain
 from bot.documents.place import CHUNK, DocumentChangedError, PlacedDocument, PlaceError, Sink
 
-# What a file system says that has no hard links.
+# The errors of a file system without hard links.
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK})
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -36,12 +36,12 @@ class DocumentFolder:
             ]
 
     def entry(self, name: str) -> PlacedDocument | None:
-        """A link, a folder or a pipe is no document."""
+        """Returns the document of that name. A link, a folder or a pipe is none."""
         with self._opened() as folder:
             return _entry(name, folder) if is_plain(name) else None
 
     def read(self, entry: PlacedDocument, sink: Sink) -> str:
-        """What is opened is looked at, and not what had the name a moment before."""
+        """Reads the document. The opened file itself is checked, as the name may have moved to another file."""
         sha256 = hashlib.sha256()
         with self._opened() as folder:
             try:
@@ -65,7 +65,7 @@ class DocumentFolder:
         return sha256.hexdigest()
 
     def add(self, name: str, path: Path) -> bool:
-        """Written under a hidden name, forced to disk, and only then given its own. A kill may leave the hidden one."""
+        """Writes a hidden file, syncs it to disk, and then gives it its name. A kill may leave the hidden file."""
         hidden = f".countersign-{secrets.token_hex(8)}.part"
         with self._opened() as folder:
             if _taken(name, folder):
@@ -80,7 +80,7 @@ class DocumentFolder:
         return added
 
     def remove(self, entry: PlacedDocument) -> bool:
-        """Between the last look and the removal there are microseconds in which a change would be lost."""
+        """Removes the document. A change in the microseconds between the last check and the removal is lost."""
         with self._opened() as folder:
             there = _entry(entry.name, folder)
             if there is None:
@@ -92,7 +92,7 @@ class DocumentFolder:
         return True
 
     def fault(self) -> str | None:
-        """Documents are read in it, put into it, and removed from it."""
+        """Returns why documents cannot be read, added and removed here; None if they can."""
         try:
             with self._opened() as folder:
                 allowed = os.access(".", os.R_OK | os.W_OK | os.X_OK, dir_fd=folder)
@@ -124,7 +124,7 @@ def _entry(name: str, folder: int) -> PlacedDocument | None:
 
 
 def _stamped(name: str, found: os.stat_result) -> PlacedDocument | None:
-    """Who writes a file can set its time back, but not that of its last change of any kind (ctime)."""
+    """Returns a regular file as a document, else None. The stamp has ctime, which a file's writer cannot set back."""
     if not stat.S_ISREG(found.st_mode):
         return None
     return PlacedDocument(name, found.st_size, f"{found.st_ino}-{found.st_mtime_ns}-{found.st_ctime_ns}")
@@ -148,7 +148,7 @@ def _copy(path: Path, name: str, folder: int) -> None:
 
 
 def _give_name(hidden: str, name: str, folder: int) -> bool:
-    """A hard link is made only where nothing has the name, whoever else writes there at the same moment."""
+    """Gives the file its name by a hard link, which fails if the name exists, even with concurrent writers."""
     try:
         os.link(hidden, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
     except FileExistsError:

@@ -22,7 +22,7 @@ from orchestration.domain.effects import RunActionInput
 from orchestration.domain.errors import CountersignError, DeliveryError, TryFailedError
 from orchestration.ports import Actions
 
-# What somebody has to mend. Anything else may pass, and is tried again.
+# Errors that a person has to fix. Any other error may be temporary, and is retried.
 _LASTING: Final = frozenset(
     {
         errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOSPC,
@@ -102,7 +102,7 @@ def _move(order: DocumentMove) -> str:
 
 
 def find(place: DocumentPlace, name: str) -> PlacedDocument | None:
-    """The document that a request calls so. A request keeps names in Unicode form NFC; a place may have another."""
+    """Returns the document that a request names. A request keeps names in Unicode NFC; a place may use another form."""
     found = place.entry(name)
     if found is not None:
         return found
@@ -128,7 +128,7 @@ def _put(order: DocumentMove, target: DocumentPlace, spool: Path) -> str:
 
 
 def _moved_before(order: DocumentMove, target: DocumentPlace) -> str:
-    """It is not in its place: an earlier try has moved it, or somebody has taken it away."""
+    """Handles a document that is missing: an earlier attempt moved it, or somebody removed it."""
     if (name := _there(order, target)) is not None:
         return _done(order, name)
     if order.publishes:
@@ -137,7 +137,7 @@ def _moved_before(order: DocumentMove, target: DocumentPlace) -> str:
 
 
 def _changed(order: DocumentMove, target: DocumentPlace) -> str:
-    """Another document has its name by now. It is left where it is."""
+    """Handles a changed document: another one has its name by now, and is not touched."""
     if (name := _there(order, target)) is not None:
         return _done(order, name)
     if order.publishes:
@@ -146,7 +146,7 @@ def _changed(order: DocumentMove, target: DocumentPlace) -> str:
 
 
 def _there(order: DocumentMove, target: DocumentPlace) -> str | None:
-    """What it is called in the target; None where it is not there."""
+    """Returns the document's name in the target; None if it is not there."""
     for name in (order.name, beside(order.name, order.sha256)):
         entry = find(target, name)
         if entry is not None and entry.size == order.size and _sha256(target, entry) == order.sha256:
@@ -170,7 +170,7 @@ def _done(order: DocumentMove, name: str) -> str:
 
 @contextmanager
 def _spool(name: str) -> Iterator[Path]:
-    """A file of our own for the bytes on their way. Stores read the media type from its ending."""
+    """Yields a temporary file for the copy. Stores read the media type from its ending."""
     file, path = tempfile.mkstemp(prefix="countersign-", suffix=PurePosixPath(name).suffix[:16])
     os.close(file)
     spool = Path(path)

@@ -6,14 +6,14 @@ import mimetypes
 from pathlib import PurePosixPath
 from typing import Final
 
-# What editors, browsers and copying tools call a file that they are still writing.
+# The names of files that editors, browsers and copying tools are still writing.
 _UNFINISHED: Final = (
     "~", ".tmp", ".temp", ".part", ".partial", ".crdownload", ".download", ".filepart", ".swp", ".swx", ".lock"
 )  # fmt: skip
 _HIDDEN: Final = (".", "~$", "~")
 _OF_SYSTEMS: Final = frozenset({"thumbs.db", "desktop.ini", "$recycle.bin"})
 UNKNOWN_TYPE: Final = "application/octet-stream"
-# Those of the library come from files of the machine, which differ.
+# The library's media types come from files of the machine, and differ between machines.
 _TYPES: Final = mimetypes.MimeTypes(filenames=())
 _TYPES.add_type("text/markdown", ".md")
 _TYPES.add_type("text/csv", ".csv")
@@ -42,6 +42,6 @@ def media_type(name: str) -> str:
 
 
 def beside(name: str, sha256: str) -> str:
-    """What a document is called where another one has its name already: with the beginning of its SHA-256."""
+    """Returns another name for a document whose name is taken: with the beginning of its SHA-256."""
     path = PurePosixPath(name)
     return f"{path.stem}-{sha256[:12]}{path.suffix}"

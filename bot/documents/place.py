@@ -28,7 +28,7 @@ class DocumentTooLargeError(CountersignError):
 
 @dataclass(frozen=True)
 class PlacedDocument:
-    """A document, without having read it. As long as its `stamp` is the same, so is what it holds."""
+    """A document that is listed but not read. While its `stamp` is equal, its content is equal."""
 
     name: str
     size: int
@@ -60,11 +60,11 @@ class DocumentPlace(Protocol):
         ...
 
     def add(self, name: str, path: Path) -> bool:
-        """Copies the file at `path` there, all of it or nothing. False where something has that name already."""
+        """Copies the file at `path` to the place, completely or not at all. False if the name is taken."""
         ...
 
     def remove(self, entry: PlacedDocument) -> bool:
-        """Removes the document. False where it is another one by now, which stays."""
+        """Removes the document. False if it has changed meanwhile: then it stays."""
         ...
 
     def fault(self) -> str | None:

@@ -1,4 +1,4 @@
-"""What a watcher has seen, on disk: so that no document is read again that has not changed.
+"""Remembers on disk what a watcher has seen, so that an unchanged document is not read again.
 
 It is a cache. The task hub alone knows which reviews there are: without this file each document is read once more, and
 its review is found by its idempotency key.
@@ -78,14 +78,14 @@ class SeenDocuments:
         }
 
     def put(self, policy: str, place: str, seen: Seen) -> None:
-        """Instead of what was known of that name."""
+        """Stores a document, and replaces what was known of that name."""
         entry = seen.entry
         row = (policy, place, entry.name, entry.size, entry.stamp, seen.sha256, seen.request_id, seen.ended)
         with self._lock:
             self._file.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def forget(self, policy: str, place: str, names: Collection[str]) -> None:
-        """They are not there any more."""
+        """Removes documents that are not there any more."""
         rows = [(policy, place, name) for name in names]
         with self._lock:
             self._file.executemany("DELETE FROM seen WHERE policy = ? AND place = ? AND name = ?", rows)

@@ -10,7 +10,7 @@ from bot.documents.names import is_document, is_plain
 from bot.documents.place import CHUNK, DocumentChangedError, PlacedDocument, PlaceError, Sink
 from bot.stores import StoreAddressError, open_store
 
-# By which the stores tell one content from the next; each has some of them.
+# The fields that change with an object's content; each store has some of them.
 _STAMPS: Final = (
     "ETag",
     "etag",
@@ -48,7 +48,7 @@ class DocumentStore:
         ]
 
     def entry(self, name: str) -> PlacedDocument | None:
-        """By one call."""
+        """Returns the document of that name, by one call."""
         if not is_plain(name):
             return None
         self._files.invalidate_cache()
@@ -58,7 +58,7 @@ class DocumentStore:
             return None
 
     def read(self, entry: PlacedDocument, sink: Sink) -> str:
-        """The object is looked up before and after: its bytes may come by several calls."""
+        """Reads the document. It is looked up before and after, as reading may take several calls."""
         sha256 = hashlib.sha256()
         if self._now(entry) != entry:
             raise DocumentChangedError
@@ -78,7 +78,7 @@ class DocumentStore:
         return sha256.hexdigest()
 
     def add(self, name: str, path: Path) -> bool:
-        """By a conditional write, where the store has one."""
+        """Adds the document by a conditional write, if the store supports it."""
         if self.entry(name) is not None:
             return False
         try:
@@ -90,7 +90,7 @@ class DocumentStore:
         return True
 
     def remove(self, entry: PlacedDocument) -> bool:
-        """Between the last look and the removal a change would be lost, unless the store keeps versions."""
+        """Removes the document. A change since the last check is lost, unless the store keeps versions."""
         there = self.entry(entry.name)
         if there is not None and there != entry:
             return False
@@ -99,7 +99,7 @@ class DocumentStore:
         return True
 
     def fault(self) -> str | None:
-        """Whether its bucket or container is there. Whether it may be written to shows when something is written."""
+        """Returns why the bucket or container cannot be reached. Write access is known only at the first write."""
         try:
             self._files.invalidate_cache()
             self._look_for_bucket()

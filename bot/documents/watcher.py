@@ -44,7 +44,7 @@ class DocumentWatcher:
         self._seen: SeenDocuments | None = None
 
     async def keep(self, pause: float = PAUSE) -> None:
-        """Until cancelled."""
+        """Watches until it is cancelled."""
         try:
             while True:
                 policies = self._book().policies
@@ -100,7 +100,7 @@ class WatchedPlace:
         return time.monotonic() >= self._due
 
     async def try_to_look(self) -> None:
-        """A look. What goes wrong is logged, once for as long as it is the same, and tried again at the next one."""
+        """Looks once. An error is logged, once while it stays the same, and retried at the next look."""
         try:
             await self.look()
         except PlaceError as error:
@@ -149,7 +149,7 @@ class WatchedPlace:
             room -= takes_room and opened
 
     async def _check_targets(self) -> None:
-        """Once: what is wrong with them is better known before a review is approved."""
+        """Checks the targets once, so that a fault is known before a review is approved."""
         for name in ("published", "archived"):
             address = getattr(self.documents, name)
             if (
@@ -228,7 +228,7 @@ class WatchedPlace:
         await asyncio.to_thread(self._seen.put, self._policy, self.documents.place, seen)
 
     def _settled(self, found: Iterable[PlacedDocument]) -> list[PlacedDocument]:
-        """Those that have been as they are for long enough, the longest first."""
+        """Returns the documents that have been unchanged for long enough, the longest first."""
         now = time.monotonic()
         self._since = {one: self._since.get(one, now) for one in found}
         old = now - self.documents.unchanged_for.total_seconds()
@@ -237,7 +237,7 @@ class WatchedPlace:
         )
 
     def _fit(self, found: list[PlacedDocument]) -> dict[str, PlacedDocument]:
-        """By name, those that can be reviewed. Of the others the log says why not, once."""
+        """Returns the documents that can be reviewed, by name. For each other one it logs once why not."""
         kept = {one.name: kept_name(one.name) for one in found}
         times = Counter(kept.values())
         fit: dict[str, PlacedDocument] = {}

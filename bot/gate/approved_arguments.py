@@ -1,4 +1,4 @@
-"""With which arguments an approved call is to be made, by the server's answer to its claim."""
+"""Computes the arguments for an approved call from the server's answer to its claim."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ OTHER_CALL: Final = (
 
 
 def approved_arguments(call: Mapping[str, Any], claimed: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The arguments of the call with what people changed; None where they changed nothing.
+    """The arguments of the call with people's changes; None if they changed nothing.
 
-    `call` is what was asked, with its `arguments` and `mask`. They have to be what the server says was approved. The
-    server never had the values that are masked, so they are not in its answer. Raises `CountersignError`.
+    `call` is what was asked, with its `arguments` and `mask`. With the changes, it must match what the server says
+    was approved. The server never had the masked values, so its answer does not contain them. Raises
+    `CountersignError`.
     """
     masks = call.get("mask", ())
     arguments: Any = call["arguments"]
@@ -26,7 +27,7 @@ def approved_arguments(call: Mapping[str, Any], claimed: Mapping[str, Any]) -> d
             if _is_masked(change["path"], masks) or isinstance(change["after"], (dict, list)):
                 raise CountersignError(OTHER_CALL)
             before, arguments = arguments, replaced(arguments, change["path"], change["after"])
-            if canonical(before) == canonical(arguments):  # it is about something that is not there
+            if canonical(before) == canonical(arguments):  # the change is about a value that does not exist
                 raise CountersignError(OTHER_CALL)
         shown, _ = masked(arguments, masks, str)
         as_approved = canonical(shown) == canonical(claimed["arguments"])
@@ -38,7 +39,7 @@ def approved_arguments(call: Mapping[str, Any], claimed: Mapping[str, Any]) -> d
 
 
 def _is_masked(path: Sequence[str], masks: Sequence[str]) -> bool:
-    """Whether the value at that path is masked, or lies within what is."""
+    """Whether the value at that path is masked, or lies within a masked value."""
     return any(
         len(mask) <= len(path) and all(one in {ANY, two} for one, two in zip(mask, path, strict=False))
         for mask in (mask.split(".") for mask in masks)

@@ -1,4 +1,4 @@
-"""Reads the JSON of a call strictly: what two programs could read differently is refused."""
+"""Reads the JSON of a call strictly: refuses text that two programs could read differently."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from typing import Any, Final
 
 DEEPEST: Final = 100  # levels of arrays and objects
-LARGEST: Final = 256 * 1024  # bytes, as the server takes them
+LARGEST: Final = 256 * 1024  # bytes; the server's limit
 
 
 class CallJsonError(Exception):
@@ -15,7 +15,7 @@ class CallJsonError(Exception):
 
 
 def parse(raw: bytes, *, largest: int = LARGEST) -> Any:
-    """The value, of at most `largest` bytes. Raises `CallJsonError`."""
+    """The value of a text of at most `largest` bytes. Raises `CallJsonError`."""
     if len(raw) > largest:
         raise CallJsonError(f"is over {largest // 1024} KB")
     try:

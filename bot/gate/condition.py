@@ -12,7 +12,7 @@ from importlib.machinery import PathFinder
 from typing import Any, Final
 
 NAMES: Final = ("agent", "arguments", "argv", "directory", "server", "tool")
-# What a macro such as `list.exists(x, …)` calls its element.
+# The name for an element in a macro such as `list.exists(x, …)`.
 _BOUND: Final = re.compile(r"\.\s*(?:all|exists|exists_one|existsOne|map|filter)\s*\(\s*(\w+)\s*,")
 _MODULE: Final = "cel.cel"
 _LOADING: Final = threading.Lock()
@@ -24,7 +24,7 @@ class ConditionError(ValueError):
 
 @lru_cache(maxsize=2000)
 def compiled(text: str) -> Condition:
-    """The expression, which is compiled once. Raises `ConditionError`."""
+    """The compiled expression. Each is compiled only once. Raises `ConditionError`."""
     return Condition(text)
 
 
@@ -47,7 +47,7 @@ class Condition:
             )
 
     def holds(self, call: dict[str, Any]) -> bool | None:
-        """Whether it is true of the call; None where it cannot be told, as for an argument that is not there."""
+        """Whether it is true of the call; None if it cannot be evaluated, such as when an argument is missing."""
         try:
             found = self._program.execute(call)
         except (KeyboardInterrupt, SystemExit):
@@ -60,10 +60,11 @@ class Condition:
 def _cel() -> Any:
     """The library's compiled module.
 
-    The package itself imports its command line, which takes ten times as long as all that a hook does with it. So the
-    module is loaded from its place in the package, and under its own name: whoever imports the package gets this one.
+    Importing the package also imports its command line, which takes ten times as long as everything that a hook
+    does with the module. So this loads the module from its place in the package, under its own name: a later import
+    of the package gets this same module.
     """
-    with _LOADING:  # It can be loaded once in a process, and panics at the second time.
+    with _LOADING:  # A process can load it only once; the second time it panics.
         if (loaded := sys.modules.get(_MODULE)) is not None:
             return loaded
         package = importlib.util.find_spec("cel")

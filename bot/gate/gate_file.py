@@ -1,4 +1,4 @@
-"""Reads a gate file. Every fault has its line, its place and a sentence that says what to do."""
+"""Reads a gate file. Reports each fault with its line, its place and a sentence that says what to do."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Rule(Model):
 
     @property
     def tools(self) -> list[str]:
-        """Its patterns."""
+        """The patterns for tools."""
         return [self.tool] if isinstance(self.tool, str) else self.tool
 
     @model_validator(mode="after")
@@ -117,7 +117,7 @@ class GateFile(Model):
 
 
 def load(path: Path) -> GateFile:
-    """The gate file. Raises `GateFileError`, one line a fault: file, line, place, what to do."""
+    """The gate file. Raises `GateFileError` with one line for each fault: file, line, place, what to do."""
     try:
         with path.open("rb") as file:
             raw = file.read(LARGEST + 1)
@@ -146,13 +146,13 @@ def parse(text: str, source: str) -> GateFile:
     raise GateFileError("\n".join(f"{source}:{line}: {words}." for line, words in faults))
 
 
-# Which branch of `tool` pydantic tried: a file has no such place.
+# pydantic adds the branch of `tool` that it tried. The file has no such place.
 _BRANCH: Final = re.compile(r"^(constrained-str|list\[.*|function-.*)$")
 
 
 def _line(text: str, loc: tuple[str | int, ...]) -> int:
-    """The line of the file nearest to that place. A key before the first table stands at the top."""
-    # Imported late: it brings all of a policy with it, which a file without a fault does not need.
+    """The line in the file nearest to that place. A key before the first table is at the top."""
+    # Imported late: it imports the code for policies, which a file without a fault does not need.
     from orchestration.domain.policy_file import locate  # noqa: PLC0415
 
     found = locate(text, loc)

@@ -1,4 +1,4 @@
-"""What a gate file says of one call. Pure."""
+"""Decides one call by a gate file. Pure."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ NO_RULE: Final = "No rule of the gate file allows this call."
 
 @dataclass(frozen=True)
 class Ruling:
-    """What becomes of a call: `reason` where it is denied, and how to ask where people are asked.
+    """The decision on a call: a `reason` if it is denied, and how to ask if people are asked.
 
-    `rule` is the number of the rule in the file, from 1; None where none fits.
+    `rule` is the number of the rule in the file, from 1; None where no rule fits.
     """
 
     action: CallAction
@@ -39,13 +39,15 @@ def rule_on(
     directory: str = "",
     command: str | None = None,
 ) -> Ruling:
-    """The first rule that fits. What no rule names is asked under the file's default policy, and denied without one.
+    """The ruling of the first rule that fits. If none fits: asks under the default policy, or denies without one.
 
-    `command` is the text that the call hands to a POSIX shell, where whoever calls knows that it does just that.
+    `command` is the text that the call hands to a POSIX shell. Give it only where the caller knows that the call
+    does nothing else.
 
-    A condition that cannot be told fits a rule that denies, and none that allows or leaves the call to the client. It
-    fits a rule that asks, unless the call is denied without that rule: to leave an argument out gets nobody asked
-    about what is denied. Nor does it choose who is asked: where what might fit asks differently, the call is denied.
+    A condition that cannot be evaluated counts as fulfilled in a rule that denies, and as not fulfilled in a rule
+    that allows or leaves the call to the client. In a rule that asks it counts as fulfilled, unless the call is
+    denied without that rule: leaving out an argument must not get people asked about a denied call. Nor may it
+    choose who is asked: if the rules that may fit ask differently, the call is denied.
     """
     call: dict[str, Any] = {
         "agent": gate.agent,
@@ -56,7 +58,7 @@ def rule_on(
     }
     if command is not None and (words := simple_command(command)) is not None:
         call["argv"] = words
-    perhaps: list[Ruling] = []  # By the rules that ask and of which nobody can tell whether they fit.
+    perhaps: list[Ruling] = []  # The rules that ask and whose condition cannot be evaluated.
     for number, rule in enumerate(gate.rules, 1):
         fits = _fits(rule, tool, call)
         if fits is None and rule.action is CallAction.ASK:
@@ -71,7 +73,7 @@ def rule_on(
 
 
 def _of_all(perhaps: list[Ruling], certain: Ruling) -> Ruling:
-    """The ruling where any of `perhaps` may be the one that counts, and else `certain` does."""
+    """The ruling where any of `perhaps` may be the one that counts, and otherwise `certain` counts."""
     if not perhaps or certain.action is CallAction.DENY:
         return certain
     asks = [*perhaps, certain] if certain.action is CallAction.ASK else perhaps
@@ -86,9 +88,9 @@ def _of_all(perhaps: list[Ruling], certain: Ruling) -> Ruling:
 
 
 def change_fault(asked: Ruling, changed: Ruling) -> str | None:
-    """Why the gate file does not leave the changed call to those who changed it; None where it does.
+    """Why the gate file does not accept people's change of the call; None if it accepts it.
 
-    A change gets no call past a rule that denies it, or that has it asked under another policy.
+    A change must not get a call past a rule that denies it, or that asks under another policy.
     """
     if changed.action is CallAction.ALLOW or (changed.action, changed.policy) == (asked.action, asked.policy):
         return None
@@ -102,7 +104,7 @@ def change_fault(asked: Ruling, changed: Ruling) -> str | None:
 
 
 def _fits(rule: Rule, tool: str, call: dict[str, Any]) -> bool | None:
-    """Whether it fits; None where that cannot be told."""
+    """Whether the rule fits; None if its condition cannot be evaluated."""
     if not any(fnmatchcase(tool, pattern) for pattern in rule.tools):
         return False
     return True if rule.when is None else compiled(rule.when).holds(call)

@@ -1,11 +1,12 @@
-"""Reads a shell command that is one simple command, and nothing that the shell would do more with."""
+"""Splits a shell command into words, if it is one simple command that the shell passes on unchanged."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-# What no POSIX shell gives a meaning in the middle of a word. A glob, a brace, a tilde, `!` and `#` are left out.
+# Characters without a special meaning in the middle of a word in any POSIX shell. A glob, a brace, a tilde, `!` and
+# `#` are left out.
 _PLAIN: Final = r"[A-Za-z0-9_@%+=:,./-]+"
 _SINGLE: Final = r"'[^'\x00-\x1f\x7f]*'"
 _DOUBLE: Final = r'"[^"$`\\!\x00-\x1f\x7f]*"'
@@ -15,9 +16,9 @@ _RESERVED: Final = frozenset(
     (  # noqa: SIM905 - a table of words
         "if then else elif fi do done case esac while until for in function select time coproc . source eval exec "
         "command builtin alias export declare typeset local readonly set shopt trap nocorrect noglob repeat foreach "
-        # These may run a command that is in a word, though it is quoted: `printf -v 'a[$(id)]' x` runs id.
+        # These built-ins may run a command inside a word, even a quoted one: `printf -v 'a[$(id)]' x` runs id.
         "end bind compgen complete compopt enable fc getopts hash history jobs let mapfile printf read readarray test "
-        # So do these in zsh, which computes the numbers that it is given.
+        # So do these in zsh, which evaluates their numeric arguments.
         "unset wait autoload bindkey break compcall compctl continue echotc echoti emulate exit float functions "
         "integer logout print private r return sched shift vared zcompile zformat zle zmodload zparseopts zregexparse "
         "zstyle"
@@ -26,10 +27,11 @@ _RESERVED: Final = frozenset(
 
 
 def simple_command(command: str) -> list[str] | None:
-    """The words of `command`, as the program gets them; None where it is more, or may be more, than one program.
+    """The words of `command`, as the program gets them; None if it is, or may be, more than one program.
 
-    There is no operator, redirection, substitution, expansion, assignment, comment, escape or second line in what has
-    words, and the first word is no keyword and no built-in that runs other commands or may run what is in its words.
+    A command that has words contains no operator, redirection, substitution, expansion, assignment, comment, escape
+    or second line. Its first word is no keyword, and no built-in that runs other commands or may run what its words
+    contain.
     """
     words: list[str] = []
     text = command.strip(" \t")
@@ -42,7 +44,7 @@ def simple_command(command: str) -> list[str] | None:
             at = piece.end()
         if at == start:
             return None
-        if text[start] == "=":  # zsh puts the path of a program there
+        if text[start] == "=":  # zsh replaces such a word by the path of a program
             return None
         words.append(word)
         if at < len(text):

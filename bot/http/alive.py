@@ -1,4 +1,4 @@
-"""`GET /healthz`: whether the process lives, and whether it is the one that the caller means."""
+"""`GET /healthz`: says that the process is alive, and proves on request which server it is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bot.security.server_proof import proof
 
 
 class AliveRoutes:
-    """Without a token. With `?challenge=…` also a proof that it is this very server: see `countersign doctor`."""
+    """Answers without a token. With `?challenge=…` it also proves its identity: see `countersign doctor`."""
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets

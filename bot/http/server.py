@@ -24,11 +24,9 @@ from orchestration.service.hub_health import HubHealth
 BODY_LIMIT: Final = 1024 * 1024  # bytes, where a route has no smaller limit of its own
 IDLE: Final = 30.0  # seconds
 LINGERING: Final = 1.0  # seconds
-# Seconds that a request under way has to be answered when the process stops, and as many again to end when it is not.
+# When the process stops, seconds for each open request to be answered, and as many again for it to be cancelled.
 ANSWERED_WITHIN: Final = 3.0
-BACKLOG: Final = (
-    1024  # connections that wait to be accepted; the kernel turns away what comes beside them for a second
-)
+BACKLOG: Final = 1024  # connections that wait to be accepted; the kernel delays any more by a second
 
 
 class RouteGroup(Protocol):
@@ -50,10 +48,10 @@ async def serving(
     record_warnings: Callable[[], list[str]],
     stopping: Stopping,
 ) -> AsyncIterator[int]:
-    """Serves until left; yields the port. Raises `SettingError` when the address cannot be listened on.
+    """Serves while the context is open; yields the port. Raises `SettingError` when the address cannot be listened on.
 
-    `record_warnings` are sentences for `/readyz` about the records. Left, it takes no connection, and what is under way
-    is answered; as long as `stopping` lets it.
+    `record_warnings` are sentences for `/readyz` about the records. On exit, it accepts no more connections, and
+    answers open requests for as long as `stopping` allows.
     """
     application = _routes(settings, service, slack, twilio, membership, record_warnings, stopping)
     for group in route_groups:
@@ -62,9 +60,9 @@ async def serving(
         application,
         access_log=None,
         auto_decompress=False,
-        # A connection has so long to send the head of a request.
+        # The time that a connection has to send the head of a request.
         keepalive_timeout=IDLE,
-        # What comes of a body after its answer is thrown away, for as long as an honest sender needs to see the answer.
+        # The rest of a body after its response is read and dropped, for long enough that the sender sees the response.
         lingering_time=LINGERING,
         shutdown_timeout=ANSWERED_WITHIN,
     )
@@ -73,7 +71,7 @@ async def serving(
         try:
             await web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG).start()
         except OSError as error:
-            # asyncio puts its own text around the system's; the failure of a host name has no errno.
+            # asyncio wraps the system's error text in its own. A host name that does not resolve has no errno.
             reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
             raise SettingError(
                 f"COUNTERSIGN_LISTEN: cannot listen on {settings.host}:{settings.port} ({reason}); "
@@ -94,11 +92,10 @@ def _routes(
     stopping: Stopping,
 ) -> web.Application:
     async def ready(_: web.Request) -> web.Response:
-        """200 once the hub answers and has room, Slack is connected and the keys fit; else 503 that says what is wrong.
+        """Answers 200 if the hub responds and has room, Slack is connected and the keys match; else 503 and why.
 
-        503 too from the moment at which this process was told to stop.
-
-        Warnings leave it at 200: the hub serves, and whoever took this process out of service would lose more.
+        Also 503 once this process was told to stop. Warnings do not change the 200: the hub still serves, and taking
+        this process out of service would lose more.
         """
         warnings = record_warnings()
         health = HubHealth()

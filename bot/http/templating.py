@@ -21,5 +21,5 @@ _ENVIRONMENT: Final = Environment(
 
 
 def render(template: str, **values: object) -> str:
-    """The page. Every value is escaped; a name that is not among `values` raises."""
+    """Renders the page. Every value is escaped. A name that is not in `values` raises an error."""
     return _ENVIRONMENT.get_template(template).render(values)

@@ -1,1 +1,1 @@
-"""The Model Context Protocol: what stands in front of other people's servers, and what we serve ourselves."""
+"""The Model Context Protocol: the gate in front of other people's servers, and Countersign's own server."""

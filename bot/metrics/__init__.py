@@ -1,1 +1,1 @@
-"""What Prometheus scrapes: figures of this process, and of the hub. No label has anything that a person wrote."""
+"""Metrics for Prometheus, of this process and of the hub. No label holds text that a person wrote."""

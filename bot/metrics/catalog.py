@@ -1,4 +1,4 @@
-"""Every metric: its name, what it says, and its labels. The page `docs/reference/metrics.md` is made of this list."""
+"""Lists every metric: its name, meaning and labels. `docs/reference/metrics.md` is generated from this list."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DECISION_BUCKETS: Final = (
 
 
 class MetricKind(StrEnum):
-    """How Prometheus reads it."""
+    """The Prometheus type of a metric."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -35,15 +35,15 @@ class MetricKind(StrEnum):
 
 
 class MetricScope(StrEnum):
-    """Of what it is."""
+    """What a metric describes: this process or the hub."""
 
-    PROCESS = "process"  # what this process did since it started: add up the replicas
-    HUB = "hub"  # what the hub knows: every replica says the same, so take one of them
+    PROCESS = "process"  # what this process did since it started: sum it over the replicas
+    HUB = "hub"  # what the hub knows: every replica reports the same, so do not sum
 
 
 @dataclass(frozen=True)
 class Described:
-    """One metric. A counter's name ends with `_total`, which samples of it have too."""
+    """One metric. A counter's name ends with `_total`, as its samples' names do."""
 
     name: str
     kind: MetricKind

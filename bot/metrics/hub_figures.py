@@ -1,4 +1,4 @@
-"""The figures of the hub, as metrics. They are asked for when somebody scrapes, and serve for a while."""
+"""The hub's figures as metrics. They are read when Prometheus scrapes, and cached for a short time."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from orchestration.service.hub_health import hub_health
 
 log = logging.getLogger(__name__)
 
-SERVES: Final = 10.0  # seconds for which what was asked serves
-WAITED_FOR: Final = 2.0  # seconds; a scrape then has what was known before
-TOO_OLD: Final = 300.0  # seconds after which that is left out
+SERVES: Final = 10.0  # seconds for which an answer is cached
+WAITED_FOR: Final = 2.0  # seconds to wait for an answer; after that, a scrape gets the previous one
+TOO_OLD: Final = 300.0  # seconds after which the previous answer is left out
 _KINDS: Final = ("turn", "activity", "entity")
 
 
@@ -45,7 +45,7 @@ class _LastAnswer:
 
 
 class HubFiguresCollector(Collector):
-    """What the hub knows. `policies` are the names that become labels; all other policies are `other`.
+    """Collects the hub's figures. `policies` are the names that become labels; all other policies are `other`.
 
     `refresh` belongs to the event loop of the client, and has to be called before the registry is read.
     """
@@ -58,7 +58,7 @@ class HubFiguresCollector(Collector):
         self._other_hub = False
 
     async def refresh(self) -> None:
-        """Asks the hub, unless what it said lately serves. Returns within two seconds, also without an answer."""
+        """Asks the hub, unless its last answer is recent enough. Returns within two seconds, even without an answer."""
         if self._known is not None and time.monotonic() - self._known.at < SERVES:
             return
         if self._asking is None or self._asking.done():
@@ -66,7 +66,7 @@ class HubFiguresCollector(Collector):
         await asyncio.wait({self._asking}, timeout=WAITED_FOR)
 
     async def close(self) -> None:
-        """Asks no more. Call it before the client is closed."""
+        """Stops asking the hub. Call it before the client is closed."""
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.gather(self._asking, return_exceptions=True)
@@ -83,11 +83,11 @@ class HubFiguresCollector(Collector):
             self._known = _LastAnswer(figures, health.problem is None, time.monotonic())
 
     def describe(self) -> Iterable[Metric]:
-        """None beforehand: the registry would collect instead."""
+        """Returns no metrics. Without this method the registry would call `collect` to find their names."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """What was known at the last `refresh`."""
+        """Yields the metrics of the last `refresh`."""
         if self._other_hub:
             return
         known = self._known
@@ -109,7 +109,7 @@ class HubFiguresCollector(Collector):
         yield _gauge(catalog.HUB_DISK_SIZE, {(): figures.file.size})
 
     def _requests(self, figures: HubFigures) -> Iterator[Metric]:
-        """By policy. Each policy of the file is there, also where nothing waits."""
+        """Yields the metrics by policy. Each policy of the file has one, even if no request waits."""
         policies = set(self._policies())
         now = figures.time
 
@@ -144,7 +144,7 @@ _Merge = Callable[[float, float], float]
 
 
 def _instances(figures: HubFigures) -> Iterator[Metric]:
-    """By name; those of other programs on the hub are `other`."""
+    """Yields the metrics by orchestration name. Other programs' orchestrations are `other`."""
     names = frozenset(OrchestrationName)
     counts: _Samples = {(name.value,): 0.0 for name in OrchestrationName}
     oldest: _Samples = dict(counts)

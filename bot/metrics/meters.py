@@ -1,4 +1,4 @@
-"""Counts what this process does. Every value of a label is one of a fixed list, or the name of a policy in the file."""
+"""Counts what this process does. Each label value is from a fixed list, or is a policy's name in the file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from orchestration.domain.effects import SignReceiptInput
 from orchestration.domain.gathering import AnswerWay, RecordGatheringInput
 from orchestration.domain.request import Status, Via
 
-OTHER: Final = "other"  # the value for what is in no list
+OTHER: Final = "other"  # the label value for anything in no list
 UNKNOWN: Final = "unknown"
 _VIA: Final = frozenset({*Via, *AnswerWay})
 _DECIDED: Final = frozenset({Status.APPROVED, Status.REJECTED})
@@ -40,7 +40,7 @@ M = TypeVar("M", Counter, Gauge, Histogram)
 class Meters:
     """The registry, and what is counted into it. Safe to share between threads; nothing here raises.
 
-    A policy that is not in `policies` when something is counted, as it is not in the file any more, is `other`.
+    A policy that is not in `policies` (it was removed from the file) is counted as `other`.
     """
 
     def __init__(self, policies: Callable[[], Collection[str]]) -> None:
@@ -78,7 +78,7 @@ class Meters:
     # ---- what ends -------------------------------------------------------------------------------------------
 
     def recorded(self, given: SignReceiptInput | RecordGatheringInput) -> None:
-        """An outcome, or the result of a gathering, went on record for the first time."""
+        """Counts an outcome, or a gathering's result, that was put on record for the first time."""
         policy = self.policy(given.policy)
         if isinstance(given, RecordGatheringInput):
             self._gatherings.labels(policy, given.result.status.value).inc()
@@ -95,28 +95,28 @@ class Meters:
     # ---- what people and programs do -------------------------------------------------------------------------
 
     def command(self, via: str, reason: Reason) -> None:
-        """Somebody was told what came of a command."""
+        """Counts a command whose verdict was reported to its sender."""
         result = "accepted" if reason in ACCEPTED else "code" if reason in BEGUN else "refused"
         self._commands.labels(str(via) if via in _VIA else OTHER, result, reason.value).inc()
 
     # ---- codes; see `orchestration.ports.CodeTally` ----------------------------------------------------------
 
     def code_sent(self, result: Literal["sent", "refused", "failed"], *, email: bool) -> None:
-        """A try to send a code."""
+        """Counts an attempt to send a code."""
         self._codes_sent.labels("email" if email else "sms", result).inc()
 
     def code_undelivered(self, trouble: Trouble) -> None:
-        """Twilio reports that a code did not arrive."""
+        """Counts a code that Twilio reports as not delivered."""
         self._codes_undelivered.labels(trouble.value).inc()
 
     def code_checked(self, result: Literal["right", "wrong", "over"], *, email: bool) -> None:
-        """An answer to a code."""
+        """Counts an answer to a challenge."""
         self._codes_checked.labels("email" if email else "sms", result).inc()
 
     # ---- calls -----------------------------------------------------------------------------------------------
 
     def slack_call(self, method: str, code: str) -> None:
-        """A call of a method of Slack's; `code` is `OK`, `NO_ANSWER`, or whatever Slack says."""
+        """Counts a call of a Slack method; `code` is `OK`, `NO_ANSWER` or Slack's error code."""
         refusal = REFUSALS.get(code)
         known = code if refusal is not None or code in {OK, NO_ANSWER} else UNKNOWN
         self._slack_calls.labels(method, known if refusal is None else refusal.meaning.value).inc()
@@ -124,23 +124,23 @@ class Meters:
             self._slack_failures.labels(method, known).inc()
 
     def twilio_answered(self, status: int | None) -> None:
-        """A text message was handed to Twilio, which answered with this HTTP status; None for no answer."""
+        """Counts a text message sent to Twilio, by the HTTP status of its answer; None for no answer."""
         self._twilio_calls.labels("messages.create", _of_status(status)).inc()
 
     # ---- what is looked up at each scrape --------------------------------------------------------------------
 
     def watch(self, described: Described, look: Callable[[], float]) -> None:
-        """The gauge is what `look` returns then."""
+        """Adds a gauge whose value is what `look` returns at each scrape."""
         self._made(Gauge, described).set_function(look)
 
     def watch_disk(self, folder: Path) -> None:
-        """Of the disk that the folder is on."""
+        """Adds gauges for the disk that the folder is on."""
         self.watch(catalog.DISK_FREE, lambda: _disk(folder)[1])
         self.watch(catalog.DISK_SIZE, lambda: _disk(folder)[0])
 
 
 def _disk(folder: Path) -> tuple[float, float]:
-    """Bytes in all, and free; no numbers where the disk cannot be asked."""
+    """Returns the disk's total and free bytes; NaN if the disk cannot be read."""
     try:
         found = shutil.disk_usage(folder)
     except OSError:

@@ -1,4 +1,4 @@
-"""`GET /metrics`, for whoever has the token of it, and for nobody else."""
+"""`GET /metrics`, for callers with its own token only."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ PATH: Final = "/metrics"
 
 
 class MetricsRoutes:
-    """The one address. Without a `token` there is none.
+    """Serves `/metrics`. Without a `token` there is no route. API tokens do not open it; its token opens nothing else.
 
-    No API token opens it, and its own token opens nothing else. `refresh` is called before the registry is read.
+    `refresh` is called before the registry is read.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class MetricsRoutes:
             application.router.add_get(PATH, self._scrape)
 
     async def _scrape(self, request: web.Request) -> web.Response:
-        """OpenMetrics where it is asked for, else the text format of Prometheus; 401 without the token."""
+        """Answers in OpenMetrics if accepted, else in the text format of Prometheus; 401 without the token."""
         if not self._admits(request.headers.get("Authorization", "")):
             raise web.HTTPUnauthorized(
                 text="This needs the header Authorization: Bearer, with COUNTERSIGN_METRICS_TOKEN.",
@@ -42,13 +42,13 @@ class MetricsRoutes:
         await self._refresh()
         try:
             encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        except (TypeError, ValueError):  # a version that is none
+        except (TypeError, ValueError):  # not a version
             encode, content_type = choose_encoder("")
         return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
 
     def _admits(self, header: str) -> bool:
         scheme, _, given = header.partition(" ")
-        # Digests are of one length, so the time that this takes says nothing of the token.
+        # Digests have one length, so the time of the comparison reveals nothing about the token.
         same = hmac.compare_digest(_digest(given.strip()), _digest(self._token or ""))
         return self._token is not None and scheme.lower() == "bearer" and same
 

@@ -1,7 +1,7 @@
 """Runs the actions that a policy gives an outcome: a POST to another system, or an action of an installed package.
 
-A package offers one under the entry point group `countersign.actions`: a callable that takes the key, the same over
-all tries, and the event, and returns a few words for people or None. It runs on a worker thread and may raise.
+A package registers an action under the entry point group `countersign.actions`: a callable that takes the key, the same
+over all tries, and the event, and returns a few words for people or None. It runs on a worker thread and may raise.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from orchestration.domain.policy import Policy
 from orchestration.domain.request import EventFormat
 
 GROUP: Final = "countersign.actions"
-ANSWER_READ: Final = 16_384  # bytes; an answer for people is a line, and the other side chooses what it sends
+ANSWER_READ: Final = 16_384  # bytes of a response that are read; its length is the other system's choice
 ANSWER_KEPT: Final = 200  # characters
-# The refusals that may heal. Every other 4xx is final.
+# The client errors that may succeed on retry. Every other 4xx is final.
 RETRIED: Final = frozenset({408, 425, 429})
 
 InstalledAction = Callable[[str, dict[str, Any]], str | None]
@@ -36,7 +36,10 @@ class MissingActionError(CountersignError):
 
 
 def installed() -> dict[str, InstalledAction]:
-    """The actions of the installed packages, by name. Raises `MissingActionError` for one that cannot be loaded."""
+    """Loads the actions of the installed packages, by name.
+
+    Raises `MissingActionError` for one that cannot be loaded.
+    """
     found: dict[str, InstalledAction] = {}
     for point in _offered(tuple(sys.path)):
         try:
@@ -50,14 +53,14 @@ def installed() -> dict[str, InstalledAction]:
 
 @cache
 def _offered(_path: tuple[str, ...]) -> EntryPoints:
-    """What the packages on this path offer. Finding it reads a file of each package that is installed there."""
+    """Finds the actions that packages on this path register. It reads a file of each installed package."""
     return entry_points(group=GROUP)
 
 
 def missing(
     policies: Mapping[str, Policy], known: Mapping[str, InstalledAction]
 ) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Each place in `policies` that names an action which is not installed, and the fault's text."""
+    """Returns each place in `policies` that names an action which is not installed, with the error text."""
     there = ", ".join(sorted(known)) or "none"
     for key, policy in policies.items():
         for place, actions in policy.actions():
@@ -114,7 +117,7 @@ class OutcomeActions:
     def _call(self, name: str, key: str, event: dict[str, Any]) -> str:
         """Calls the installed action."""
         action = self._known.get(name)
-        if action is None:  # it was there when the request was made
+        if action is None:  # it was installed when the request was made
             raise DeliveryError(f"No installed package has the action {name} any more.")
         return (action(key, event) or "")[:ANSWER_KEPT]
 
@@ -124,7 +127,7 @@ def _is_final(status: int) -> bool:
 
 
 def _message(answer: HttpAnswer) -> str:
-    """`message` or `id` of a JSON answer; "" for anything else, as a page of HTML is no message for people."""
+    """Returns `message` or `id` of a JSON answer; "" for anything else, such as an HTML page."""
     try:
         told = json.loads(answer.body)
     except (ValueError, RecursionError):
@@ -132,5 +135,5 @@ def _message(answer: HttpAnswer) -> str:
     said = (told.get("message") or told.get("id")) if isinstance(told, dict) else None
     if not isinstance(said, (str, int)):
         return ""
-    # Half of a surrogate pair can be written nowhere.
+    # A lone surrogate cannot be encoded.
     return str(said)[:ANSWER_KEPT].encode(errors="replace").decode()

@@ -1,4 +1,4 @@
-"""Which addresses of the network may be called: public ones, and those whose network the operator allows."""
+"""Decides which IP addresses may be called: public ones, and those in a network that the operator allows."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ _CLOUD_SERVICES: Final = (
 
 
 def may_be_called(address: Address, allowed: Sequence[Network]) -> bool:
-    """Whether a connection to the address may be opened. Every address that it stands for has to be allowed."""
+    """Whether a connection to the address may be opened. Every address embedded in it has to be allowed too."""
     return all(_is_public(one) or any(one in network for network in allowed) for one in _meant(address))
 
 
 def _meant(address: Address) -> Iterator[Address]:
-    """The addresses that it may stand for: itself, or those that are embedded in it."""
+    """Returns the addresses that it may lead to: itself, or those that are embedded in it."""
     if isinstance(address, ipaddress.IPv4Address):
         yield address
         return
     found = list(_embedded(address))
-    # A form that is only another way to write an IPv4 address is that address.
+    # These forms are only another spelling of an IPv4 address.
     yield from found or [address]
 
 

@@ -34,9 +34,9 @@ class CallbackSender:
         self._revoked = revoked
 
     def send_callback(self, callback: SendCallbackInput) -> str:
-        """One try, by the rules of Standard Webhooks: 2xx is done, 410 is final, all else is tried again.
+        """Makes one attempt, by the rules of Standard Webhooks: 2xx is done, 410 is final, all else is retried.
 
-        What a response says was chosen by the program that asked. So none is sent for a token that was revoked since.
+        The content of a response was chosen by the program that asked. So no response is sent if its token was revoked.
         """
         is_response = callback.format is None
         if is_response and self._revoked(callback.asked_with):

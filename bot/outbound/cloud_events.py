@@ -19,7 +19,7 @@ ALLOWED: Final = "WebHook-Allowed-Origin"
 
 
 class CloudEvents:
-    """Of one server. `source` is its own address: with an event's ID it tells the event from all others."""
+    """The CloudEvents of one server. `source` is its own address; together with an event's ID it is unique."""
 
     def __init__(self, source: str, http: HttpClient) -> None:
         self._source = source
@@ -27,7 +27,7 @@ class CloudEvents:
         self._origin = urlsplit(source).hostname or source
 
     def structured(self, event_id: str, event: Mapping[str, Any]) -> dict[str, Any]:
-        """The event of an outcome, or of a gathering's result, as a CloudEvent. It is the same over all tries."""
+        """The event of an outcome, or of a gathering's result, as a CloudEvent. It is the same at every attempt."""
         return {
             "specversion": "1.0",
             "id": event_id,
@@ -40,11 +40,11 @@ class CloudEvents:
         }
 
     def headers(self, url: str) -> dict[str, str]:
-        """What a POST of an event to that URL has besides, once the target was asked whether it wants any.
+        """Asks the target whether it accepts events, and returns the extra headers for a POST to it.
 
-        A target that names another sender as the one it takes events from is left alone: `DeliveryError`. One that
-        does not know the question is sent the event all the same: there is one for each outcome, and the specification
-        lets a sender do that at a very low rate. Raises what `HttpClient.post` raises for a target that is not reached.
+        Raises `DeliveryError` if the target accepts events only from another sender. A target that does not know the
+        handshake gets the event all the same: the specification allows that at a very low rate, and there is one event
+        for each outcome. Raises what `HttpClient.post` raises for a target that is not reached.
         """
         allowed = self._http.ask(url, {REQUESTED: self._origin}, ALLOWED)
         if allowed is not None and allowed.strip() != "*" and allowed.strip().lower() != self._origin:

@@ -1,9 +1,9 @@
-"""The one HTTP client for what leaves this server on its own: callbacks, and the POSTs of outcome actions.
+"""The one HTTP client for callbacks and for the POSTs of outcome actions.
 
 One set of rules holds for both. An address that is not public is refused unless its network is allowed. Where the
 operator gives a list of hosts, every other host is refused. No redirect is followed, no proxy or `.netrc` of the
-environment is used, and no cookie is kept. A try is given up after ten seconds. No more of an answer is read than its
-caller asks for.
+environment is used, and no cookie is kept. An attempt times out after ten seconds. No more of a response is read than
+the caller asks for.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from orchestration.domain.errors import DeliveryError, ThrottledError, TryFailed
 
 T = TypeVar("T")
 
-TIMEOUT: Final = 10.0  # seconds, for all of one try
+TIMEOUT: Final = 10.0  # seconds, for one whole attempt
 _HOST: Final = re.compile(r"(\*\.)?([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}|\[[0-9a-f:.]+\]")
-LONGEST_WAIT: Final = 3600.0  # seconds; a system that asks for more is tried again sooner all the same
+LONGEST_WAIT: Final = 3600.0  # seconds; the longest wait, even if a system asks for more
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class HttpAnswer:
 
     @property
     def ok(self) -> bool:
-        """Whether the other system took it."""
+        """Whether the other system accepted it (2xx)."""
         return 200 <= self.status < 300
 
 
 def allowed_networks(setting: str | None) -> tuple[Network, ...]:
-    """The networks of COUNTERSIGN_CALLBACK_NETWORKS, separated by spaces or commas. Raises `SettingError`."""
+    """Parses the networks of COUNTERSIGN_CALLBACK_NETWORKS, separated by spaces or commas. Raises `SettingError`."""
     try:
         return tuple(ipaddress.ip_network(part) for part in (setting or "").replace(",", " ").split())
     except ValueError as error:
@@ -61,7 +61,7 @@ def allowed_networks(setting: str | None) -> tuple[Network, ...]:
 
 
 def allowed_hosts(setting: str | None) -> HostList | None:
-    """The hosts of COUNTERSIGN_CALLBACK_HOSTS, or None where every host may be called. Raises `SettingError`."""
+    """Parses the hosts of COUNTERSIGN_CALLBACK_HOSTS; None if every host may be called. Raises `SettingError`."""
     if setting is None:
         return None
     hosts = [host.lower() for host in setting.replace(",", " ").split()]
@@ -75,7 +75,10 @@ def allowed_hosts(setting: str | None) -> HostList | None:
 
 
 class HostList:
-    """The only hosts that may be called. `*.example.com` means every name under example.com, and not itself."""
+    """The only hosts that may be called.
+
+    `*.example.com` means every name under example.com, but not example.com itself.
+    """
 
     def __init__(self, hosts: Sequence[str]) -> None:
         self._hosts = frozenset(host for host in hosts if not host.startswith("*."))
@@ -102,10 +105,10 @@ class HttpClient:
         is_final: Callable[[int], bool],
         read: int = 0,
     ) -> HttpAnswer:
-        """One POST of a JSON `body`. `read`: how many bytes of the answer's body are looked at.
+        """Sends one POST of a JSON `body`. `read`: how many bytes of the answer's body are looked at.
 
         `is_final` says of a status from 400 on whether trying again is useless. The answer has a 2xx or such a final
-        status. Any other one raises: `DeliveryError` for a redirect, a forbidden address and what is no URL;
+        status. Any other result raises: `DeliveryError` for a redirect, a forbidden address and what is no URL;
         `ThrottledError` where the other system says when to try again; `TryFailedError` for the rest.
         """
         host = host_of(url)
@@ -119,9 +122,9 @@ class HttpClient:
         )
 
     def ask(self, url: str, headers: Mapping[str, str], wanted: str) -> str | None:
-        """One OPTIONS, before a POST: the header `wanted` of its answer, whatever that one's status; None without it.
+        """Sends one OPTIONS before a POST. Returns the answer's header `wanted`, whatever the status; None without it.
 
-        Raises `DeliveryError` and `TryFailedError` as `post` does where the address is not or may not be reached.
+        Raises `DeliveryError` and `TryFailedError` as `post` does, if the address is forbidden or not reached.
         """
 
         async def take(answer: aiohttp.ClientResponse) -> str | None:
@@ -153,7 +156,7 @@ class HttpClient:
                     url,
                     data=body,
                     headers={"User-Agent": "countersign", **headers},
-                    # A redirect goes to an address that nobody named, and may turn the POST into a GET.
+                    # A redirect leads to an address that nobody configured, and may turn the POST into a GET.
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(total=TIMEOUT),
                 ) as answer,
@@ -172,7 +175,7 @@ class HttpClient:
 class _PublicSockets:
     """Opens the sockets of one request, each for the very address that is about to be connected to.
 
-    A check of the name's addresses beforehand would miss a name that resolves to another address the second time.
+    Checking the name's addresses earlier is not enough: it may resolve to another address the second time.
     """
 
     def __init__(self, allowed: Sequence[Network]) -> None:
@@ -181,7 +184,7 @@ class _PublicSockets:
         self.refused: ipaddress.IPv4Address | ipaddress.IPv6Address | None = None
 
     def open(self, target: tuple[Any, ...]) -> socket.socket:
-        """A socket for one result of `getaddrinfo`. Raises `OSError` for an address that must not be reached."""
+        """Opens a socket for one result of `getaddrinfo`. Raises `OSError` for an address that must not be reached."""
         family, kind, protocol, _, place = target
         address = ipaddress.ip_address(place[0].partition("%")[0])
         if not may_be_called(address, self._allowed):
@@ -192,12 +195,12 @@ class _PublicSockets:
 
 
 class _DaemonResolver(AbstractResolver):
-    """Resolves each name in a thread of its own, which nobody waits for once the try's time is over."""
+    """Resolves each name in its own thread. After the attempt's timeout nobody waits for that thread."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """The addresses of the name. Raises `OSError`."""
+        """Returns the addresses of the name. Raises `OSError`."""
         loop = asyncio.get_running_loop()
         found: asyncio.Future[list[Any]] = loop.create_future()
 
@@ -209,7 +212,7 @@ class _DaemonResolver(AbstractResolver):
                 result = error
             except UnicodeError:  # a label that is too long or empty
                 result = socket.gaierror(socket.EAI_NONAME, "the name is not valid")
-            with suppress(RuntimeError):  # the try is over, and its loop closed
+            with suppress(RuntimeError):  # the attempt is over, and its loop is closed
                 loop.call_soon_threadsafe(_settle, found, result)
 
         threading.Thread(target=look, name=f"resolve {host}", daemon=True).start()
@@ -226,7 +229,7 @@ class _DaemonResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Nothing is kept."""
+        """Does nothing: there is nothing to close."""
 
 
 def _settle(future: asyncio.Future[list[Any]], result: list[Any] | OSError) -> None:
@@ -240,14 +243,14 @@ def _settle(future: asyncio.Future[list[Any]], result: list[Any] | OSError) -> N
 
 @asynccontextmanager
 async def _spanned(method: str, host: str) -> AsyncIterator[None]:
-    """A span of one try. Neither path nor query of the address is in it."""
+    """Opens a span for one attempt. It has neither the path nor the query of the URL."""
     attributes = {"http.request.method": method, "server.address": host}
     with telemetry.call(method, attributes=attributes):
         yield
 
 
 def host_of(url: str) -> str:
-    """The host of a URL, which may be told to people: its path and query may hold secrets."""
+    """Returns the host of a URL. It may be shown to people; path and query may hold secrets."""
     try:
         return urlsplit(url).hostname or "the URL"
     except ValueError:
@@ -269,7 +272,7 @@ def _check(answer: aiohttp.ClientResponse, host: str, is_final: Callable[[int], 
 
 
 def _retry_after(text: str | None) -> float | None:
-    """Seconds, of either form of the header; None where it says nothing."""
+    """Returns the seconds of either form of the header; None if it has no valid value."""
     if not text:
         return None
     if text.isascii() and text.strip().isdecimal():
@@ -283,7 +286,7 @@ def _retry_after(text: str | None) -> float | None:
 
 
 async def _beginning(content: aiohttp.StreamReader, size: int) -> bytes:
-    """At most the first `size` bytes."""
+    """Reads at most the first `size` bytes."""
     found = b""
     while len(found) < size and (piece := await content.read(size - len(found))):
         found += piece
@@ -291,7 +294,7 @@ async def _beginning(content: aiohttp.StreamReader, size: int) -> bytes:
 
 
 def _reason(error: Exception) -> str:
-    """Why it was not reached, in a few words that name no path."""
+    """Says in a few words why it was not reached, without the URL's path."""
     if isinstance(error, TimeoutError):
         return f"no answer within {TIMEOUT:.0f} s"
     if isinstance(error, aiohttp.ClientConnectorDNSError):

@@ -16,26 +16,29 @@ ACTION: Final = "action"
 
 
 def callback_secret(secrets: Secrets, token: str | None) -> str:
-    """What the receiver of a token's callbacks verifies with, `whsec_…`. None can forge another token's callbacks."""
+    """Returns the secret (`whsec_…`) with which the receiver of a token's callbacks verifies them.
+
+    Each token has its own, so no receiver can forge another token's callbacks.
+    """
     return _secret(secrets, CALLBACK, token or "")
 
 
 def response_secret(secrets: Secrets, token: str | None) -> str:
-    """What the receiver of a token's responses verifies with, `whsec_…`.
+    """Returns the secret (`whsec_…`) with which the receiver of a token's responses verifies them.
 
-    Not the secret of its callbacks: what a response says is the program's own words. Signed like a callback, it could
-    be carried to a receiver of callbacks, and would say yes there.
+    It differs from the callbacks' secret, because the program chooses a response's content. With the same secret, a
+    response could be replayed to a receiver of callbacks as an approval.
     """
     return _secret(secrets, RESPONSE, token or "")
 
 
 def action_secret(secrets: Secrets, policy: str) -> str:
-    """What the systems verify with that a policy's outcomes are POSTed to, `whsec_…`."""
+    """Returns the secret (`whsec_…`) with which systems verify the outcomes that a policy POSTs to them."""
     return _secret(secrets, ACTION, policy)
 
 
 def signed(secret: str, message_id: str, body: str) -> dict[str, str]:
-    """The headers. Made anew at each try, as receivers refuse an old timestamp; the ID stays the same."""
+    """Returns the signature headers. They are new at each attempt, as receivers refuse old timestamps; the ID stays."""
     now = datetime.now(UTC)
     return {
         "webhook-id": message_id,

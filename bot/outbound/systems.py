@@ -14,7 +14,7 @@ from bot.security.secrets import Secrets
 from orchestration.domain.errors import DeliveryError
 from orchestration.domain.gathering import AskSystemInput
 
-# The refusals that may heal. Every other 4xx is final.
+# The client errors that may succeed on retry. Every other 4xx is final.
 RETRIED: Final = frozenset({408, 425, 429})
 NO_ADDRESS: Final = "COUNTERSIGN_PUBLIC_URL is not set, so there is no address to answer at."
 
@@ -35,9 +35,9 @@ class SystemAsker:
         self._now = now
 
     def ask_system(self, given: AskSystemInput) -> str:
-        """One try. The body is signed with the policy's secret, as its POSTs are; the address is made here each time.
+        """Makes one attempt. The body is signed with the policy's secret, as its POSTs are.
 
-        So the key in the address is in no history.
+        The answer URL is made here at each attempt. So no history holds the key in that URL.
         """
         if not self._addresses.base:
             raise DeliveryError(NO_ADDRESS)

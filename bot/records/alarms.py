@@ -1,4 +1,4 @@
-"""What an operator has to see to in the records of this process, for `/readyz`."""
+"""Warnings about the records of this process, for `/readyz`."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ class Alarms:
         return len(self._conflicts)
 
     def conflict(self, request: str, on_record: str, said: str) -> None:
-        """A second outcome of the request came, and was not signed."""
+        """Notes that a second outcome of the request came, and was not signed."""
         self._conflicts[request] = (
             f"A second outcome of {request} came: {on_record} is on record, and now it is said to be {said}. "
             "It was not signed. Find out who made it."
         )
 
     def damaged(self, log: str) -> None:
-        """A log was cut or changed."""
+        """Notes that a log was cut or changed."""
         self._damaged[log] = None
 
     def sentences(self) -> list[str]:
-        """All of it; of many of a kind the first."""
+        """Returns all warnings as sentences; of many of one kind only the first."""
         found: list[str] = []
         if self.unavailable is not None:
             found.append(

@@ -1,4 +1,4 @@
-"""Checks logs offline, with published keys: what was removed, altered, put elsewhere, cut off or is missing.
+"""Checks logs offline, with published keys. Finds entries that were removed, altered, moved, cut off or are missing.
 
 Each log is read once. Several are checked together: a request may be in two of them, as two processes may each have
 signed its outcome, and then both have to say the same.
@@ -21,7 +21,7 @@ from bot.security.signatures import PublishedKeys, Signed
 
 @dataclass(frozen=True)
 class AuditedLog:
-    """What was read of one log: which entries it has."""
+    """The range of entries that was read of one log."""
 
     id: str
     first: int
@@ -41,7 +41,10 @@ class AuditReport:
 
     @property
     def faults(self) -> list[Finding]:
-        """What is not as the servers left it; without any, the records are whole as far as they can tell."""
+        """Everything that is not as the servers left it.
+
+        Without faults, the records are complete as far as can be checked.
+        """
         return [finding for finding in self.findings if finding.is_fault]
 
 
@@ -55,9 +58,9 @@ def audit(
 ) -> AuditReport:
     """Checks every log at the place, and the heads beside them. `known` are heads and receipts from elsewhere.
 
-    `since` and `until` are the bounds of a part: then a log may begin with the last entry before `since`, and something
-    has to show that no more was written before `until`. Raises `SignatureError` for keys that cannot be read, and
-    `LogsUnreadableError`.
+    `since` and `until` bound an exported part: then a log may begin with the last entry before `since`, and a later
+    entry or a head has to show that none before `until` is missing. Raises `SignatureError` for keys that cannot be
+    read, and `LogsUnreadableError`.
     """
     keys, findings = PublishedKeys(published), AuditFindings()
     kept, outcomes = Known(keys, findings), Outcomes(findings)
@@ -95,7 +98,7 @@ def _check_damaged(log: LogAudit, damaged: str, logs: Logs, findings: AuditFindi
 
 
 def on_record(logs: Logs, published: Mapping[str, Any], signed: Signed, receipt: str) -> bool:
-    """Whether the logs have this receipt, in a log that is whole and that a key which is not retired vouches for."""
+    """Whether a complete log has this receipt, and a key that is not retired vouches for that log."""
     log = signed.claims.get("log")
     if log not in logs.ids():
         return False

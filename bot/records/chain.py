@@ -1,7 +1,7 @@
 """One log: a file that only grows, of entries that each name the hash of the one before.
 
-An entry is on disk (fsync) before it is told of. No byte that was written is removed: a line that a kill has cut short
-stays, and the entry after it says that it is no entry.
+An entry is on disk (fsync) before anything depends on it. No written line is removed: a line that a kill has cut short
+stays, and the next entry says that it is no entry.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Chain:
     """The log in one folder, whose name is the log's ID. One process has it open. Not to be shared between threads."""
 
     def __init__(self, folder: Path, sign: SignClaims) -> None:
-        """Opens it, or begins it where the folder is empty, and mends what a kill has left.
+        """Opens the log, or begins one in an empty folder, and mends what a kill has left.
 
         Raises `LogInUseError`, `DamagedLogError`, `OSError` or `sqlite3.Error`.
         """
@@ -75,17 +75,18 @@ class Chain:
     def append(self, kind: Kind, make: Callable[[Place], str], request: str = "", nonce: str = "") -> Entry:
         """Adds an entry, and returns it once it is on disk. `make` signs it for its place.
 
-        Raises `OSError`, `sqlite3.Error` or `DamagedLogError`. It may be in the log all the same: look with `find`.
+        Raises `OSError`, `sqlite3.Error` or `DamagedLogError`. After an error the entry may still be in the log: look
+        with `find`.
         """
         self._settle()
         try:
             return self._write(kind, make, request, nonce)
-        except sqlite3.Error:  # where the index is damaged, it is made again before the next try
+        except sqlite3.Error:  # a damaged index is rebuilt before the next attempt
             self._doubtful = True
             raise
 
     def find(self, request: str, nonce: str, kind: Kind) -> list[Entry]:
-        """The entries of that kind about that start of the request, in order. Raises `DamagedLogError`."""
+        """Returns the entries of that kind about that start of the request, in order. Raises `DamagedLogError`."""
         self._settle()
         try:
             places = self._known.find(request, nonce, kind)
@@ -95,7 +96,7 @@ class Chain:
         return [self._read(place) for place in places]
 
     def lines(self, after: int = 0) -> Iterator[tuple[Entry, bytes]]:
-        """The entries behind that number, in order, each with its bytes: also with what a kill left before it.
+        """Yields the entries after that number, each with its bytes and any torn line before it.
 
         Raises `DamagedLogError`.
         """
@@ -107,11 +108,11 @@ class Chain:
             after, starts = place.sequence, place.ends + 1
 
     def close(self) -> None:
-        """Lets another process open it."""
+        """Closes the log, so that another process can open it."""
         if self._index is not None:
             with suppress(sqlite3.Error):
                 self._index.close()
-            self._index = None  # whoever comes later must not read what the number of the file then means
+            self._index = None  # later calls must not read another file that has got the same descriptor
         os.close(self._file)
         os.close(self._lock)
 
@@ -146,20 +147,23 @@ class Chain:
         starts = size + len(lead)
         try:
             self._known.add(entry, starts, starts + len(entry.line()))
-        except sqlite3.Error:  # it is on record all the same, and has to be found when it is asked for again
+        except sqlite3.Error:  # the entry is on record all the same, and a later `find` has to find it
             self._doubtful = True
             raise
         return entry
 
     def _undo(self, size: int) -> None:
-        """Removes what this process has just written a part of. Where that is refused, it is looked at again."""
+        """Removes a line that this process has just written in part.
+
+        If that fails, the next call checks the file again.
+        """
         try:
             os.ftruncate(self._file, size)
         except OSError:  # such as for a file that may only grow
             self._doubtful = True
 
     def _settle(self) -> None:
-        """Takes over what is on disk and not in the index, and mends its end. Raises `DamagedLogError` or `OSError`."""
+        """Indexes entries that are only on disk, and mends the file's end. Raises `DamagedLogError` or `OSError`."""
         if not self._doubtful:
             return
         os.fsync(self._file)
@@ -173,13 +177,13 @@ class Chain:
         self._doubtful = False
 
     def _replace_index(self, error: sqlite3.DatabaseError) -> None:
-        """Makes the index again, where the error says that it is damaged. Raises the error where not."""
+        """Rebuilds the index if the error says that it is damaged. Otherwise raises the error."""
         self._known.clear_if(error)
         self._doubtful = True
         self._settle()
 
     def _mend(self) -> None:
-        """Ends the line that was cut short, and says in an entry of its own that it is none."""
+        """Ends the line that was cut short, and adds an entry which says that this line is none."""
         starts, size = _behind(self.last), os.fstat(self._file).st_size
         torn = os.pread(self._file, size - starts, starts)
         lead = b"" if torn.endswith(b"\n") else b"\n"
@@ -196,11 +200,12 @@ class Chain:
         return self.folder / ENTRIES
 
     def _catch_up(self) -> bool:
-        """Takes into the index what is behind its last entry. Whether the file ends in a line that was cut short.
+        """Indexes the entries after the last indexed one. Returns whether the file ends in a line that was cut short.
 
         Raises `DamagedLogError`.
 
-        An entry that is in the index was on disk. So a log that ends before it was cut, and by no kill.
+        An entry that is in the index was on disk. So if the log ends before that entry, somebody has cut it; a kill
+        cannot do that.
         """
         last = self.last
         if last.sequence:
@@ -223,7 +228,7 @@ class Chain:
                 raise DamagedLogError(
                     f"{self._path}: entry {entry.place.sequence} does not follow entry {last.sequence}."
                 )
-            if not line.endswith(b"\n"):  # all of it was written but its end
+            if not line.endswith(b"\n"):  # the whole entry was written except its line break
                 _write_all(self._file, b"\n")
                 os.fsync(self._file)
             ends = at + len(entry.line())
@@ -238,7 +243,7 @@ class Chain:
 
 
 def torn_claims(torn: bytes) -> dict[str, Any]:
-    """What the entry behind a line that was cut short says of it: how long it is, and its hash."""
+    """Returns the claims about a line that was cut short: its length and hash. The next entry signs them."""
     return {"torn_bytes": len(torn), "torn_sha256": hashlib.sha256(torn).hexdigest()}
 
 
@@ -260,7 +265,7 @@ def _write_all(file: int, data: bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """A file that was just made is there after a crash only once its folder is on disk."""
+    """Syncs the folder: a new file survives a crash only once its folder is on disk."""
     for path in (folder, folder.parent):
         handle = os.open(path, os.O_RDONLY)
         try:

@@ -1,7 +1,6 @@
 """One entry of a log: a line of JSON around a signature, which binds the entry to its place in the chain.
 
-What the line says beside the signature is there to be read and searched. It is believed only where the signature says
-the same.
+The line's other members are for reading and searching. They count only if the signature says the same.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-FIRST: Final = "0" * 64  # what the first entry names as the one before it
+FIRST: Final = "0" * 64  # what the first entry has as its previous hash
 TYPE: Final = "countersign-log+jwt"  # `typ` of every entry that is no receipt
 
 
 class Kind(StrEnum):
-    """What an entry is."""
+    """The kind of an entry."""
 
     OPENED = "opened"  # the first of a log
     RECEIPT = "receipt"  # an outcome
@@ -38,13 +37,13 @@ class Place:
     previous: str
 
     def claims(self) -> dict[str, Any]:
-        """What a signature has to say to bind the entry to this place."""
+        """Returns the claims that bind a signed entry to this place."""
         return {"log": self.log, "sequence": self.sequence, "previous": self.previous}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry, as its line says. `request` and `nonce` are empty where it is about no request."""
+    """One entry, unverified, as its line says. `request` and `nonce` are empty if it is about no request."""
 
     place: Place
     kind: Kind
@@ -78,7 +77,7 @@ def hash_of(line: bytes) -> str:
 
 
 def read_line(line: bytes) -> Entry | None:
-    """The entry of a line without its end. None for anything that is not written exactly as we write it."""
+    """Parses a line without its line break. None for anything that is not written exactly as we write it."""
     try:
         said = json.loads(line)
         entry = Entry(
@@ -94,12 +93,12 @@ def read_line(line: bytes) -> Entry | None:
 
 
 def unchecked_claims(jws: str) -> dict[str, Any]:
-    """What a signature says, without checking it; nothing where it cannot be read. For what decides nothing."""
+    """Returns unverified claims; an empty dict if unreadable. Never base a decision on them."""
     return _unchecked(jws, 1)
 
 
 def unchecked_header(jws: str) -> dict[str, Any]:
-    """The same of its header."""
+    """Returns the unverified header in the same way."""
     return _unchecked(jws, 0)
 
 

@@ -1,4 +1,4 @@
-"""Hands a part of the records to an auditor: a folder that can be checked without the server."""
+"""Exports a part of the records for an auditor, to a folder that can be checked without the server."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ExportedLog:
     first: int
     last: int
     hash: str
-    is_whole: bool  # whether the log had no entry behind that one
+    is_whole: bool  # whether the log had no entry after that one
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class RecordsExport:
             receipts.write(json.dumps({"claims": claims, "receipt": entry.jws}, ensure_ascii=False) + "\n")
 
     def _copy_heads(self, done: ExportedLog, head: Callable[[ExportedLog], str] | None) -> None:
-        """Those about what was copied. One about a later entry would say that this copy was cut."""
+        """Copies the heads about copied entries. A head about a later entry would make the copy look cut."""
         with (self._folder / done.id / "heads.jsonl").open("w") as file:
             for known in self._logs.heads(done.id):
                 sequence = unchecked_claims(known).get("sequence")

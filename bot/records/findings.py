@@ -26,11 +26,11 @@ class AuditFindings:
         self.all: list[Finding] = []
 
     def fault(self, log: str, sequence: int, words: str) -> None:
-        """Something is not as the server left it."""
+        """Adds a fault: something is not as the server left it."""
         self.all.append(Finding(log, sequence, words))
 
     def note(self, log: str, sequence: int, words: str) -> None:
-        """Something that an auditor should know, and that may be as it should."""
+        """Adds a notice: something that an auditor should know, but that may be right."""
         self.all.append(Finding(log, sequence, words, is_fault=False))
 
     @property

@@ -1,4 +1,4 @@
-"""What the records say of the result of a gathering. It is no receipt: nothing was decided."""
+"""The claims that the records hold about a gathering's result. They are no receipt: nothing was decided."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from orchestration.domain.salts import text_digest
 
 
 def gathering_claims(given: RecordGatheringInput) -> dict[str, Any]:
-    """Who was asked, who answered when, and what, by salted digest alone: what people wrote is in no record."""
+    """Returns who was asked and who answered when.
+
+    Answers are in it only as salted digests: no record holds people's texts.
+    """
     result = given.result
     return {
         "sub": result.request_id,

@@ -34,7 +34,7 @@ class HeadFile:
             self.last = _read(whole[-1].decode(errors="replace")) if whole else None
 
     def add(self, head: str) -> None:
-        """Adds a head, which is on disk when this returns. What a kill has left of one is removed."""
+        """Adds a head, which is on disk when this returns. A partial head that a kill has left is removed."""
         file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             size = os.fstat(file).st_size

@@ -25,7 +25,7 @@ class IdleLog:
         return self.folder.name
 
     def lines(self, after: int) -> Iterator[tuple[int, bytes]]:
-        """The number of each entry behind that one, with all bytes that belong to it. A torn end is left out."""
+        """Yields the number of each later entry, with all bytes that belong to it. A torn end is left out."""
         gathered = b""
         with (self.folder / ENTRIES).open("rb") as file:
             for line in file:
@@ -39,7 +39,7 @@ class IdleLog:
 
 @contextmanager
 def idle_logs(records: Path) -> Iterator[list[IdleLog]]:
-    """Those in the folder `records`. A process that starts meanwhile takes or begins another log."""
+    """Yields the idle logs in the folder `records`. A process that starts meanwhile uses another log."""
     with ExitStack() as locks:
         yield [
             IdleLog(folder)

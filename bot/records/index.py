@@ -1,4 +1,4 @@
-"""Finds entries of a log by request. It can always be made again from the log, and says how far the log was written."""
+"""Finds entries of a log by request. It can be rebuilt from the log, and knows how far the log was written."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ class Index:
     """An SQLite file beside the log. Not to be shared between threads without a lock."""
 
     def __init__(self, path: Path) -> None:
-        """Makes it where there is none, or one that is no index of this release.
+        """Creates the index if there is none or it is from another release.
 
-        One that merely cannot be opened now is kept: it alone knows how long the log was.
+        One that only cannot be opened now is kept: nothing else knows how long the log was.
         """
         self._path = path
         try:
@@ -66,7 +66,7 @@ class Index:
             self._make_again()
 
     def clear_if(self, error: sqlite3.DatabaseError) -> None:
-        """Makes it again, empty, where the error says that it is damaged. Raises the error where not."""
+        """Replaces a damaged index with an empty one. Raises the error if it does not mean damage."""
         if _code(error) not in _DAMAGED:
             raise error
         with suppress(sqlite3.Error):
@@ -126,14 +126,14 @@ class Index:
 
 
 def _code(error: sqlite3.DatabaseError) -> int:
-    """The kind of the error. The extended codes have it in their last byte; what Python itself refuses has none."""
+    """Returns the error's primary code, the last byte of an extended code. Errors of Python's own have none."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def _open(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, _LOCK_S, isolation_level=None, check_same_thread=False)
     try:
-        # A commit need not reach the disk: what is lost with it is read from the log again.
+        # A commit need not reach the disk: lost index entries are read from the log again.
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.executescript(_SCHEMA)

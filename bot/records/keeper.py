@@ -1,6 +1,6 @@
-"""Looks after the records in the background: signs heads, and copies entries and heads to where they are safe.
+"""Signs heads and copies entries and heads to the store and the webhook, in the background.
 
-Nothing waits for it. What the store or the webhook does not take now is tried again, in its order, and kept meanwhile.
+Nothing waits for it. What the store or the webhook does not accept now is kept and retried in order.
 """
 
 from __future__ import annotations
@@ -72,9 +72,9 @@ class RecordKeeper:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends within a few seconds, after a last round: where the disk goes with the process, nobody copies it later.
+        """Stops within a few seconds, after a last round: if the disk goes with the process, nobody can copy it later.
 
-        To be called once nothing is put on record any more. What was not copied in time is copied after the next start.
+        Call it once nothing is put on record any more. The next start copies what was not copied in time.
         """
         self._stopped.set()
         self._thread.join(STOP_WITHIN)
@@ -89,7 +89,7 @@ class RecordKeeper:
             self._stopped.wait(min(self._every * 2**self._failures, max(LONGEST_PAUSE, self._every)))
 
     def round(self) -> None:
-        """One round. What fails is logged, and holds up nothing else."""
+        """Runs one round. A failure is logged and does not stop the other steps."""
         steps: list[tuple[str, Callable[[], None]]] = [("no head can be signed", self._sign_head)]
         if self._store is not None:
             steps += [
@@ -118,7 +118,7 @@ class RecordKeeper:
     # ---- heads -------------------------------------------------------------------------------------------
 
     def _sign_head(self) -> None:
-        """Where the log has grown, where another key signs by now, and once a day in any case."""
+        """Signs a head if the log has grown or the signing key has changed, and at least once a day."""
         with self._records.lock:
             chain = self._records.chain
             last = chain.last
@@ -140,7 +140,7 @@ class RecordKeeper:
             self._for_store = None
 
     def _send_head(self) -> None:
-        """The newest: it says all that one before it said."""
+        """Sends the newest head only: it covers all earlier ones."""
         if self._webhook is not None and self._for_webhook is not None:
             try:
                 self._webhook.send(self._for_webhook)
@@ -171,7 +171,7 @@ class RecordKeeper:
             self._copied = segment.last
 
     def _copy_idle_logs(self) -> None:
-        """Once: those of processes that are no more, of which the end may never have been copied."""
+        """Copies, once, the logs of ended processes: their last entries may not have been copied."""
         if self._store is None or self._idle_logs_copied:
             return
         with idle_logs(self._records.chain.folder.parent) as idle:

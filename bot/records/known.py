@@ -1,4 +1,4 @@
-"""What somebody else has kept of the logs: heads and receipts, which the logs have to bear out."""
+"""Heads and receipts that somebody else has kept. The logs have to agree with them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Known:
         self._seen_at: dict[tuple[str, int], datetime] = {}
 
     def add(self, statements: Iterable[str]) -> None:
-        """Takes heads and receipts, each a compact JWS. What is neither, or is not signed, is a fault."""
+        """Takes heads and receipts, each a compact JWS. Anything else, or without a valid signature, is a fault."""
         for text in statements:
             try:
                 self._take(text, self._keys.read(text))
@@ -53,7 +53,7 @@ class Known:
             self._seen_at[place] = at
 
     def check(self, log: str, sequence: int, hash_: str, jws: str) -> None:
-        """Whether the entry that is there is the one that they name."""
+        """Checks that the entry at this place is the one that the heads and receipts name."""
         place = (log, sequence)
         if self._heads.get(place, {hash_}) != {hash_}:
             self._findings.fault(log, sequence, "it is another one than a head names.")

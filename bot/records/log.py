@@ -48,7 +48,7 @@ _PASSES_IN_SQLITE: Final = frozenset(
 class RecordLog:
     """`orchestration.ports.Signer`, `StepRecorder`, `Records` and `GatheringRecords`. Safe to share between threads.
 
-    `recorded` may be set. It is called with each outcome or result that no log here had before, once that is on record.
+    `recorded` may be set. It is called with each outcome or result that is new to all logs here, once it is on record.
     """
 
     def __init__(self, folder: Path, sign: _Signer) -> None:
@@ -67,7 +67,7 @@ class RecordLog:
         issuer: str,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> Self:
-        """Goes on with a log of `folder` that no other process writes, or begins one.
+        """Continues a log in `folder` that no other process writes, or begins a new one.
 
         `issuer` is the server's own address, which every entry names; `now` is this machine's clock. A log that was cut
         or changed is left as it is, and another one is begun. On a disk without room, or where another program has it
@@ -91,15 +91,15 @@ class RecordLog:
 
     @property
     def lock(self) -> threading.RLock:
-        """Keeps the threads of this process apart."""
+        """The lock between the threads of this process."""
         return self._lock
 
     def warnings(self) -> list[str]:
-        """What an operator has to see to, as sentences; of this process since its start."""
+        """Warnings for the operator, as sentences, since this process started."""
         return self._alarms.sentences()
 
     def unavailable(self) -> bool:
-        """Whether nothing can be put on record at this moment, as far as was tried."""
+        """Whether the last attempt to put something on record failed."""
         return self._alarms.unavailable is not None
 
     def conflicts(self) -> int:
@@ -107,13 +107,13 @@ class RecordLog:
         return self._alarms.conflicts
 
     def close(self) -> None:
-        """Lets another process go on with the log."""
+        """Closes the log, so that another process can continue it."""
         with self._lock:
             if self._chain is not None:
                 self._chain.close()
 
     def sign_receipt(self, given: SignReceiptInput) -> str:
-        """See `Signer`. What comes here was sealed by the turn that ended the request: the worker opens nothing else.
+        """See `Signer`. The input was sealed by the turn that ended the request: the worker opens nothing else.
 
         A second outcome for one start of a request is not signed. That it came is put on record.
         """
@@ -200,7 +200,7 @@ class RecordLog:
             raise _unavailable(f"{request} cannot be looked up", error) from error
 
     def _elsewhere(self, request: str, nonce: str, kind: Kind) -> list[Entry]:
-        """The entries of that start in the other logs here, as after a change of the log that is written."""
+        """Returns the entries about that start in the other logs here: an earlier process may have written them."""
         mine = self._opened().folder
         try:
             others = sorted(path for path in self._folder.iterdir() if path.is_dir() and path != mine)
@@ -243,7 +243,7 @@ class RecordLog:
         return self._chain
 
     def _open_one(self) -> tuple[Chain, list[dict[str, str]]]:
-        """A log that no other process writes, and which others are damaged."""
+        """Returns a log that no other process writes, and the damaged ones."""
         damaged: list[dict[str, str]] = []
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -286,7 +286,7 @@ def _begin(folder: Path, sign: _Signer) -> Chain:
 
 
 def _passes(error: BaseException | None) -> bool:
-    """Whether that passes: what waits for it is safe meanwhile."""
+    """Whether the error is temporary, such as a full disk. What waits to be recorded is safe meanwhile."""
     if isinstance(error, sqlite3.Error):
         # The extended codes have the kind in their last byte.
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSES_IN_SQLITE
@@ -299,7 +299,7 @@ def _unavailable(what: str, error: Exception) -> RecordsUnavailableError:
 
 
 def _agree(one: Any, other: Any) -> bool:
-    """Whether both say the same of all that both speak of: another release may have learned to say more."""
+    """Whether both have equal values for all names that both have: another release may add names."""
     if isinstance(one, dict) and isinstance(other, dict):
         return all(_agree(one[name], other[name]) for name in one.keys() & other.keys())
     if isinstance(one, list) and isinstance(other, list):

@@ -18,7 +18,7 @@ _TYPES: Final = {kind: RECEIPT if kind is Kind.RECEIPT else TYPE for kind in Kin
 
 
 class LogAudit:
-    """One log. `run` once; then what it has read is in the other attributes."""
+    """Audits one log. Call `run` once; its results are then in the other attributes."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class LogAudit:
         self._hash = FIRST
         self._altered = False  # whether the last entry is known to be
         self._torn = b""
-        self._unvouched: list[int] = []  # by a retired key, with nothing behind them yet by another
+        self._unvouched: list[int] = []  # signed by a retired key, with no later entry yet by another key
         self._lost: list[int] = []  # the same, with a break in the chain behind them
 
     def run(self, lines: Iterable[bytes]) -> None:
@@ -96,7 +96,7 @@ class LogAudit:
             self._count(entry, signed)
 
     def _follows(self, entry: Entry, signed: Signed | None) -> bool:
-        """Whether it is to be gone on from: an entry that was put behind a later one is not."""
+        """Whether the audit continues from this entry. It does not from one that stands after a later entry."""
         sequence, last = entry.place.sequence, self.last
         if self.first == 0:
             self.first = sequence
@@ -126,7 +126,7 @@ class LogAudit:
         return True
 
     def _may_begin(self, signed: Signed | None) -> bool:
-        """Whether all that is missing is from before the time that is asked for."""
+        """Whether all missing entries are from before `since`."""
         at = signed.signed_at if signed else None
         return self._since is not None and at is not None and at < self._since
 
@@ -167,7 +167,7 @@ class LogAudit:
             self._outcomes.torn(self.log, entry.place.sequence, torn)
 
     def _vouch(self, signed: Signed) -> None:
-        """An entry that a good key signed vouches for those before it, whose hashes it rests on. So does a head."""
+        """Marks earlier entries as vouched for: an entry or head by a good key includes their hashes."""
         if signed.retired_at is not None:
             self._unvouched.append(self.last)
         if signed.retired_at is None or self._known.vouches(self.log, self.last):

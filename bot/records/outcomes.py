@@ -1,4 +1,4 @@
-"""Holds the outcomes of all logs against each other: each start of a request has one."""
+"""Compares the outcomes of all logs: each start of a request has one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from bot.records.findings import AuditFindings
 
-# What makes an outcome another one. A later release may say more of the same.
+# The claims in which two outcomes may not differ. A later release may add other claims.
 _CORE: Final = ("digest", "asked_digest", "policy", "status", "processed_by", "processed_at")
 _VOTE: Final = ("level", "round", "actor", "for", "choice", "factor", "grant")
 _GATHERED: Final = ("digest", "policy", "status", "ended_by", "collected_at", "sources")
@@ -114,7 +114,7 @@ class Outcomes:
             )
 
     def conclude(self) -> None:
-        """Says what can be known only once every log was read."""
+        """Adds the findings that need every log to be read first."""
         for log, sequence, request, nonce in self._torn:
             if (request, nonce) in self._signed:
                 words = (

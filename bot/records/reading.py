@@ -1,4 +1,4 @@
-"""Reads logs from wherever they lie: a data directory, an export, a store. All of them have a folder for each log.
+"""Reads logs from a data directory, an export or a store. Each has a folder for each log.
 
 In it are the entries, as `entries*.jsonl` in the order of their names, and the log's heads, as `heads*.jsonl`.
 """
@@ -64,7 +64,7 @@ class Logs:
         return [file for file in self._folders[log] if file.startswith(kind) and file.endswith(SUFFIX)]
 
     def _lines(self, log: str, kind: str, *, ended: bool = False) -> Iterator[bytes]:
-        """`ended`: without what a kill has left of a line at the end of a file."""
+        """Yields the lines. `ended`: leave out a torn line at the end of a file."""
         rest = b""
         for file in self._of(log, kind):
             with self._open(log, file) as opened:

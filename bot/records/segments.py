@@ -1,4 +1,4 @@
-"""Pieces of a log that are copied as one: whole entries, and not more than a store takes well."""
+"""Pieces of a log that are copied as one object: whole entries, of a limited size."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 def entries_in(folder: Path, request: str, nonce: str, kind: Kind) -> list[Entry]:
     """The entries of that kind about that start of the request in the log of `folder`, as far as it can be read.
 
-    One that cannot be read holds up no outcome of another log: `countersign audit verify` says what is wrong with it.
+    An unreadable log does not delay outcomes in another log: `countersign audit verify` says what is wrong with it.
     """
     if not (folder / INDEX).is_file():
         return []

@@ -27,7 +27,7 @@ class RecordStore:
             raise SettingError(f"COUNTERSIGN_RECORDS_STORE: {error}.") from error
 
     def look(self) -> None:
-        """Reads what is at the top of it. That nothing is there yet is no fault."""
+        """Lists the top level, to check access. An empty store is no fault."""
         try:
             self._files.ls(self._root, detail=False)
         except FileNotFoundError:
@@ -47,11 +47,11 @@ class RecordStore:
         self._put(f"{log}/entries-{first:012}-{last:012}.jsonl", lines)
 
     def put_head(self, log: str, sequence: int, at: str, head: str) -> None:
-        """Copies a head. `at` sets it apart from others of the same entry."""
+        """Copies a head. `at` distinguishes it from other heads of the same entry."""
         self._put(f"{log}/heads-{sequence:012}-{re.sub(r'[^0-9]', '', at)[:20]}.jsonl", head.encode() + b"\n")
 
     def _put(self, name: str, data: bytes) -> None:
-        """Nothing that is there is written over, but for a part of the same, which a kill may have left."""
+        """Writes an object. It only overwrites a part of the same object, which a kill may have left."""
         path = f"{self._root}/{name}"
         try:
             self._files.pipe_file(path, data, mode="create")

@@ -1,4 +1,4 @@
-"""Holds what people wrote, as a server gives it, against the salted digests in the receipts."""
+"""Compares people's texts, as a server returns them, with the salted digests in the receipts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from orchestration.domain.salts import text_digest
 
 
 def text_faults(approval: Mapping[str, Any], claims: Mapping[str, Any]) -> Iterator[str]:
-    """What of an approval, as `GET /api/approvals/{id}` has it, is not what its receipt was made of, in words."""
+    """Returns as sentences what differs between an approval (`GET /api/approvals/{id}`) and its receipt."""
     outcome = approval["outcome"]
     for name in ("digest", "status", "nonce"):
         if outcome[name] != claims.get({"nonce": "jti"}.get(name, name)):

@@ -1,4 +1,4 @@
-"""Checks that nobody else can have put anything into the data directory: a token planted there would be believed."""
+"""Checks that no other user can write to the data directory: a token put there would be accepted."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def check(path: Path) -> None:
 
 
 def check_given(file: Path, setting: str) -> None:
-    """The same of one file outside of it, which `setting` names and which may be a link, as files of a mount are.
+    """Checks one file outside the data directory in the same way. `setting` names it; it may be a link, as in mounts.
 
-    Its directory's rights are not looked at: whoever names a file answers for where it is.
+    The permissions of its directory are not checked: whoever sets the file is responsible for its place.
     """
     try:
         found = file.stat()
@@ -43,7 +43,7 @@ def check_given(file: Path, setting: str) -> None:
 
 
 def changeable(file: Path, found: os.stat_result) -> str | None:
-    """What is wrong with a file that others can change, as a sentence; None where they cannot."""
+    """Returns a sentence that says what is wrong if others can change the file; None if they cannot."""
     if _is_ours(found) and not found.st_mode & OTHERS_WRITE:
         return None
     return (
@@ -53,7 +53,7 @@ def changeable(file: Path, found: os.stat_result) -> str | None:
 
 
 def faults(path: Path) -> Iterator[str]:
-    """Each of them as a sentence: the path, what is wrong with it, and what to do. Raises `OSError`."""
+    """Yields each fault as a sentence: the path, what is wrong with it, and what to do. Raises `OSError`."""
     found = path.stat()
     if not _is_ours(found):
         yield (

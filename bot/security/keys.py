@@ -24,7 +24,7 @@ from orchestration.domain.errors import CountersignError
 log = logging.getLogger(__name__)
 
 FILE: Final = "signing-keys.json"
-# RFC 9864 has a new name for the same algorithm; the old one is what every JOSE library knows.
+# RFC 9864 gives this algorithm a new name. Every JOSE library knows the old name.
 ALGORITHM: Final = "EdDSA"
 RETIRED_AT: Final = "retired_at"
 
@@ -34,7 +34,7 @@ class SigningKeyError(CountersignError):
 
 
 class StrictRegistry(jws.JWSRegistry):
-    """Takes this one algorithm, whatever a signature's header asks for."""
+    """Accepts only this algorithm, whatever a signature's header names."""
 
     def get_alg(self, name: str) -> Any:
         """The algorithm. Raises `ValueError` for any other."""
@@ -45,14 +45,14 @@ class StrictRegistry(jws.JWSRegistry):
 
 @dataclass(frozen=True)
 class Retired:
-    """The public half of a key that signs no more. What it signed at `at` or later does not count."""
+    """The public half of a retired key. Signatures made at `at` or later are not valid."""
 
     key: OKPKey
     at: datetime
 
 
 class SigningKeys:
-    """The private keys, newest first: the first signs, the public halves of all verify. And those that are retired.
+    """The private keys, newest first: the first signs, the public halves of all verify. It also has the retired keys.
 
     With `path` the file is read again after another process has changed it. Safe to share between threads.
     """
@@ -65,9 +65,9 @@ class SigningKeys:
 
     @classmethod
     def load(cls, given: str | None, data_dir: Path) -> Self:
-        """From the setting, a private JWK or a set of them; else from the data directory, made there at first.
+        """Loads the keys from the setting, else from the data directory. The setting holds a private JWK or a JWK set.
 
-        Raises `SigningKeyError`.
+        In the data directory a first key is made. Raises `SigningKeyError`.
         """
         if given:
             return cls(*_parse(given, "COUNTERSIGN_SIGNING_KEY"))
@@ -77,14 +77,15 @@ class SigningKeys:
         return cls(*_parse(path.read_text(), str(path)), path)
 
     def rotate(self) -> None:
-        """A new key signs from now on; the old ones keep verifying. Raises `SigningKeyError`."""
+        """Makes a new key, which signs from now on. The old ones still verify. Raises `SigningKeyError`."""
         with self._changing() as path:
             _write(path, [_fresh(), *self._keys], self._retired)
 
     def retire(self, kid: str, at: datetime) -> None:
-        """The key signs no more, and what it signed at `at` or later does not count. Its private half is forgotten.
+        """Retires the key: it signs no more, and signatures made at `at` or later are not valid.
 
-        Raises `SigningKeyError` for a key that is not known, one that still signs, and a time that is not fit.
+        Its private half is deleted. Raises `SigningKeyError` for an unknown key, for the key that still signs, and for
+        an invalid time.
         """
         with self._changing() as path:
             if at > datetime.now(UTC):
@@ -109,7 +110,10 @@ class SigningKeys:
 
     @contextmanager
     def _changing(self) -> Iterator[Path]:
-        """The file, while no other command changes it. Raises `SigningKeyError` where the keys are in a setting."""
+        """Yields the file under a lock, so that no other command changes it.
+
+        Raises `SigningKeyError` where the keys are in a setting.
+        """
         if self._path is None:
             raise SigningKeyError(
                 "COUNTERSIGN_SIGNING_KEY: is set, so the keys are not in the data directory. Change the setting: the "
@@ -122,15 +126,15 @@ class SigningKeys:
             self._refresh()
 
     def listed(self) -> list[tuple[str, datetime | None]]:
-        """The ID of each key, the one that signs first, and since when it is retired."""
+        """Returns each key's ID and the time it was retired, if it was. The signing key comes first."""
         self._refresh()
         good: list[tuple[str, datetime | None]] = [(key.thumbprint(), None) for key in self._keys]
         return [*good, *((one.key.thumbprint(), one.at) for one in self._retired)]
 
     def public(self) -> dict[str, Any]:
-        """The JWK set that is published.
+        """Returns the published JWK set.
 
-        Retired keys stand apart: a library that knows nothing of `retired_at` then refuses what they signed.
+        Retired keys are listed apart, so a library that does not know `retired_at` refuses what they signed.
         """
         self._refresh()
         return {
@@ -139,7 +143,7 @@ class SigningKeys:
         }
 
     def sign(self, type_: str, claims: Mapping[str, Any]) -> str:
-        """The claims as a compact JWS by the newest key. `type_` is its `typ`: what kind of statement it is."""
+        """Signs the claims with the newest key, as a compact JWS. `type_` is its `typ`: the kind of statement."""
         self._refresh()
         key = self._keys[0]
         header = {"alg": ALGORITHM, "kid": key.thumbprint(), "typ": type_}
@@ -147,7 +151,10 @@ class SigningKeys:
         return jws.serialize_compact(header, payload, key, registry=StrictRegistry())
 
     def _refresh(self) -> None:
-        """Takes over what another process has written. A file that cannot be read changes nothing, and is reported."""
+        """Reads the file again if another process has written it.
+
+        If that fails, the keys stay as they are and the error is logged.
+        """
         if self._path is None or (mark := _mark(self._path)) == self._seen:
             return
         self._seen = mark

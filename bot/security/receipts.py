@@ -1,4 +1,4 @@
-"""Receipts: each outcome as a compact JWS (EdDSA over Ed25519), which anyone with the public keys can check offline."""
+"""Makes and checks receipts: outcomes as compact JWS (EdDSA, Ed25519), verifiable offline with the public keys."""
 
 from __future__ import annotations
 
@@ -23,10 +23,9 @@ class ReceiptError(CountersignError):
 
 
 def outcome_claims(given: SignReceiptInput) -> dict[str, Any]:
-    """The claims of `ReceiptClaims`, as JSON has them.
+    """Returns the claims of `ReceiptClaims` as JSON values. People's texts are in them only as salted digests.
 
-    What people wrote is in them by salted digest alone. There is no `iat`: libraries refuse one that is ahead of the
-    clock of whoever checks.
+    There is no `iat`: libraries refuse a receipt if its `iat` is ahead of the checker's clock.
     """
     outcome = given.outcome
     edited = bool(outcome.edits)
@@ -92,7 +91,7 @@ def _edit(edit: RequestEdit) -> ReceiptEdit:
 
 
 def _reported_by_hub(outcome: Outcome) -> bool:
-    """Whether nobody did anything that ended it: the hub said that a time was over, or that the instance had ended."""
+    """Whether no person ended the request: the hub reported that a time was over or that the instance had ended."""
     silence = outcome.status is Status.REJECTED and outcome.processed_by is None
     return outcome.status in _HUBS_WORD or silence
 
@@ -104,10 +103,10 @@ def verify(
     issuer: str | None = None,
     on_record: Callable[[Signed, str], bool] | None = None,
 ) -> dict[str, Any]:
-    """The claims of a receipt, if one of the published keys signed it for this server. Needs no network.
+    """Returns the claims of a receipt that one of the published keys signed for this server. Needs no network.
 
-    `issuer` is the server's address; without it, the one that stands beside the keys. `on_record` says whether the
-    records have it, which a receipt by a retired key needs. Raises `ReceiptError`.
+    `issuer` is the server's address; the default is the address that is published with the keys. `on_record` says
+    whether the records hold the receipt; a receipt by a retired key must be there. Raises `ReceiptError`.
     """
     try:
         keys = PublishedKeys(published)
@@ -124,7 +123,7 @@ def verify(
 
 
 def _check_key(found: Signed, receipt: str, on_record: Callable[[Signed, str], bool] | None) -> None:
-    """Raises `ReceiptError` where the key is retired, and the receipt is not older and on record."""
+    """Raises `ReceiptError` if the key is retired, unless the receipt is older than that and on record."""
     if found.retired_at is None:
         return
     retired = f"the key {found.kid}, which was retired at {_said(found.retired_at)}"

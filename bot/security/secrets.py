@@ -23,7 +23,7 @@ class SecretError(CountersignError):
 
 
 class Secrets:
-    """One or more secrets. The first signs, all verify. Each purpose has a derived key of its own."""
+    """One or more secrets. The first one signs, all of them verify. Each purpose has its own derived key."""
 
     def __init__(self, *secrets_: bytes) -> None:
         if not secrets_ or any(len(secret) < SHORTEST for secret in secrets_):
@@ -35,7 +35,7 @@ class Secrets:
 
     @classmethod
     def load(cls, given: str | None, data_dir: Path) -> Secrets:
-        """From the setting (several: separated by spaces, the newest first), else from the data directory."""
+        """Loads the secrets from the setting (separated by spaces, newest first), else from the data directory."""
         if given:
             return cls(*(part.encode() for part in given.split()))
         path = data_dir / FILE
@@ -55,20 +55,23 @@ class Secrets:
         return self._secrets
 
     def derive(self, purpose: str, about: str) -> bytes:
-        """32 bytes that only this server can make, from the newest secret."""
+        """Derives a 32-byte key from the newest secret, which only this server can make."""
         return _derive(self._secrets[0], purpose, about)
 
     def derive_each(self, purpose: str, about: str) -> tuple[bytes, ...]:
-        """The same from every secret, the newest first: to find what was made before a rotation."""
+        """Derives the key from every secret, newest first: to find what was made before a rotation."""
         return tuple(_derive(secret, purpose, about) for secret in self._secrets)
 
     def sign(self, purpose: str, about: str, *, until: datetime) -> str:
-        """A key for one thing until a time: `EXPIRES.MAC`, safe in a URL. EXPIRES is in seconds since 1970."""
+        """Returns a key for one thing, valid until a time: `EXPIRES.MAC`, URL-safe.
+
+        EXPIRES is in seconds since 1970.
+        """
         expires = str(int(until.timestamp()))
         return f"{expires}.{_mac(self._secrets[0], purpose, about, expires)}"
 
     def verify(self, purpose: str, about: str, key: str, *, now: datetime) -> bool:
-        """Whether this very key was signed for that, and has not expired."""
+        """Whether the key was signed for exactly this, and has not expired."""
         expires, _, mac = key.partition(".")
         if not (expires.isascii() and expires.isdigit() and len(expires) < 12) or not mac.isascii():
             return False
@@ -79,7 +82,7 @@ class Secrets:
 
 
 def _create(path: Path) -> None:
-    """Puts a whole file there, or none: a process that is killed in between leaves no empty one behind."""
+    """Creates the file atomically: a process that is killed midway leaves no empty file."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     with (
         written_whole(fresh, path),

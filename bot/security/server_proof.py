@@ -1,4 +1,4 @@
-"""Shows that an address leads to this very server: a challenge is answered with what only its secret can make."""
+"""Proves that an address leads to this server: only its secret can make the answer to a challenge."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 
 def challenge() -> str:
-    """A new one, which nobody can have the answer to."""
+    """Returns a new random challenge, whose answer nobody can know yet."""
     return secrets.token_urlsafe(24)
 
 
 def proof(known: Secrets, asked: str) -> str | None:
-    """The answer, in hex; None for what is no challenge. The key is for this alone, so anybody may ask."""
+    """Returns the answer in hex; None for an invalid challenge. The key has no other use, so anybody may ask."""
     return known.derive(PURPOSE, asked).hex() if _CHALLENGE.fullmatch(asked) else None
 
 

@@ -1,4 +1,4 @@
-"""Reads what is signed, with published keys alone: receipts, the entries of the records, their heads."""
+"""Verifies receipts, the records' entries and heads, with the published keys alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ class SignatureError(CountersignError):
 
 @dataclass(frozen=True)
 class Signed:
-    """What a signature holds for. `retired_at` is set where its key is retired: somebody else may have had it."""
+    """The verified content of a signature.
+
+    `retired_at` is set if its key is retired: somebody else may have had the key.
+    """
 
     type: str
     claims: dict[str, Any]
@@ -33,12 +36,12 @@ class Signed:
 
     @property
     def signed_at(self) -> datetime | None:
-        """When it says that it was signed; None where it says nothing that can be read."""
+        """The time at which it says that it was signed; None if it says none that can be read."""
         return time_of(self.claims.get("signed_at"))
 
     @property
     def too_late(self) -> bool:
-        """Whether its key was retired by then. A time that is not there counts as too late."""
+        """Whether it was signed after its key was retired. A missing time counts as too late."""
         at = self.signed_at
         return self.retired_at is not None and (at is None or at >= self.retired_at)
 
@@ -47,13 +50,13 @@ class PublishedKeys:
     """The keys of a JWK set as `/.well-known/jwks.json` gives it, also those that are retired."""
 
     def __init__(self, published: Mapping[str, Any]) -> None:
-        """Raises `SignatureError` for what is no such set."""
+        """Raises `SignatureError` for an invalid set."""
         self._keys: dict[str, tuple[OKPKey, datetime | None]] = {}
         self.issuer: str | None = published.get("issuer") if isinstance(published, Mapping) else None
         try:
             for jwk in published["keys"]:
                 self._add(jwk, jwk.get(RETIRED_AT))
-            # Last, as a key that is on both lists is a retired one.
+            # Retired keys come last, so that a key on both lists counts as retired.
             for jwk in published.get("retired_keys", []):
                 self._add(jwk, jwk[RETIRED_AT])
         except (JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -69,7 +72,10 @@ class PublishedKeys:
         self._keys[key.thumbprint()] = (key, at)
 
     def read(self, text: str) -> Signed:
-        """The claims of a compact JWS that one of the keys signed. Raises `SignatureError`. Needs no network."""
+        """Returns the verified content of a compact JWS that one of the keys signed. Raises `SignatureError`.
+
+        Needs no network.
+        """
         text = text.strip()
         try:
             kid = str(_header(text).get("kid"))
@@ -86,7 +92,10 @@ class PublishedKeys:
 
 
 def _header(text: str) -> dict[str, Any]:
-    """Not believed, but for which key to try. A signature that is spelled in a second way is refused."""
+    """Returns the unverified header, used only to choose the key.
+
+    A signature in a non-canonical encoding is refused.
+    """
     header, _, signature = text.split(".")
     if _decoded(signature) is None:
         raise ValueError("it is not base64url")
@@ -97,7 +106,7 @@ def _header(text: str) -> dict[str, Any]:
 
 
 def _decoded(part: str) -> bytes | None:
-    """None for what is not base64url as it is always written: without padding, and with no bits left over."""
+    """Decodes canonical base64url: without padding or leftover bits. Returns None for anything else."""
     try:
         found = base64.b64decode(part.encode("ascii") + b"=" * (-len(part) % 4), b"-_", validate=True)
     except (binascii.Error, UnicodeEncodeError):
@@ -106,7 +115,7 @@ def _decoded(part: str) -> bytes | None:
 
 
 def time_of(value: object) -> datetime | None:
-    """The time that ISO 8601 with an offset says; None for anything else."""
+    """Parses an ISO 8601 time with an offset; None for anything else."""
     try:
         found = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:

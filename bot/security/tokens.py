@@ -43,7 +43,10 @@ class TokenError(CountersignError):
 
 @dataclass(frozen=True)
 class Token:
-    """One token, without its secret. A revoked one is kept, so that no later token takes its name in the records."""
+    """One token, without its secret.
+
+    A revoked token is kept, so that no later token gets its name, which the records use.
+    """
 
     name: str
     owner: str
@@ -54,22 +57,22 @@ class Token:
     revoked_at: datetime | None = None
 
     def may(self, scope: str) -> bool:
-        """Whether it carries this very scope. No scope implies another."""
+        """Whether the token has exactly this scope. No scope implies another."""
         return scope in self.scopes
 
     @property
     def sees_all(self) -> bool:
-        """Whether it may see what anybody asked."""
+        """Whether the token may see every request, whoever asked."""
         return self.may(READ) or self.may(ADMIN)
 
     @property
     def policies(self) -> frozenset[str]:
-        """The policies whose requests it may decide."""
+        """The policies whose requests the token may decide."""
         return frozenset(scope.removeprefix(DECIDE) for scope in self.scopes if scope.startswith(DECIDE))
 
     @property
     def receivers(self) -> frozenset[str]:
-        """To whom it may have an outcome sent in a form of its own: orchestrations by name, and origins of URLs."""
+        """The receivers to which it may send outcomes in its own format: orchestration names and URL origins."""
         return frozenset(scope.removeprefix(RESPOND) for scope in self.scopes if scope.startswith(RESPOND))
 
 
@@ -83,34 +86,34 @@ class TokenFile:
         self._by_hash: dict[str, Token] = {}
 
     def find(self, secret: str) -> Token | None:
-        """The token of this secret, if it is good. Raises `TokenError` when the file cannot be read."""
+        """Returns the valid token of this secret, if there is one. Raises `TokenError` when the file cannot be read."""
         self._refresh()
-        # Looked up by hash: the time that takes tells nothing about a secret drawn from 2^256.
+        # A lookup by hash needs no constant time: timing reveals nothing useful about a secret of 256 random bits.
         token = self._by_hash.get(_hash(secret))
         return token if token and token.revoked_at is None else None
 
     def named(self, name: str) -> Token | None:
-        """The token of this name, if it is good. Raises `TokenError` when the file cannot be read."""
+        """Returns the valid token of this name, if there is one. Raises `TokenError` when the file cannot be read."""
         self._refresh()
         token = self._tokens.get(name)
         return token if token and token.revoked_at is None else None
 
     def revoked(self, name: str | None) -> bool:
-        """Whether the token of this name was revoked, here. Raises `TokenError` when the file cannot be read.
+        """Whether the token of this name was revoked in this file. Raises `TokenError` when the file cannot be read.
 
-        One that was made where another process of Countersign runs is not known here, and may well be in force.
+        A token that was made for another Countersign process is not in this file, and may still be valid.
         """
         self._refresh()
         token = self._tokens.get(name or "")
         return token is not None and token.revoked_at is not None
 
     def all(self) -> list[Token]:
-        """Every token there is or was, by name. Raises `TokenError`."""
+        """Returns every token by name, also revoked ones. Raises `TokenError`."""
         self._refresh()
         return sorted(self._tokens.values(), key=lambda token: token.name)
 
     def create(self, name: str, owner: str, scopes: Sequence[str], rate: int = RATE) -> str:
-        """Makes a token and returns its secret, which is kept nowhere. Raises `TokenError` naming what is wrong."""
+        """Makes a token and returns its secret, which is not stored. Raises `TokenError` naming what is wrong."""
         if not _NAME.match(name):
             raise TokenError(
                 f"NAME: {name!r} must be lower-case letters, digits, dots and dashes, at most 60."
@@ -133,7 +136,7 @@ class TokenFile:
         return secret
 
     def revoke(self, name: str) -> None:
-        """The token is refused from now on. Raises `TokenError` when there is none of that name."""
+        """Revokes the token. Raises `TokenError` if there is none of that name."""
         with self._locked():
             token = self._tokens.get(name)
             if token is None or token.revoked_at is not None:
@@ -148,7 +151,7 @@ class TokenFile:
             return
         mark = (found.st_mtime_ns, found.st_size, found.st_ino)
         if mark != self._seen:
-            # As at the start: whoever can put a file there could give themselves any scope.
+            # The same check as at the start: anyone who can write a file there could give themselves any scope.
             if fault := changeable(self._path, found):
                 raise TokenError(fault)
             self._tokens = self._read()
@@ -171,7 +174,7 @@ class TokenFile:
             ) from error
 
     def _write(self, tokens: dict[str, Token]) -> None:
-        """Replaces the file in one step, once the new one is on disk."""
+        """Replaces the file atomically, once the new one is on disk."""
         fresh = self._path.with_suffix(".new")
         fresh.unlink(missing_ok=True)
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -182,7 +185,7 @@ class TokenFile:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Two commands at once must not undo each other's change."""
+        """Holds a lock, so that two commands do not overwrite each other's change."""
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -191,7 +194,7 @@ class TokenFile:
 
 
 def _scope_fault(scope: str) -> str | None:
-    """What is wrong with it; None where it is a scope."""
+    """Returns what is wrong with the scope; None if it is valid."""
     if not _SCOPE.fullmatch(scope):
         return f"must be {_SCOPES}"
     name = scope.removeprefix(RESPOND)
@@ -209,7 +212,7 @@ def _scope_fault(scope: str) -> str | None:
 
 
 def _hash(secret: str) -> str:
-    """SHA-256 is enough: the secret is drawn, not chosen, so there is nothing to guess slowly."""
+    """Returns the SHA-256. No slow hash is needed: the secret is random, so nobody can guess it."""
     return hashlib.sha256(secret.encode(errors="surrogateescape")).hexdigest()
 
 
@@ -226,7 +229,7 @@ def _token(name: str, table: dict[str, Any]) -> Token:
 
 
 def _table(token: Token) -> str:
-    """The token in TOML. Its strings were checked, so JSON's quoting is TOML's."""
+    """Returns the token as TOML. Its strings were checked, so JSON quoting is valid TOML."""
     lines = [
         f"[{json.dumps(token.name)}]",
         f"owner = {json.dumps(token.owner)}",

@@ -1,4 +1,4 @@
-"""Files that hold all that they are to hold, or are not there."""
+"""Writes files atomically: complete, or not at all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 
 @contextmanager
 def written_whole(fresh: Path, path: Path) -> Iterator[None]:
-    """While `fresh` is written, which is to become `path`. Where that fails it is removed, and the error names `path`.
+    """Guards the writing of `fresh`, a new version of `path`.
+
+    On an error, removes `fresh` and names `path` in the error.
 
     Raises `OSError`.
     """
@@ -17,5 +19,5 @@ def written_whole(fresh: Path, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         fresh.unlink(missing_ok=True)
-        error.filename = str(path)  # a write that finds no room names no file by itself
+        error.filename = str(path)  # an error for a full disk names no file
         raise

@@ -1,1 +1,1 @@
-"""Slack: how cards look, how they are posted, and what presses and commands become."""
+"""Slack: draws cards, posts them, and handles what people press and type."""

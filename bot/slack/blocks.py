@@ -1,4 +1,4 @@
-"""Block Kit, the few pieces that are used. Text is verbatim: Slack is to read no mention into what it is given."""
+"""Makes the Block Kit elements that are used. Text is `verbatim`, so that Slack turns nothing in it into a mention."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def button(action_id: str, label: str, value: str, *, style: str | None = None, 
 
 
 def confirm(title: str, text: str, *, yes: str, no: str = "Cancel") -> Json:
-    """A dialog that a button asks before it acts: a title of at most 100 characters, at most 300 of text."""
+    """A dialog that Slack shows before a button acts: a title of at most 100 characters, a text of at most 300."""
     return {"title": plain(title), "text": plain(text[:CONFIRM]), "confirm": plain(yes), "deny": plain(no)}
 
 

@@ -1,4 +1,4 @@
-"""Slack's IDs: what kind of thing an ID names is told by its first letter."""
+"""Slack's IDs: the first letter says what kind of thing an ID names."""
 
 from __future__ import annotations
 

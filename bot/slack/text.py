@@ -1,14 +1,14 @@
-"""Text for Slack. What people typed goes through here, in one of these ways, and cannot pass for what we say.
+"""Makes text for Slack. User text is shown in one of these ways, so that it cannot look like text of ours.
 
-- `said`: a line of theirs in a sentence of ours, in quotation marks that it cannot end
-- `quoted`: their lines set off with a bar
+- `said`: one line of it in a sentence of ours, in quotation marks that it cannot close
+- `quoted`: its lines as a quote, with a bar
 - `safe`: a short name or value after a label of ours
-- `plain`: a title or a label of a `plain_text` object, which parses nothing
+- `plain`: a title or a label in a `plain_text` object, in which Slack parses nothing
 
-None of it mentions anybody or is formatted, and our marks and separators become others in it.
+User text mentions nobody and is not formatted. Our marks and separators are replaced in it.
 
-Slack counts its limits after escaping, where one `&` is five characters, so each cut minds both lengths: the `limit`
-that a person sees, and the `room` on the wire.
+Slack's limits count escaped characters, and an escaped `&` has five. So each cut obeys two lengths: the `limit` of
+characters that a person sees, and the `room`, which is the number of characters sent.
 """
 
 from __future__ import annotations
@@ -25,39 +25,39 @@ from orchestration.domain.text import line
 
 ELLIPSIS: Final = "…"
 
-# What Slack formats where it stands at the edge of a word, with what looks like it. Slack has no way to escape it.
+# Characters by which Slack formats text, and similar ones that replace them: Slack has no way to escape them.
 _FORMATS: Final = str.maketrans({"*": "∗", "_": "ˍ", "~": "∼"})
 _FORMAT: Final = re.compile(r"\*|(?<![0-9A-Za-z])[_~]|[_~](?![0-9A-Za-z])")
 _SHORTCODE: Final = re.compile(r":(?=[^\s:]+:)")
-# What Slack could read a mention of somebody, or of a channel, into.
+# What Slack could take for the mention of a person or a channel.
 _NAMED: Final = re.compile(r"(?<![0-9A-Za-z])([@＠])|(?<![0-9A-Za-z&])#(?=[^\W\d])")
 _ADDRESS: Final = re.compile(r"https?://[^\s<>|]*[^\s<>|.,;:!?)\]}'\"”*_~`]")
-# What Slack marks in a command: people, channels, groups and links. Anything else in angle brackets was typed so.
+# What Slack marks in a command: people, channels, groups and links. A person typed any other angle brackets.
 _MARKED: Final = re.compile(
     r"<(?P<sign>[@#!](?=[A-Zs])|(?=https?://|mailto:))(?P<target>[^<>|\s]+)(?:\|(?P<label>[^<>]*))?>"
 )
 _PERSON: Final = re.compile(r"<@([UW][A-Z0-9]{1,30})(?:\|[^>]*)?>")
-# Slack capitalises the first letter of a date's format ("until Tomorrow"); this, which nobody sees, is first instead.
+# Slack capitalises the first letter of a date's format ("until Tomorrow"). This invisible character stands before it.
 _LOWER: Final = "\u200b"
 
 
 def escape(text: str) -> str:
-    """Slack's three control characters as entities; nothing else may be."""
+    """Escapes Slack's three control characters as entities, and nothing else."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def unescape(text: str) -> str:
-    """The inverse of `escape`, for what Slack hands over escaped."""
+    """The inverse of `escape`, for text that Slack sends escaped."""
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def typed(text: str) -> str:
-    """What was typed into a command that Slack hands over with its references marked: `<@U1|ada>` was `@ada`."""
+    """The text of a command as it was typed: Slack sends `@ada` as `<@U1|ada>`."""
     return unescape(_MARKED.sub(_as_typed, text))
 
 
 def mentioned(word: str) -> str | None:
-    """The ID of the person whom this word of a command mentions, as Slack marks it; None where it mentions nobody."""
+    """The ID of the person whom a word of a command mentions; None if it mentions nobody."""
     found = _PERSON.fullmatch(word)
     return found[1] if found else None
 
@@ -81,28 +81,28 @@ def safe(text: str, limit: int, *, room: int = 2000) -> str:
 
 
 def said(text: str, limit: int, *, room: int = 2000) -> str:
-    """One line of user text in quotation marks, for a sentence or a line of ours; "" when nothing is left to say."""
+    """One line of user text in quotation marks, for a sentence or a line of ours; "" if nothing is left of it."""
     shown = _cut(unquoted(text), limit, room - 2)
     return f"“{shown}”" if shown else ""
 
 
 def linked(text: str, limit: int) -> str:
-    """User text in quotation marks as the words of a link. No other link stands in it, and nothing ends it early."""
+    """User text in quotation marks as the label of a link. The text cannot contain another link, nor end this one."""
     return escape(_unformatted(plain(in_quotes(text), limit)).replace("|", "¦")) or "…"
 
 
 def quoted(text: str, limit: int, *, lines: int = 12, room: int = 2500) -> str:
-    """User text as a quote, each line marked, so that it cannot pass for ours; "" when nothing is left to say."""
+    """User text as a quote, each line marked, so that it cannot look like ours; "" if nothing is left of it."""
     kept = [each.rstrip() for each in inert(text).split("\n")]
     shown = "\n".join(kept[:lines])
     if len(kept) > lines:
         shown = shown[: limit - 1] + ELLIPSIS
-    marked = room - 2 * lines  # what "> " before every line takes
+    marked = room - 2 * lines  # the length of "> " before every line
     return "\n".join(f"> {each}" for each in _cut(shown, limit, marked).split("\n")) if shown.strip() else ""
 
 
 def quoted_whole(text: str, room: int) -> Iterator[str]:
-    """All of a user text as quotes of at most `room` characters on the wire, in as many as it takes."""
+    """All of a user text, as quotes of at most `room` escaped characters each."""
     pieces: list[str] = []
     left = room
     for each in inert(text).split("\n"):
@@ -110,7 +110,7 @@ def quoted_whole(text: str, room: int) -> Iterator[str]:
         left -= 3
         for token in _tokens(each):
             piece = _wire(token)
-            if len(piece) > room - 4:  # an address that fits nowhere is not a link
+            if len(piece) > room - 4:  # an address that is too long for one quote is no link
                 piece = ELLIPSIS
             if left < len(piece):
                 yield "".join(pieces)
@@ -127,14 +127,14 @@ def quoted_whole(text: str, room: int) -> Iterator[str]:
 
 
 def code_beginning(text: str, limit: int, lines: int) -> str:
-    """As much of a text for a code block as `limit` characters and so many lines hold, and "…" for the rest."""
+    """The beginning of a text for a code block: at most `limit` characters and so many lines, then "…"."""
     kept = text.split("\n")
     shown = "\n".join(kept[:lines])[:limit]
     return shown if shown == text else f"{shown}\n{ELLIPSIS}"
 
 
 def code_pieces(text: str, limit: int) -> Iterator[str]:
-    """All of a text, for as many code blocks as it takes. None begins or ends with a line break that is not there."""
+    """All of a text, in pieces for code blocks. It is cut at line breaks if possible; such a break is left out."""
     while text:
         cut = len(text) if len(text) <= limit else text.rfind("\n", 1, limit)
         cut = cut if cut > 0 else limit
@@ -143,7 +143,7 @@ def code_pieces(text: str, limit: int) -> Iterator[str]:
 
 
 def bold(text: str) -> str:
-    """The mrkdwn in bold; as it is where its own formatting would make that come out wrong."""
+    """The mrkdwn in bold, or unchanged if its own formatting would conflict with that."""
     return text if not text or _FORMAT.search(text) or "<" in text else f"*{text}*"
 
 
@@ -157,7 +157,7 @@ def mention(principal: str) -> str:
 
 
 def when(moment: datetime) -> str:
-    """A time in each reader's own zone; in UTC where a client cannot. It reads on in a sentence."""
+    """A time in each reader's own zone, or in UTC in a client that cannot do that. It fits within a sentence."""
     fallback = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return f"<!date^{int(moment.timestamp())}^{_LOWER}{{date_short_pretty}} {{time}}|{fallback}>"
 
@@ -170,7 +170,7 @@ def system(label: str) -> str:
 
 
 def within(pieces: Iterable[str], separator: str, room: int) -> str:
-    """The pieces joined, as many as fit into `room` characters; whole ones only, and "…" for the rest."""
+    """Joins as many whole pieces as fit into `room` characters, with "…" for the rest."""
     shown, left = [], room
     for piece in pieces:
         left -= len(piece) + len(separator)
@@ -182,7 +182,7 @@ def within(pieces: Iterable[str], separator: str, room: int) -> str:
 
 
 def _unformatted(text: str) -> str:
-    """Without what Slack formats, draws as an emoji or takes for a mention."""
+    """Replaces what Slack would format, draw as an emoji or take for a mention."""
     shown = _SHORTCODE.sub("∶", text.replace("`", "'"))
     shown = _NAMED.sub(lambda found: "＠" if found[1] else "＃", shown)
     return _FORMAT.sub(lambda found: found[0].translate(_FORMATS), shown)
@@ -193,7 +193,7 @@ def _wire(token: str) -> str:
 
 
 def _tokens(text: str) -> Iterator[str]:
-    """Addresses whole, and every other character by itself, unformatted."""
+    """Splits the text into whole addresses and single characters, without formatting."""
     at = 0
     for found in _ADDRESS.finditer(text):
         yield from _unformatted(text[at : found.start()])
@@ -203,7 +203,7 @@ def _tokens(text: str) -> Iterator[str]:
 
 
 def _cut(text: str, limit: int, room: int) -> str:
-    """Escaped, at most `limit` characters seen and `room` on the wire. A link is whole or not there."""
+    """Escapes and cuts: at most `limit` visible and `room` escaped characters. A link is whole or left out."""
     out: list[str] = []
     seen = used = 0
     for token in _tokens(text):

@@ -1,1 +1,1 @@
-"""What operators see of the running process: lines of a log, and traces. No secret, number or code gets into either."""
+"""Logs and traces for operators. Neither holds a secret, a phone number or a code."""

@@ -1,4 +1,4 @@
-"""What comes in over HTTP: an ID for its lines in the log, a span, and the access log."""
+"""Observes incoming HTTP requests: a request ID for log lines, a span, and the access log."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ log = logging.getLogger(__name__)
 
 REQUEST_ID: Final = "X-Request-ID"
 UNKNOWN: Final = "unknown"
-BROKEN_OFF: Final = 499  # as proxies log it: there was nobody to answer any more
-# Asked every few seconds by whoever watches the process: a trace of each would hide the others.
+BROKEN_OFF: Final = 499  # the status that proxies log when the client has closed the connection
+# Health checks call these every few seconds: their traces would hide the others.
 PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 _Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def fresh_id() -> str:
-    """An ID for what has come in. Nobody outside chooses it."""
+    """Returns a new request ID. It never comes from the caller."""
     return secrets.token_hex(8)
 
 
 def observed(*, access_log: bool) -> Any:
-    """The middleware, for the outermost place."""
+    """Returns the middleware; it has to be the outermost one."""
 
     @web.middleware
     async def observe(request: web.Request, handler: _Next) -> web.StreamResponse:
@@ -62,13 +62,13 @@ def observed(*, access_log: bool) -> Any:
 
 
 def route_of(request: web.Request) -> str:
-    """The route as it is declared, with nothing of the address in it; `unknown` for an address that we have not."""
+    """Returns the route's declared pattern, without values of the address; `unknown` if no route matches."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else UNKNOWN
 
 
 def _span(request: web.Request) -> AbstractContextManager[Span]:
-    """A trace of its own, with a link to that of the caller: who calls does not decide what is kept."""
+    """Starts a new trace that links to the caller's: the caller must not decide which traces are kept."""
     route = route_of(request)
     if route in PROBES:
         return telemetry.no_span()
@@ -88,7 +88,7 @@ def _why(error: Exception) -> str:
 
 
 def _log(request: web.Request, status: int, seconds: float) -> None:
-    """Neither the address as it came nor its query: both may hold keys."""
+    """Logs the request without its raw path and query: both may hold keys."""
     log.info(
         "%s %s answered %d in %.0f ms, from %s",
         *(request.method, route_of(request), status, seconds * 1000, request.remote or UNKNOWN),

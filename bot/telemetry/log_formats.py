@@ -1,4 +1,4 @@
-"""The forms of a line of the log, for whoever reads the setting."""
+"""The log formats that the setting may name."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The log: one line an event on standard error, as JSON or as text.
 
-Every module logs through `logging`, as libraries do. Each line says what it is about (see `orchestration.telemetry`)
-and in which trace; secrets are taken out of it last.
+Every module logs through `logging`, as libraries do. Each line names its request or instance (see
+`orchestration.telemetry`) and its trace. Secrets are removed in the last step.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from bot.telemetry.log_formats import JSON, TEXT
 from bot.terminal import plain
 from orchestration import telemetry
 
-# Members of a line that are not what the work is about, in the order in which they are written.
+# The general members of a line, in the order in which they are written.
 _HEAD: Final = ("time", "level", "logger", "message")
 _TAIL: Final = ("exception", "stack")
-# Made here, so there is nothing in them to look for.
+# Members that this module makes. They need no redaction.
 _OURS: Final = frozenset({"time", "level", "request_id", "trace_id", "span_id"})
 
 _WORD: Final = re.compile(r"[^\s\"=]+")
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 def set_up(form: str | None, redact: Callable[[str], str]) -> None:
-    """Has the root logger write lines of that form, from INFO on. Without one it is text on a terminal, else JSON."""
+    """Sets the root logger up, from level INFO. Without a given format, a terminal gets text and anything else JSON."""
     handler = _StandardError()
     handler.setFormatter(formatter(form or (TEXT if _on_a_terminal() else JSON), redact))
     root = logging.getLogger()
@@ -44,7 +44,7 @@ def set_up(form: str | None, redact: Callable[[str], str]) -> None:
         if type(other) in {
             logging.StreamHandler,
             _StandardError,
-        }:  # of the command line; a test's own handler is neither
+        }:  # the command line's handlers; a test's own handler is neither
             root.removeHandler(other)
     root.addHandler(handler)
     root.setLevel(logging.INFO)
@@ -52,7 +52,7 @@ def set_up(form: str | None, redact: Callable[[str], str]) -> None:
 
 
 def formatter(form: str, redact: Callable[[str], str]) -> logging.Formatter:
-    """For a handler of any logger. `redact` takes what must not be seen out of a text."""
+    """Returns a formatter for any handler. `redact` removes secrets from a text."""
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
             structlog.stdlib.add_logger_name,
@@ -72,10 +72,13 @@ def formatter(form: str, redact: Callable[[str], str]) -> logging.Formatter:
 
 
 class _StandardError(logging.StreamHandler[TextIO]):
-    """Writes to standard error. A line that cannot be made is said to be missing, without what was to be in it."""
+    """Writes to standard error.
+
+    If a line cannot be formatted, it writes that the line is missing, without its content.
+    """
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - as logging calls it
-        """Logging itself would print the values, which nothing is taken out of then."""
+        """Reports a line that failed. The default of `logging` would print its values without redaction."""
         with suppress(Exception):
             self.stream.write(
                 f"a line of {record.name} could not be written ({record.pathname}:{record.lineno})\n"
@@ -83,20 +86,20 @@ class _StandardError(logging.StreamHandler[TextIO]):
 
 
 class _Redaction:
-    """Takes what must not be seen out of every value, and the control characters of what others wrote."""
+    """Redacts every value, and removes control characters from values that others wrote."""
 
     def __init__(self, redact: Callable[[str], str]) -> None:
         self._redact = redact
 
     def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
-        """All values as text."""
+        """Returns all values as redacted text."""
         return {name: self._clean(name, str(value)) for name, value in event.items()}
 
     def _clean(self, name: str, value: str) -> str:
         if name in _OURS:
             return value
         value = self._redact(value)
-        # Again, as what is taken out may have stood in the middle of what must not be seen.
+        # Redacts a second time: a removed control character may have split a secret.
         return self._redact("\n".join(map(plain, value.splitlines())) if name in _TAIL else plain(value))
 
 
@@ -106,7 +109,10 @@ def _as_json(_: WrappedLogger, __: str, event: EventDict) -> str:
 
 
 def _as_text(_: WrappedLogger, __: str, event: EventDict) -> str:
-    """What others wrote stands last. A traceback follows on lines of its own, each behind a space: none is an event."""
+    """Returns the line as text, with values that others wrote at the end.
+
+    Lines of a traceback start with a space: none looks like an event.
+    """
     about = "".join(
         f" {name}={_in_one_word(value)}" for name, value in event.items() if name not in {*_HEAD, *_TAIL}
     )
@@ -115,7 +121,7 @@ def _as_text(_: WrappedLogger, __: str, event: EventDict) -> str:
 
 
 def _in_one_word(value: str) -> str:
-    """An ID as it is; in quotes where somebody has given it blanks."""
+    """Returns the ID unchanged; in quotes if it has blanks."""
     return value if _WORD.fullmatch(value) else json.dumps(value, ensure_ascii=False)
 
 
@@ -124,14 +130,14 @@ def _on_a_terminal() -> bool:
 
 
 def _add_time(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """UTC, with milliseconds."""
+    """Adds the time in UTC, with milliseconds."""
     at = datetime.fromtimestamp(event["_record"].created, UTC)
     event["time"] = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return event
 
 
 def _add_context(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """What the work is about that logs this, in the thread and the task that do."""
+    """Adds the context of the current thread and task: the request or instance that the work is about."""
     event.update(telemetry.about())
     if telemetry.traced() and (context := trace.get_current_span().get_span_context()).is_valid:
         event["trace_id"] = f"{context.trace_id:032x}"
@@ -140,7 +146,7 @@ def _add_context(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _log_of_thread(failed: threading.ExceptHookArgs) -> None:
-    """A thread that ends by an error is an event like any other, and its traceback goes through the redaction."""
+    """Logs the error that ended a thread, so that its traceback is redacted too."""
     if failed.exc_value is not None and not isinstance(failed.exc_value, SystemExit):
         name = failed.thread.name if failed.thread else "?"
         log.error("the thread %s has failed", name, exc_info=failed.exc_value)

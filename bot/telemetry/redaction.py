@@ -1,7 +1,7 @@
-"""Takes secrets, phone numbers, addresses and codes out of a text, right before it leaves the process.
+"""Removes secrets, phone numbers, addresses and codes from a text, right before it leaves the process.
 
-What logs anything has kept them out already. This is for what nobody foresaw: the text of a library's error, a value in
-a traceback.
+Our own log calls leave them out already. This catches the unforeseen: the text of a library's error, a value in a
+traceback.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import quote
 
-SHORTEST: Final = (
-    8  # characters of a secret that is looked for wherever it stands; less is found in other words too
-)
+SHORTEST: Final = 8  # characters of the shortest secret that is also searched inside words
 HIDDEN: Final = "[hidden]"
 NUMBER: Final = "[number]"
 ADDRESS: Final = "[address]"
@@ -27,7 +25,7 @@ _NAMES: Final = (
 _RULES: Final = tuple(
     (re.compile(pattern), shown)
     for pattern, shown in (
-        # Slack's tokens, and its addresses by which anybody may post.
+        # Slack's tokens, and its webhook URLs, with which anybody may post.
         (r"\bx(?:ox[a-z]|app)(?:\.xox[a-z])?-[\w-]+", HIDDEN),
         (r"(https?://hooks\.slack(?:-gov)?\.com/)[^\s\"'<>]+", rf"\1{HIDDEN}"),
         # Our own API tokens, secrets of webhooks, keys of Twilio, AWS and Azure, tokens and keys of JOSE.
@@ -38,15 +36,15 @@ _RULES: Final = tuple(
         (r"\beyJ[\w-]{5,2000}\.[\w-]{1,4000}\.[\w-]*", HIDDEN),
         (r"(\"(?:d|k)\"\s*:\s*\")[\w-]{20,}", rf"\1{HIDDEN}"),
         (r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", HIDDEN),
-        # What an HTTP request proves itself by. "Basic Information" is the page of a Slack app.
+        # Credentials of an HTTP request. "Basic Information" is a page of a Slack app, so it must stay.
         (r"(?i)\b(Bearer|Basic)\s+(?!Information\b)[\w.~+/=-]{6,}", rf"\1 {HIDDEN}"),
         (r"\bv0=[0-9a-f]{32,}", HIDDEN),
         (r"(://)[^/\s:@\"']*:[^/\s@\"']+@", rf"\1{HIDDEN}@"),
         (r"(?i)([?&](?:code|key|for|challenge|state|" + _NAMES + r")=)[^&\s\"'<>]+", rf"\1{HIDDEN}"),
-        # Also where such JSON is a text in another one.
+        # Also where such JSON is a string inside other JSON.
         (r"(?i)([\"']" + _NAMES + r"\\*[\"']\s*[:=,]\s*b?\\*[\"'])(?:[^\"'\\]|\\+[^\"'\\])+", rf"\1{HIDDEN}"),
         (r"(?i)(\b" + _NAMES + r"=b?[\"']?)(?!\[hidden\])[^\s\"'&,;)]{4,}", rf"\1{HIDDEN}"),
-        # People. A number as people write it too, and as a URL has it.
+        # Phone numbers and addresses of people; numbers also as people write them, and URL-encoded.
         (r"[\w.%+-]{1,64}@(?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,24}\b", ADDRESS),
         (r"(?i)(?:\+|%2B)[1-9](?:[ ().\u00a0-]{0,2}\d){6,14}(?!\d)", NUMBER),
     )
@@ -54,12 +52,12 @@ _RULES: Final = tuple(
 
 
 def _forms(secret: str) -> tuple[str, ...]:
-    """As it is, and as a URL, Python and JSON write it."""
+    """Returns the secret's spellings: as it is, and as URLs, Python and JSON encode it."""
     return secret, quote(secret, safe=""), repr(secret)[1:-1], json.dumps(secret)[1:-1]
 
 
 class Redactor:
-    """Takes them out of texts. `secrets` are those of this process, and `digits` is how long its codes are."""
+    """Removes them from texts. `secrets` are those of this process; `digits` is the length of its codes."""
 
     def __init__(self, secrets: Iterable[str] = (), digits: int = 6) -> None:
         # The longest first: one may be the beginning of another.
@@ -74,7 +72,7 @@ class Redactor:
         )
 
     def __call__(self, text: str) -> str:
-        """The text without them."""
+        """Returns the redacted text."""
         if self._known is not None:
             text = self._known.sub(HIDDEN, text)
         for pattern, shown in _RULES:

@@ -1,4 +1,4 @@
-"""What of a span leaves this process: its times, its place in the trace, and a few attributes that are known.
+"""Limits what is exported of a span: its times, its place in the trace, and a few known attributes.
 
 Libraries put the text of an error, its traceback and more into spans. None of that is sent: only the class of an error.
 """
@@ -42,7 +42,7 @@ EXCEPTION_TYPE: Final = "exception.type"
 
 
 class ScrubbingExporter(SpanExporter):
-    """Hands on to `exporter` what may leave. `redact` takes what must not be seen out of a text."""
+    """Passes the allowed parts of spans to `exporter`. `redact` removes secrets from a text."""
 
     def __init__(self, exporter: SpanExporter, redact: Callable[[str], str]) -> None:
         self._exporter = exporter

@@ -23,9 +23,9 @@ PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PR
 HEADERS: Final = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
 OTLP: Final = "otlp"
 HTTP: Final = "http/protobuf"
-# By its entry point; the SDK's setting names the protocol apart.
+# The name of the entry point; in the SDK's settings the protocol is separate.
 OTLP_OVER_HTTP: Final = "otlp_proto_http"
-END_WITHIN: Final = 3.0  # seconds for what is still to be sent when the process ends
+END_WITHIN: Final = 3.0  # seconds to send the remaining spans when the process ends
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +35,14 @@ class TracingError(CountersignError):
 
 
 def start(environment: Mapping[str, str], redact: Callable[[str], str]) -> Callable[[], None]:
-    """Has spans made and sent as the environment says, which the SDK reads too. Returns what ends that.
+    """Starts tracing as the environment says; the SDK reads it too. Returns a function that ends tracing.
 
     Raises `TracingError`.
     """
     names = exporters(environment)
     if not names:
         return lambda: None
-    # Imported late: who wants no traces needs none of it.
+    # Imported late: without traces none of it is needed.
     from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource  # noqa: PLC0415
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
@@ -59,7 +59,7 @@ def start(environment: Mapping[str, str], redact: Callable[[str], str]) -> Calla
     telemetry.switch_on()
 
     def end() -> None:
-        """Sends what is left. The SDK would wait half a minute for a collector that does not answer."""
+        """Sends the remaining spans. The SDK alone would wait half a minute for a collector that does not answer."""
         ending = threading.Thread(target=provider.shutdown, name="end the traces", daemon=True)
         ending.start()
         ending.join(END_WITHIN)
@@ -91,7 +91,7 @@ def exporters(environment: Mapping[str, str]) -> list[str]:
 
 
 def secrets_in(environment: Mapping[str, str]) -> list[str]:
-    """What the exporter proves itself by, which no log may show."""
+    """Returns the exporter's credentials, which no log may show."""
     pairs = (pair for name in HEADERS for pair in _given(environment, name).split(","))
     return [pair.partition("=")[2].strip() for pair in pairs if "=" in pair]
 

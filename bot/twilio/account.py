@@ -1,4 +1,4 @@
-"""Builds the SMS side from its settings: the activities, the challenge service and the webhooks."""
+"""Builds the SMS parts from their settings: the activities, the challenge service and the webhooks."""
 
 from __future__ import annotations
 

@@ -190,7 +190,7 @@ FIRST_OF_ITS_OWN: Final = 10_000
 FIRST_OF_A_SERVER: Final = 500
 BAD_REQUEST: Final = 400
 
-# The strict and honest side: nobody knows whether another try helps, so nobody is told to try again.
+# For an unknown code nobody knows whether another attempt helps, so nobody is told to try again.
 UNKNOWN: Final = SmsError(Trouble.UNDELIVERABLE, Remedy.UNKNOWN)
 NO_ANSWER: Final = SmsError(Trouble.UNSENT, Remedy.WAIT, again=True)
 

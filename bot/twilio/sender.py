@@ -25,7 +25,7 @@ class SmsUnsentError(Exception):
 
 
 class _OtherServer(TwilioHttpClient):  # type: ignore[misc]  # Twilio's client has no types
-    """Sends to another server than Twilio's: its client has no option for that, so the host is replaced here."""
+    """Sends to a server other than Twilio's. Twilio's client has no option for that, so the host is replaced here."""
 
     def __init__(self, base: str) -> None:
         super().__init__(timeout=TIMEOUT)
@@ -38,7 +38,7 @@ class _OtherServer(TwilioHttpClient):  # type: ignore[misc]  # Twilio's client h
 
 
 def rest_client(settings: TwilioSettings, *, as_account: bool = False) -> Client:
-    """Twilio's client: by the API key where there is one, `as_account` by the account's own token all the same."""
+    """Returns Twilio's client, with the API key if there is one. `as_account`: always with the account's own token."""
     key, secret = (None, None) if as_account else (settings.api_key, settings.api_secret)
     return Client(
         key or settings.account_sid,

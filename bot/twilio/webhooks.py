@@ -64,7 +64,7 @@ class TwilioWebhooks:
         self._replies: OrderedDict[str, str] = OrderedDict()
 
     async def sms(self, request: web.Request) -> web.Response:
-        """A reply from a phone, answered by a text in TwiML."""
+        """Handles a reply from a phone, and answers with a text in TwiML."""
         form = await self._signed(request)
         message_id, number, text = form.get("MessageSid", ""), form.get("From", ""), form.get("Body", "")
         if keyword(text).upper() in KEYWORDS:
@@ -82,7 +82,10 @@ class TwilioWebhooks:
         return _twiml(words)
 
     async def status(self, request: web.Request) -> web.Response:
-        """A delivery report. Whoever waits for the code hears at once why it does not come; it counts if it does."""
+        """Handles a delivery report. The person who waits for the code is told at once why it does not come.
+
+        A code that arrives still counts.
+        """
         form = await self._signed(request)
         challenge = request.query.get("challenge", "")
         if form.get("MessageStatus") in FAILED and challenge:
@@ -111,7 +114,7 @@ class TwilioWebhooks:
 
 
 def words_for(heard: Heard, digits: int) -> str:
-    """What a reply from a phone is answered with; `digits` is how many a code has."""
+    """Returns the answer to a reply from a phone; `digits` is the length of a code."""
     if heard.ended is not None or heard.waiting == 0:
         fate = _fate(heard.ended) if heard.ended is not None else NOTHING_WAITS
         return fate + (NEWEST if heard.waiting else "")
@@ -129,14 +132,14 @@ def words_for(heard: Heard, digits: int) -> str:
 
 
 def _right(heard: Heard, challenge: ChallengeProgress) -> str:
-    """Where several codes were waited for, it says which of them has come."""
+    """Returns the answer to a right code. If several codes were awaited, it says which one has come."""
     if heard.waiting > 1 and challenge.subject:
         return RIGHT_OF_SEVERAL.format(subject=in_message(challenge.subject))
     return RIGHT
 
 
 def _fate(ended: ChallengeProgress) -> str:
-    """What became of a code that came after its challenge had ended."""
+    """Says how the challenge of a late code had ended."""
     if ended.status is ChallengeStatus.VERIFIED:
         return USED
     if ended.status is ChallengeStatus.EXPIRED:

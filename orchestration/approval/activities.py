@@ -43,7 +43,7 @@ class ApprovalActivities:
         intents: Intents,
         lists: CallLists | None = None,
     ) -> None:
-        """Without `lists` each request has cards of its own."""
+        """Without `lists`, each request has its own cards."""
         self._notifier = notifier
         self._lists = lists
         self._directory = directory
@@ -54,7 +54,10 @@ class ApprovalActivities:
         self._active: dict[str, tuple[float, bool]] = {}
 
     def post_card(self, ctx: ActivityContext, given: PostCardInput) -> Delivery:
-        """Posts the card of a round once, however often it is called: remembered in this process, else looked for."""
+        """Posts the card of a round once, however often it is called.
+
+        An earlier post is remembered in this process, or looked for in the chat system.
+        """
         card, channel = given.card, given.channel
         if given.list_id and self._lists is not None:
             return self._join_list(self._lists, given)
@@ -70,12 +73,12 @@ class ApprovalActivities:
             posted = self._notifier.post_card(channel, card, given.notify, lambda: attempt.begin(is_there))
             return Delivery(card=posted or found)
 
-        # By its nonce: a request that comes again under an old ID has cards of its own.
+        # By its nonce: a new request under an old ID has its own cards.
         return self._once.run((card.request_id, card.nonce, card.round), attempt, post)
 
     @staticmethod
     def _join_list(lists: CallLists, given: PostCardInput) -> Delivery:
-        """Has it shown on the card of its list. Idempotent: what joins twice is there once."""
+        """Shows the card as part of its list's card. Idempotent: a card that joins twice is on the list once."""
         call = ListedCall(card=given.card, notify=given.notify)
 
         def join() -> Delivery:
@@ -85,7 +88,7 @@ class ApprovalActivities:
         return deliver(join)
 
     def edit_card(self, _: ActivityContext, given: EditCardInput) -> Delivery:
-        """Makes a posted copy say what its card says. Idempotent by nature."""
+        """Edits a posted copy to what its card says. Idempotent."""
 
         def edit() -> Delivery:
             lists, name = self._lists, given.ref.list_id
@@ -96,7 +99,7 @@ class ApprovalActivities:
         return deliver(edit)
 
     def post_reply(self, ctx: ActivityContext, given: PostReplyInput) -> Delivery:
-        """Adds lines to the thread once; as `post_card`."""
+        """Adds lines to the thread once, in the same way as `post_card`."""
         attempt = self._once.attempt(ctx, given, f"line {given.ref.ts} {given.steps[0].number}")
         place = (given.ref, given.request_id, given.steps)
 
@@ -104,12 +107,12 @@ class ApprovalActivities:
             self._notifier.post_reply(*place, lambda: attempt.begin(lambda: self._notifier.has_reply(*place)))
             return Delivery()
 
-        # Several requests may have one card, and so one thread.
+        # Several requests may share one card, and so one thread.
         key = (given.ref.channel, given.ref.ts, given.request_id, given.steps[0].number)
         return self._once.run(key, attempt, reply)
 
     def send_message(self, ctx: ActivityContext, given: SendMessageInput) -> Delivery:
-        """Sends one message once; as `post_card`."""
+        """Sends one message once, in the same way as `post_card`."""
         attempt = self._once.attempt(ctx, given, f"message {given.card.nonce} {given.message_id}")
 
         found: CardRef | None = None
@@ -126,7 +129,7 @@ class ApprovalActivities:
         return self._once.run((given.card.request_id, given.card.nonce, given.message_id), attempt, send)
 
     def edit_message(self, _: ActivityContext, given: EditMessageInput) -> Delivery:
-        """Makes a message that was sent say what is true. Idempotent by nature."""
+        """Edits a sent message to what is true now. Idempotent."""
 
         def edit() -> Delivery:
             self._notifier.edit_message(given.ref, given.message)
@@ -135,7 +138,7 @@ class ApprovalActivities:
         return deliver(edit)
 
     def remove_copies(self, _: ActivityContext, given: RemoveCopiesInput) -> Delivery:
-        """Leaves one copy of what may have been posted twice. Idempotent by nature."""
+        """Deletes all copies but one of a post that may have been made twice."""
 
         def remove() -> Delivery:
             self._notifier.remove_copies(given)
@@ -144,11 +147,14 @@ class ApprovalActivities:
         return deliver(remove)
 
     def run_action(self, _: ActivityContext, given: RunActionInput) -> Delivery:
-        """Does what an outcome is to do. The key is the same over all tries, for the other side to tell a repeat."""
+        """Runs an action of an outcome.
+
+        Its key is the same for all tries, so that the receiver can recognise a repeat.
+        """
         return deliver(lambda: Delivery(answer=self._actions.run_action(given)))
 
     def members(self, _: ActivityContext, given: MembersInput) -> Membership:
-        """Who is in these groups, at most a minute old. A group that does not exist has nobody in it."""
+        """The members of these groups, at most a minute old. A group that does not exist has no members."""
         return Membership(groups={group: self._members_of(group) for group in given.groups})
 
     def _members_of(self, group: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which activity does an item of the outbox, and with what input. Made when a try starts, from what is true then."""
+"""Gives the activity for each outbox item, and its input. The input is made when a try starts, from the state then."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ DECIDING: Final = frozenset({Notice.ASKED, Notice.REMINDER})
 
 
 class ActivityInputs:
-    """Of one request."""
+    """Makes the activity inputs of one request."""
 
     def __init__(self, record: Record) -> None:
         self._record = record
@@ -59,7 +59,7 @@ class ActivityInputs:
     def build(  # noqa: C901, PLR0911, PLR0912 - one arm for each kind of item
         self, item: AnyOutboxItem, attempt: int, *, maybe_done: bool
     ) -> tuple[str, BaseModel]:
-        """The activity and its input, from what is true now."""
+        """The activity and its input, from the present state."""
         record, cards = self._record, self._record.state.cards
         match item:
             case PostCard(round=round_):
@@ -174,7 +174,7 @@ class ActivityInputs:
         return next((ref for ref in self._record.state.cards if ref.round == round_), None)
 
     def _link(self, item: SendMessage) -> CardRef | None:
-        """The card to look at. Who is to decide gets no card on which they may not."""
+        """The card to link to. A person who is to decide never gets a link to a card on which they may not."""
         cards = self._record.state.cards
         if item.notice in DECIDING:
             return self._card_of(item.round or self._record.state.round)
@@ -212,7 +212,7 @@ class ActivityInputs:
                 attempt=attempt,
                 maybe_done=maybe_done,
             )
-        # The key is the same over all tries and retries, so that the other side can tell a repeat.
+        # The key is the same for all tries and retries, so that the receiver can recognise a repeat.
         key = f"{projection.outcome_id(self._record)}:{index}"
         return "run_action", RunActionInput(
             policy=self._record.policy.key,

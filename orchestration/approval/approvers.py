@@ -1,4 +1,4 @@
-"""The people of a request under way: who is in which group, who decides for whom, who is asked and reminded."""
+"""The people of an open request: group members, delegates, and who is asked and reminded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class Approvers:
-    """Durable calls about people. What arrives while one is awaited lines up in the inbox."""
+    """Durable calls about people. Events that arrive while a call is awaited are queued in the inbox."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Approvers:
         self._log = ctx.create_replay_safe_logger(log)
 
     def members(self, principals: Collection[str]) -> Durable[dict[str, list[str]] | None]:
-        """The present members of the groups among the principals, by group; None when the directory does not answer."""
+        """The present members of the groups among the principals, by group; None if the directory does not answer."""
         groups = self._record.policy.groups_in(principals)
         if not groups:
             return {}
@@ -64,10 +64,10 @@ class Approvers:
         return None
 
     def look_for_gone(self, people: Collection[str]) -> Durable[None]:
-        """Tells the policy's owner who of these people is asked, and is no active member of the workspace any more.
+        """Tells the policy's owner which of these people are asked but are no longer active in the workspace.
 
-        No message reaches them, so nobody else would notice that the request waits for them. Each is told once a level.
-        Where the directory does not answer, nobody is taken for gone.
+        No message reaches such people, so nobody else would notice that the request waits for them. The owner is told
+        of each person once a level. If the directory does not answer, everybody counts as active.
         """
         state = self._record.state
         looked_up = [one for one in people if one not in self._record.policy.groups and one not in state.gone]
@@ -93,20 +93,20 @@ class Approvers:
             tell(Notice.APPROVERS_GONE, step)
 
     def find_delegates(self, approvers: Sequence[str], members: Members | None) -> Durable[dict[str, str]]:
-        """Puts a delegate in the place of each named approver who is away; returns those that are new.
+        """Puts a delegate in the place of each named approver who is away; returns the new delegates.
 
-        The delegate is whom `rules.absence_delegate` says. Where that person may not decide here, or is away too, or
-        is nobody whom the directory knows as active, or too few people would be left, the approver is asked all the
-        same: an absence is no way around the rules, and no reason that nobody decides.
+        `rules.absence_delegate` chooses the delegate. The approver is still asked if the delegate may not decide here,
+        is away too, or is not known to the directory as active, or if too few people would be left. So an absence
+        neither bypasses the rules nor leaves a request without an approver.
         """
         record, found = self._record, dict[str, str]()
-        if members is None:  # nobody can tell who would be left
+        if members is None:  # it is unknown who would be left
             return found
         for person in approvers:
-            if record.voting.has_voted(person):  # they are there, and one seat has one vote
+            if record.voting.has_voted(person):  # they are not away, and one seat has one vote
                 continue
             voters = record.voting.voters()
-            handed = person in voters.delegates or person in voters.delegates.values()  # one hop
+            handed = person in voters.delegates or person in voters.delegates.values()  # one hop only
             if person in record.policy.groups or handed or voters.barred(person):
                 continue
             code = all(round_.code for round_ in voters.rounds if person in round_.named)
@@ -135,7 +135,7 @@ class Approvers:
     # ---- who is asked ------------------------------------------------------------------------------------
 
     def ask(self, members: Members) -> None:
-        """Notes who is asked, if the level needs to know and does not know yet; and who has lost their seat."""
+        """Stores who is asked, if the level needs that and has not yet; also looks for people who lost their seat."""
         self._effects.look_for_seats(members)
         record = self._record
         level, state = record.level, record.state
@@ -144,18 +144,18 @@ class Approvers:
             return
         record.voting.ask(record.voting.rounds()[0].holders(members))
         self.wait_for(record.voting.undecided())
-        if state.asked and record.on_show():  # known only now, so the cards do not have it
+        if state.asked and record.on_show():  # the cards do not show this yet
             self._effects.refresh_cards()
 
     def look_at(self, members: Members) -> None:
-        """Who is in the groups at this moment: notes who is asked, and whether the level can still be decided."""
+        """Stores who is asked, and whether the level can still be decided, given the present members of the groups."""
         self.ask(members)
         state = self._record.state
         if state.level_open and not state.undecidable and not self._record.voting.approvable(members):
             state.undecidable = True
 
     def wait_for(self, people: Collection[str]) -> None:
-        """Tells the entities of these people that the request waits for them. Not before there is a card to link to."""
+        """Tells the entities of these people that the request waits for them, once there is a card to link to."""
         record = self._record
         where = record.on_show()
         if where is None:
@@ -172,16 +172,16 @@ class Approvers:
             )
 
     def release(self, people: Collection[str]) -> None:
-        """Tells the entities of these people that it waits for them no more."""
+        """Tells the entities of these people that the request no longer waits for them."""
         for person in people:
             self._ctx.signal_entity(
                 EntityInstanceId(PERSON, entity_key(person)), "done", self._record.request_id
             )
 
     def remind(self, members: Members | None) -> Durable[None]:
-        """Reminds whom `Voting.to_remind` says, but for who is known to have no seat any more.
+        """Reminds the people in `Voting.to_remind`, except those known to have lost their seat.
 
-        Who has many waiting gets one digest a day. `members` is None where the directory does not answer.
+        A person with many waiting requests gets one digest a day. `members` is None if the directory does not answer.
         """
         reminded = []
         yield from self.look_for_gone(self._record.voting.undecided())

@@ -1,4 +1,4 @@
-"""How it stands with the direct messages on which people can decide: what each is to show now. Pure."""
+"""What each direct message on which a person can decide has to show now. Pure."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from orchestration.domain.commands import AskMessage
 from orchestration.domain.request import Vote
 from orchestration.domain.rounds import EligibleVoters, Members, Round
 
-# They are in the custom status, so that they can be corrected however the request ends. Whoever is asked after these
-# gets a message with a link to the card.
+# These messages are in the custom status, so that they can be corrected however the request ends. Once there are this
+# many, further people get a message with a link to the card.
 DECIDABLE: Final = 50  # messages of a request
 
 
 def asking(record: Record, message: SendMessage | AskMessage) -> AskState | None:
-    """Whether its person can decide by this message now, or why not any more.
+    """Whether the message's person can decide by it now, or why they no longer can.
 
-    None where it has no buttons. A posted message that is looked after no more has none: nobody would take them away.
+    None if the message has no buttons. A posted message that is no longer tracked has none, because nobody would remove
+    them.
     """
     messages, posted = record.state.messages, isinstance(message, AskMessage)
     at = next((at for at, one in enumerate(messages) if one.message_id == message.message_id), None)
@@ -48,9 +49,10 @@ def _standing(
 
 
 def _decides(voters: EligibleVoters, round_: Round, person: str, seat: str) -> bool:
-    """Whether they still decide for the holder of that seat, or for anybody, as far as it is known without the groups.
+    """Whether this person still decides for the holder of `seat`, or from their own seat.
 
-    A holder can hand their vote over again, by a code, to somebody else than who was asked while they were away.
+    Group members are not known here. While a holder is away, they can use a code to hand their vote to another delegate
+    than the one who was asked.
     """
     if seat in {"", person} or person in round_.named:
         return True
@@ -64,7 +66,7 @@ def _votes_of(record: Record, person: str, round_: int) -> list[Vote]:
 
 
 def seat_of(record: Record, person: str, round_: int) -> str:
-    """Whose seat the person is asked for in that round: that of whom they decide for, else their own."""
+    """The seat for which the person is asked in that round: that of the holder they decide for, else their own."""
     voters = record.voting.voters()
     of_round = voters.round(round_)
     delegates = voters.delegates_in(of_round) if of_round is not None else {}
@@ -72,14 +74,17 @@ def seat_of(record: Record, person: str, round_: int) -> str:
 
 
 def newest_round_of(record: Record, delegate: str) -> int | None:
-    """The newest open round in which they vote instead of somebody: not one that needs a code, without that."""
+    """The newest open round in which this person votes for somebody else.
+
+    In a round that needs a code, only a confirmed delegate votes.
+    """
     voters = record.voting.voters()
     found = [one.number for one in voters.rounds if delegate in voters.delegates_in(one).values()]
     return max(found, default=None)
 
 
 def with_seat_of(record: Record, message: AskMessage, members: Members) -> AskMessage:
-    """The message, with a note where its person has lost their seat, as the groups have these members now."""
+    """The message, with a note if its person has lost their seat, given the present `members` of the groups."""
     voters = record.voting.voters()
     of_round = voters.round(message.ref.round)
     if of_round is None or _standing(record, message, of_round.number) is AskState.OVER:
@@ -89,7 +94,7 @@ def with_seat_of(record: Record, message: AskMessage, members: Members) -> AskMe
 
 
 def drawn_from(record: Record, message: SendMessage | AskMessage) -> str:
-    """All that decides what such a message shows: where it is the same, the message is."""
+    """Everything that decides what such a message shows: equal values mean equal messages."""
     state, found = record.state, asking(record, message)
     if found is AskState.NO_SEAT:
         return found
@@ -103,6 +108,6 @@ def drawn_from(record: Record, message: SendMessage | AskMessage) -> str:
 
 
 def is_over(record: Record, message: AskMessage) -> bool:
-    """Whether nothing will change any more what it shows, once it shows what is true now."""
+    """Whether the message, once it shows the present state, will never change again."""
     closed = message.ref.round not in record.state.open_rounds
     return closed or asking(record, message) in {AskState.OVER, AskState.REPEATED, AskState.NO_SEAT}

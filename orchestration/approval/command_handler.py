@@ -1,4 +1,4 @@
-"""What commands do to a request under way: each is checked, obeyed if the rules allow it, and answered."""
+"""Handles the commands to an open request: checks each, obeys it if the rules allow it, and answers it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from orchestration.people.worklist import WorklistUpdates
 
 log = logging.getLogger(__name__)
 
-# What makes an earlier press of the same person, for which a code is awaited, older than what they want now.
+# A command with one of these verdicts cancels an earlier act of the same person that still waits for its code.
 COUNTS: Final = frozenset({Reason.RECORDED, Reason.RESTARTED})
 
 
@@ -90,7 +90,7 @@ class CommandHandler:
         self._record.answer(command.command_id, reason, fingerprint)
 
     def _refuse_malformed(self, name: str, payload: Any, error: ValidationError) -> None:
-        """Anyone may raise an event. One that does not fit is logged, and answered where it carries an ID."""
+        """Logs an event that does not fit, and answers it if it has an ID. Anyone may raise an event."""
         self._log.warning(
             "%s: malformed %s passed over (%d faults)", self._record.request_id, name, error.error_count()
         )
@@ -99,7 +99,7 @@ class CommandHandler:
             self._record.answer(command_id, Reason.MALFORMED)
 
     def _unfit(self, command: Command) -> Reason | None:
-        """Why it is not even looked at: a group sent it, or it is about something else than this request now is."""
+        """Why the command is refused unread: a group sent it, or it is about an earlier state of the request."""
         if self._of_a_group(command):
             return Reason.MALFORMED
         shown = (command.nonce, command.digest)
@@ -107,12 +107,12 @@ class CommandHandler:
         return None if shown in {(None, None), (identity.nonce, identity.digest)} else Reason.OUTDATED
 
     def _of_a_group(self, command: Command) -> bool:
-        """Whether a group acts or is to decide. Only people do; the service takes no such command from anybody."""
+        """Whether a group acts or is to decide. Only people can; the service accepts no such command."""
         people = {command.actor, command.to} if isinstance(command, Delegation) else {command.actor}
         return not people.isdisjoint(self._record.policy.groups)
 
     def _obey(self, command: Command) -> Durable[Reason]:
-        """Does what the command asks, if the rules allow it; returns what to tell the one who sent it."""
+        """Does what the command asks, if the rules allow it; returns the answer for its sender."""
         if isinstance(command, Retry):
             return self._retry(command)
         if self._record.ended:
@@ -133,7 +133,7 @@ class CommandHandler:
         return reason
 
     def _members(self, command: Command) -> Durable[Members | None]:
-        """The members of the groups that matter for this command, at this moment; None where nobody can tell."""
+        """The present members of the groups that matter for this command; None if the directory does not answer."""
         voting, policy = self._record.voting, self._record.policy
         if isinstance(command, Delegation):
             return (yield from self._approvers.members([*voting.seated_in_reach(), *policy.delegate_pool()]))
@@ -159,7 +159,10 @@ class CommandHandler:
         return Reason.UNCHANGED if record.voting.is_confirmed(decision) else self._begin_step_up(decision)
 
     def _edit_and_decide(self, decision: Decision, members: Members, factor: Factor | None) -> Reason:
-        """Changes what is asked, and approves that. At a later level it is not approved yet: all decide it anew."""
+        """Changes the request and approves the changed one.
+
+        At a later level this is no approval: all levels decide again.
+        """
         record = self._record
         reason = rules.may_decide(
             decision, policy=record.policy, voters=record.voting.voters(), members=members
@@ -198,7 +201,7 @@ class CommandHandler:
         return reason
 
     def _end_level_if_decided(self, decision: Decision) -> None:
-        """Ends the level, or the request, where the votes of this round are enough for the side of this decision."""
+        """Ends the level, or the request, if this decision's side has enough votes in this round."""
         record = self._record
         deciding = record.voting.deciding_vote(decision.round, decision.choice)
         if deciding is None:
@@ -216,7 +219,7 @@ class CommandHandler:
         return reason
 
     def undelivered(self, payload: Any) -> None:
-        """The message with a code is reported as not delivered: its person hears why, and may press again at once."""
+        """Handles a report that a code was not delivered: tells the person why. They may press again at once."""
         try:
             report = Undelivered.model_validate(payload)
         except ValidationError as error:
@@ -230,10 +233,10 @@ class CommandHandler:
             self._effects.send_message(actor, Notice.CODE_UNDELIVERED, step)
 
     def confirmed(self, act: Decision | Delegation, trouble: Trouble | None, *, told: bool) -> Durable[None]:
-        """A challenge has ended. Whether the act is allowed is asked again: much can change in two minutes.
+        """Handles the end of a challenge. The rules are checked again, because much can change in two minutes.
 
-        Whatever keeps it from counting is told to its person, unless they were `told` that the message did not arrive:
-        the press itself was answered long ago.
+        If the act does not count, its person is told why, unless they were already `told` that the message did not
+        arrive. The press itself was answered long before.
         """
         if trouble is not None and not told:
             step = self._effects.post_reply(StepKind.CODE_FAILED, actor=act.actor, text=trouble)
@@ -243,7 +246,7 @@ class CommandHandler:
             self._repeats.remember(act, reason)
             if reason not in ACCEPTED:
                 self._effects.refuse_confirmed(act.actor, reason)
-        if self._record.state.level_open:  # else what comes next says more than that the code has come
+        if self._record.state.level_open:  # otherwise a later edit shows this and more
             self._effects.refresh_cards()
 
     def _obey_confirmed(self, act: Decision | Delegation) -> Durable[Reason]:

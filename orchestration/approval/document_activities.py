@@ -10,14 +10,17 @@ from orchestration.ports import Intents, Previews
 
 
 class DocumentActivities:
-    """Bound to the outside through a port. `intents`: see `Once`."""
+    """Posts previews through a port. `intents`: see `Once`."""
 
     def __init__(self, previews: Previews, intents: Intents) -> None:
         self._previews = previews
         self._once = Once(intents)
 
     def post_preview(self, ctx: ActivityContext, given: PostPreviewInput) -> Delivery:
-        """Shows the document once, however often it is called: remembered in this process, else looked for."""
+        """Posts the document once, however often it is called.
+
+        An earlier post is remembered in this process, or looked for in the chat system.
+        """
         attempt = self._once.attempt(ctx, given, f"preview {given.ref.ts}")
 
         def post() -> Delivery:

@@ -1,6 +1,6 @@
-"""Changes what is asked, on behalf of an approver who approves it so: voids what was given before, and tells everybody.
+"""Changes a request for an approver who approves it with changes: voids earlier votes, and tells everybody.
 
-The code that a policy asks for confirms the digest of what is asked with the change in it.
+If the policy asks for a code, the code confirms the digest of the changed request.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from orchestration.domain.request import Choice, Factor, RequestEdit
 from orchestration.domain.rounds import Members
 from orchestration.people.worklist import WorklistUpdates
 
-# An approver who changes it again and again keeps everybody from deciding it. And all changes are kept, in a state that
-# the hub takes up to 1 MiB of.
+# An approver who keeps changing the request would keep everybody from deciding it. Also, all changes are kept in the
+# state, and the hub takes a state of at most 1 MiB.
 EDITS_KEPT: Final = 10
 EDIT_BYTES_KEPT: Final = 32 * 1024
 
 
 class Editing:
-    """The changes of one request."""
+    """Makes the changes of one request."""
 
     def __init__(
         self,
@@ -47,9 +47,9 @@ class Editing:
         self._now = now
 
     def look_at(self, decision: Decision) -> EditedRequest | Reason:
-        """What would be asked with these changes, or why they are not allowed. Who makes them is not asked here."""
+        """The request with these changes, or why they are not allowed. Does not check who makes them."""
         record, state = self._record, self._record.state
-        # To void a rejection would be a way to have fewer of them than the policy says end it.
+        # An edit voids all votes. If it could void rejections, fewer of them would count than the policy's limit.
         if any(vote.choice is Choice.REJECT and vote.actor != decision.actor for vote in state.votes):
             return Reason.REJECTION_STANDS
         try:
@@ -63,7 +63,7 @@ class Editing:
         return found
 
     def seat_for(self, decision: Decision, members: Members) -> str | None:
-        """Whose seat the approval is given from once no other vote counts; None where a later level forbids it."""
+        """The seat the approval is given from when no other vote counts; None if a later level forbids it."""
         state, votes = self._record.state, self._record.state.votes
         state.votes = []
         try:
@@ -72,10 +72,9 @@ class Editing:
             state.votes = votes
 
     def apply(self, decision: Decision, found: EditedRequest, factor: Factor | None) -> None:
-        """Asks the changed request from now on.
+        """Replaces the request by the changed one. After a change at a later level, all levels are asked again.
 
-        After a change at a later level, all levels are asked again. The requester is told what has changed, and
-        everybody who had approved that they are asked again.
+        The requester is told what has changed. Everybody who had approved is told that they are asked again.
         """
         record, state, actor = self._record, self._record.state, decision.actor
         levels = [level.decisions for level in state.past_levels]

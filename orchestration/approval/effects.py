@@ -1,4 +1,4 @@
-"""The effects of a request: puts items into its outbox, and says what each becomes when it is done, late or lost."""
+"""The effects of a request: puts items into its outbox, and handles items that are done, late or given up."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ log = logging.getLogger(__name__)
 
 
 class Effects(Posts):
-    """What is posted, and in `outcome` what the outcome sets going. What an item sends is made when its try starts.
+    """The posts of a request, and in `outcome` the effects of its outcome.
 
-    See `Posts` for what is told to whom.
+    The input of an item is made when its try starts. See `Posts` for who is told what.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Effects(Posts):
     # ---- running an item: the outbox asks ----------------------------------------------------------------
 
     def build(self, item: AnyOutboxItem, attempt: int, *, maybe_done: bool) -> tuple[str, BaseModel]:
-        """The activity and its input, from what is true now."""
+        """The activity and its input, from the present state."""
         name, given = self._inputs.build(item, attempt, maybe_done=maybe_done)
         if isinstance(given, PostCardInput):
             self._shown[given.card.round] = given.card
@@ -79,17 +79,17 @@ class Effects(Posts):
     def done(  # noqa: C901 - one arm for each kind of item
         self, item: AnyOutboxItem, delivery: Delivery
     ) -> None:
-        """It was done. What another try may have done too is looked for again."""
+        """Handles an item that is done. A second copy that another try may have made is looked for later."""
         match item:
             case PostCard(round=round_):
                 if delivery.card is None:
                     raise AssertionError("a card that was posted has a place")
-                # The copy of another try says what was true then.
+                # A copy from another try shows an older state.
                 shown = self._shown.get(round_)
                 is_true = not delivery.unsure and projection.card(self._record, round_) == shown
                 self.card_posted(delivery.card, is_true=is_true)
             case SendMessage(message_id=message_id) if delivery.card is not None and item.round is not None:
-                # Another try may have drawn it when something else was true, and with buttons.
+                # Another try may have posted it from an older state, and with buttons.
                 drawn = "" if delivery.unsure else self._drawn_from.get(message_id, "")
                 if drawn or delivery.unsure:
                     self.message_posted(item, delivery.card, shown=drawn)
@@ -111,7 +111,7 @@ class Effects(Posts):
             self.look_again(item, delivery)
 
     def put_off(self, item: AnyOutboxItem, attempt: int, problem: str, pause: timedelta) -> None:
-        """It is tried again later."""
+        """Handles an item that will be tried again later."""
         self._log.info(
             "%s: %s, try %d: %s; the next in %g s",
             self._record.request_id,
@@ -124,14 +124,17 @@ class Effects(Posts):
             self.withdraw_edits()
 
     def late(self, item: AnyOutboxItem, problem: str) -> None:
-        """It has failed for a minute. Without a card nobody sees that they are to decide; all else only comes late."""
+        """Handles an item that has failed for a minute.
+
+        Only a missing card matters: without it nobody sees that they are asked.
+        """
         if isinstance(item, PostCard) and not self._record.ended:
             self.card_late(item, problem)
 
     def failed(  # noqa: C901, PLR0912 - one arm for each kind of item
         self, item: AnyOutboxItem, problem: str
     ) -> None:
-        """It will not be done."""
+        """Handles an item that was given up."""
         match item:
             case PostCard():
                 self.card_lost(item, problem)

@@ -1,4 +1,4 @@
-"""Ends a level or a request: who no longer has to decide, what is cancelled, and who is told."""
+"""Ends a level or a request: releases its people, cancels codes, and tells everybody concerned."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from orchestration.people.worklist import WorklistUpdates
 
 
 class RequestEnding:
-    """Ends the open level, or the whole request. Each is done once."""
+    """Ends the open level, or the whole request. Each is ended once."""
 
     def __init__(
         self,
@@ -35,7 +35,10 @@ class RequestEnding:
         self._now = now
 
     def pass_level(self, deciding: Vote) -> None:
-        """The open level is approved by this vote: nobody is waited for any longer, and no code counts for it."""
+        """Ends the open level as approved by this vote.
+
+        It waits for nobody any more, and no pending code counts for it.
+        """
         self._stop_waiting(Reason.ROUND_OVER)
         self._record.state.decided_by = deciding
         self._record.close_level(Status.APPROVED)
@@ -43,18 +46,18 @@ class RequestEnding:
     def end_request(
         self, status: Status, *, by: str | None = None, comments: str = "", reason: str = ""
     ) -> None:
-        """The request is over: every posted copy and the requester hear of it, and the outcome's actions run."""
+        """Ends the request: tells the requester, updates every posted copy, and runs the outcome's actions."""
         self._stop_waiting(Reason.ALREADY_ENDED)
         self._record.end(status, self._now(), by=by, comments=comments, reason=reason)
         self._worklists.ended(self._record.request.requester)
         self._effects.refresh_cards()
-        if self._record.state.grant is None:  # else the card of the grant says it
+        if self._record.state.grant is None:  # otherwise the card of the grant shows it
             step = self._effects.post_reply(StepKind.ENDED, actor=by, status=status, text=reason or comments)
             self._effects.tell_requester(Notice.PROGRESS, step)
         self._effects.outcome.send_outcome()
 
     def _stop_waiting(self, too_late: Reason) -> None:
-        """Nobody is asked any more, and it is on nobody's worklist. Whose code came `too_late` is told so."""
+        """Releases everybody who was asked, and cleans their worklists. Tells those whose code came `too_late`."""
         record = self._record
         self._approvers.release(record.voting.undecided())
         for person in self._step_up.drop_all():

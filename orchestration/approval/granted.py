@@ -1,4 +1,4 @@
-"""Standing grants and one request: whether a decision may give one, and whether one approves the request."""
+"""Standing grants and one request: whether a decision may give a grant, and whether a grant approves the request."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _USE: TypeAdapter[GrantUse | None] = TypeAdapter(GrantUse | None)
 def unfit_grant(
     record: Record, decision: Decision, holder: str, offer: GrantOffer | None, now: datetime
 ) -> Reason | None:
-    """Why a decision that counts gives no grant; None where it may, or gives none.
+    """Why a decision that counts cannot give its grant; None if it can, or gives none.
 
-    The person decides from a seat of their own in the level's own round, on terms within those of the policy.
+    The person has to decide from their own seat in the level's own round, on terms within those of the policy.
     """
     terms = decision.grant
     if terms is None:
@@ -47,7 +47,7 @@ def unfit_grant(
 
 
 def started_grant(record: Record, attempt: int) -> StartGrantInput:
-    """What starts the grant that was given with the approval."""
+    """The input that starts the grant given with the approval."""
     vote, pattern, request = record.state.decided_by, record.pattern, record.request
     if vote is None or vote.grant is None or pattern is None or request.call is None:
         raise AssertionError("a grant was given")
@@ -79,7 +79,7 @@ def started_grant(record: Record, attempt: int) -> StartGrantInput:
 
 
 class GrantLookup:
-    """Looks for a grant that approves the request, and uses it once. What cannot be told approves nothing."""
+    """Looks for a grant that approves the request, and uses it once. If anything is uncertain, no grant approves it."""
 
     def __init__(
         self, ctx: OrchestrationContext, record: Record, inbox: Inbox, now: Callable[[], datetime]
@@ -91,7 +91,7 @@ class GrantLookup:
         self._log = ctx.create_replay_safe_logger(log)
 
     def use(self) -> Durable[GrantUse | None]:
-        """The use that counts for this request; None where people are to be asked."""
+        """The use that counts for this request; None if people have to be asked."""
         if self._record.pattern is None:
             return None
         try:

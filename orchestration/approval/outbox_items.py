@@ -1,4 +1,4 @@
-"""The effects of a request as data: what is still to do outside. A later generation gets them with the state.
+"""The effects of a request as data: what is still to do outside. Carried in the state to the next generation.
 
 What people act on goes first: cards, then edits, then messages, then the lines of the thread.
 """
@@ -31,7 +31,7 @@ class PostCard(OutboxItem):
 
 
 class EditCard(OutboxItem):
-    """Make a posted copy say what is true when the try starts."""
+    """Edit a posted copy to what is true when the try starts."""
 
     urgency: ClassVar[int | None] = 2
 
@@ -39,12 +39,15 @@ class EditCard(OutboxItem):
     ref: CardRef
 
     def covered_by(self, waiting: OutboxItem) -> bool:
-        """A lane holds the edits of one copy, and each edit says what is true when it starts."""
+        """Whether a waiting edit makes this unnecessary: a lane has one copy's edits, each of the newest state."""
         return isinstance(waiting, EditCard)
 
 
 class PostReply(OutboxItem):
-    """Add lines to the thread. Those that wait together become one message: a channel takes about one a second."""
+    """Add lines to the thread.
+
+    Waiting lines are joined into one message, because a channel takes about one message a second.
+    """
 
     urgency: ClassVar[int | None] = 4
 
@@ -52,7 +55,7 @@ class PostReply(OutboxItem):
     steps: list[Step]
 
     def joined(self, later: OutboxItem) -> PostReply | None:
-        """Both, unless that is long or one of them has to be looked for first."""
+        """Both items as one; not if that is too long, or if one of them has to be looked for first."""
         if not isinstance(later, PostReply) or self.maybe_done != later.maybe_done:
             return None
         steps = [*self.steps, *later.steps]
@@ -77,13 +80,13 @@ class SendMessage(OutboxItem):
     seat: str = Field(default="", description="Whose seat that person is to vote from, where it asks")
 
     def covered_by(self, waiting: OutboxItem) -> bool:
-        """Nobody is reminded of what they are still to be told."""
+        """Whether this is a reminder of a round about which a message to the person still waits."""
         asks = isinstance(waiting, SendMessage) and waiting.round is not None and waiting.round == self.round
         return asks and self.notice is Notice.REMINDER
 
 
 class EditMessage(OutboxItem):
-    """Make a direct message on which a person can decide say what is true when the try starts."""
+    """Edit a direct message on which a person can decide to what is true when the try starts."""
 
     urgency: ClassVar[int | None] = 3
 
@@ -91,7 +94,7 @@ class EditMessage(OutboxItem):
     message: AskMessage
 
     def covered_by(self, waiting: OutboxItem) -> bool:
-        """A lane holds the edits of one message."""
+        """Whether a waiting edit makes this unnecessary. A lane has the edits of one message only."""
         return isinstance(waiting, EditMessage)
 
 
@@ -104,7 +107,7 @@ class PostPreview(OutboxItem):
 
 
 class RemoveCopies(OutboxItem):
-    """Leave one copy of what may have been posted twice. See the activity's input for the fields."""
+    """Delete all copies but one of a post that may have been made twice. See the activity's input for the fields."""
 
     kind: Literal["remove_copies"] = "remove_copies"
     place: str
@@ -130,7 +133,7 @@ class SignReceipt(OutboxItem):
 class SendCallback(OutboxItem):
     """POST the outcome to the request's callback URL."""
 
-    # Somebody else's server may be away for days: asking it every five minutes would help nobody.
+    # Another party's server may be down for days, so it is not asked every five minutes.
     longest_backoff: ClassVar[timedelta] = timedelta(hours=1)
 
     kind: Literal["send_callback"] = "send_callback"
@@ -144,7 +147,7 @@ class NotifyInstance(OutboxItem):
 
 
 class SendResponse(OutboxItem):
-    """Send the outcome, in the form that the request gives it, to an instance or a URL of somebody else."""
+    """Send the outcome, in the form that the request defines, to another program's instance or URL."""
 
     longest_backoff: ClassVar[timedelta] = timedelta(hours=1)
 
@@ -153,19 +156,19 @@ class SendResponse(OutboxItem):
 
 
 class HandOver(OutboxItem):
-    """Start the fulfilment, or tell it how the cards are now. It comes after an edit that is under way."""
+    """Start the fulfilment, or tell it the present cards. Runs after any edit that is under way."""
 
     urgency: ClassVar[int | None] = 3
 
     kind: Literal["hand_over"] = "hand_over"
 
     def covered_by(self, waiting: OutboxItem) -> bool:
-        """Each says what is true when it starts."""
+        """Whether a waiting one makes this unnecessary: each sends what is true when it starts."""
         return isinstance(waiting, HandOver)
 
 
 class AddToDigest(OutboxItem):
-    """Have the channel's digest count the request, which gets no card of its own."""
+    """Have the channel's digest count the request, which has no card of its own."""
 
     kind: Literal["add_to_digest"] = "add_to_digest"
 
@@ -177,7 +180,7 @@ class StartGrant(OutboxItem):
 
 
 class TellUse(OutboxItem):
-    """Tell the grant that approved the request of its use, for its card."""
+    """Tell the grant that it approved the request, so that its card shows the use."""
 
     kind: Literal["tell_use"] = "tell_use"
 

@@ -1,4 +1,4 @@
-"""Activities for programs: the policy for another orchestration, the receipt of an outcome, and its callback."""
+"""Activities for programs: take the policy for another orchestration, sign an outcome, and send its callback."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from orchestration.ports import Caller, Signer
 
 
 class OutcomeActivities:
-    """Bound to the outside through ports. `book` gives the policies as they are now, `ids` checks who asks."""
+    """Reaches the outside through ports. `book` gives the policies as they are now; `ids` checks who asks."""
 
     def __init__(self, signer: Signer, caller: Caller, book: Callable[[], PolicyBook], ids: IdReader) -> None:
         self._signer = signer
@@ -27,7 +27,7 @@ class OutcomeActivities:
         self._ids = ids
 
     def take_policy(self, _: ActivityContext, given: ApprovalRequest) -> Taken:
-        """Gives an orchestration that asks without the service what the service adds for a person or a program."""
+        """Gives an orchestration that asks directly what the service adds for a person or a program."""
         try:
             known = taken(rules.unstamped(given), self._book(), self._ids)
             return Taken(given=known.model_copy(update={"asked_without_seal": True}))
@@ -39,17 +39,17 @@ class OutcomeActivities:
         return deliver(lambda: Delivery(answer=self._signer.sign_receipt(given)))
 
     def send_callback(self, _: ActivityContext, given: SendCallbackInput) -> Delivery:
-        """POSTs the outcome. The ID stays the same over all tries, so that the other side can tell a repeat."""
+        """POSTs the outcome. Its ID is the same for all tries, so that the receiver can recognise a repeat."""
         return deliver(lambda: Delivery(answer=self._caller.send_callback(given)))
 
 
 def taken(
     request: ApprovalRequest, book: PolicyBook, ids: IdReader, *, reviews: bool = False
 ) -> ApprovalInput:
-    """The input of `approval`: the request as its policy wants it, a copy of that policy, and a nonce of this start.
+    """The input of `approval`: the request under its policy, a copy of that policy, and a nonce of this start.
 
-    `reviews` is for whoever watches the places of documents, and for nobody else: what a review names is moved.
-    Raises `InvalidRequestError` naming the field.
+    `reviews` allows a policy that reviews documents. Only the code that watches for documents sets it, because a review
+    moves its document. Raises `InvalidRequestError` naming the field.
     """
     policy = book.policies.get(request.policy)
     if request.policy in book.gatherings:

@@ -1,4 +1,4 @@
-"""What an outcome sets going: it is signed, and then its actions run and whoever waits for it is told."""
+"""The effects of an outcome: it is signed, then its actions run and everybody who waits for it is told."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from orchestration.domain.request import ActionState
 from orchestration.durable.outbox import Outbox
 
 CALLBACKS_RETRIED_FOR: Final = timedelta(days=3)
-# Nothing goes out before it is on record. A full disk is freed by somebody, and then everything goes on.
+# Nothing is sent before the outcome is on record. If the disk is full, it waits until somebody frees space.
 RECEIPT_RETRIED_FOR: Final = timedelta(days=366)
 
 
 def programs_told(request: AnyRequest) -> Iterator[tuple[str, SendCallback | NotifyInstance | SendResponse]]:
-    """What is sent to the programs that a request names, when its outcome is on record: the lane and the item."""
+    """The lane and the item for each program that a request names, to be sent once its outcome is on record."""
     if request.callback_url:
         yield "send_callback", SendCallback(give_up=CALLBACKS_RETRIED_FOR)
     if request.notify_instance:
@@ -41,7 +41,7 @@ def programs_told(request: AnyRequest) -> Iterator[tuple[str, SendCallback | Not
 
 
 class OutcomeEffects:
-    """Puts into the outbox what the outcome of one request sets going."""
+    """Puts the effects of one request's outcome into the outbox."""
 
     def __init__(
         self,
@@ -56,19 +56,19 @@ class OutcomeEffects:
         self._now = now
 
     def send_outcome(self) -> None:
-        """Has the outcome signed, and then sent to whoever is to hear of it: they all get it with its receipt."""
+        """Signs the outcome through the outbox; it is then sent to all receivers with its receipt."""
         if self._record.state.receipt_pending:
             self._outbox.put("sign_receipt", SignReceipt(give_up=RECEIPT_RETRIED_FOR))
         elif self._record.state.receipt:
             self._goes_out()
 
     def signed(self, receipt: str) -> None:
-        """The outcome has its receipt."""
+        """Handles the receipt of the outcome."""
         self._record.state.receipt_pending, self._record.state.receipt = False, receipt
         self._goes_out()
 
     def unsigned(self, problem: str) -> None:
-        """Sends nothing, because there is no receipt: no action, no callback, no event. The owner is told."""
+        """Sends nothing, because there is no receipt: no action, no callback, no event. Tells the owner."""
         self._record.state.receipt_pending = False
         self._posts.tell_owner(Notice.UNSIGNED, self._posts.post_reply(StepKind.UNSIGNED, text=problem[:300]))
 
@@ -84,7 +84,7 @@ class OutcomeEffects:
             self._outbox.put(lane, item)
 
     def run_actions(self) -> None:
-        """What the policy says an outcome does, but for what was done already; each result goes on the card."""
+        """Runs the policy's actions for the outcome, except those already done. Each result goes on the card."""
         state = self._record.state
         actions = projection.actions(self._record)
         if len(state.actions) != len(actions):
@@ -94,13 +94,13 @@ class OutcomeEffects:
                 self._run(index)
 
     def any_failed(self) -> bool:
-        """Whether something that the outcome was to do was given up, and waits for somebody to have it tried again."""
+        """Whether an effect of the outcome was given up and can still be retried."""
         state = self._record.state
         given_up = state.callback_failed or state.response_failed
         return given_up or any(action.status == "failed" for action in state.actions)
 
     def retry_failed(self) -> bool:
-        """Does again what failed; False when nothing did."""
+        """Tries again what failed; False if nothing did."""
         if not self.any_failed():
             return False
         state = self._record.state
@@ -122,7 +122,7 @@ class OutcomeEffects:
         )
 
     def acted(self, index: int, status: str, answer: str) -> None:
-        """An action is done, or failed for now."""
+        """Handles an action that is done, or has failed for now."""
         state, label = self._record.state, projection.actions(self._record)[index].label
         state.actions[index] = ActionState(label=label, status=status, answer=answer[:300])
         kind = StepKind.ACTION_DONE if status == "done" else StepKind.ACTION_FAILED
@@ -132,13 +132,16 @@ class OutcomeEffects:
             self._ask_to_retry(step)
 
     def callback_given_up(self, problem: str) -> None:
-        """A program waits for what it never got."""
+        """Reports that a program never got its callback."""
         self._record.state.callback_failed = True
         url = self._record.request.callback_url
         self._ask_to_retry(self._posts.post_reply(StepKind.ACTION_FAILED, to=url, text=problem[:300]))
 
     def response_given_up(self, problem: str) -> None:
-        """Somebody else's orchestration waits for what it never got. An instance that is gone comes never again."""
+        """Reports that another party's orchestration never got its response.
+
+        An instance that is gone never comes back.
+        """
         target = self._record.request.respond
         if target is not None and target.url is None:
             step = self._post_failure(target.instance_id, problem)
@@ -152,22 +155,25 @@ class OutcomeEffects:
         )
 
     def response_sent_again(self) -> None:
-        """It had been given up, and was told so."""
+        """Reports that a response that had been given up was delivered after all."""
         self._posts.post_reply(StepKind.ACTION_DONE, to=self._record.request.responds_to)
 
     def _ask_to_retry(self, step: Step) -> None:
-        """The owner is told what failed, and can have it tried again for some time."""
+        """Tells the owner what failed. The owner can retry it for some time."""
         self._record.state.retry_until = self._now() + self._record.policy.actions_retried_for
         self._posts.tell_owner(Notice.ACTION_FAILED, step)
 
     def notification_refused(self, problem: str) -> None:
-        """Reported in the thread and to the owner, who cannot have it tried again: that would not help."""
+        """Reports in the thread and to the owner that the event was refused.
+
+        The owner cannot retry it: that would not help.
+        """
         target = self._record.request.notify_instance
         step = self._post_failure(target.id if target else None, problem)
         self._posts.tell_owner(Notice.NOTIFICATION_REFUSED, step)
 
     def hand_over_refused(self, problem: str) -> None:
-        """Nothing follows what was approved: whoever asked and the owner have to know."""
+        """Tells the requester and the owner that the fulfilment of what was approved could not start."""
         step = self._posts.post_reply(
             StepKind.ACTION_FAILED, to="what follows the approval", text=problem[:300]
         )
@@ -175,7 +181,7 @@ class OutcomeEffects:
             self._posts.send_message(person, Notice.NOTIFICATION_REFUSED, step)
 
     def grant_refused(self, problem: str) -> None:
-        """Nothing was approved in advance: whoever gave the grant and the owner have to know."""
+        """Tells the person who gave the grant and the owner that the grant did not start."""
         step = self._posts.post_reply(StepKind.ACTION_FAILED, to="the standing grant", text=problem[:300])
         giver = self._record.state.ended_by
         for person in dict.fromkeys([*([giver] if giver else []), *self._posts.concerned()]):

@@ -1,7 +1,7 @@
-"""What people see of a request: its cards, the thread under the first, messages to people.
+"""What people see of a request: its cards, the thread under the first one, and messages to people.
 
-Whatever may have been posted is looked for before it is posted again. Such a post may still be on its way when it is
-looked for, so its copies are looked for once more later, and one stays.
+Before anything is posted again, an earlier post is looked for. That post may still be on its way then, so its copies
+are looked for once more later, and all but one are deleted.
 """
 
 from __future__ import annotations
@@ -35,16 +35,15 @@ from orchestration.durable.outbox import Outbox
 from orchestration.durable.post_try import COPIES_AFTER
 
 MESSAGES_RETRIED_FOR: Final = timedelta(days=1)
-# Nothing of what was approved is to be left undone because a hub was away.
+# What was approved must still be done after a hub was away.
 HAND_OVER_RETRIED_FOR: Final = timedelta(days=366)
 
 
 class Posts:
     """Puts into the outbox what people see of one request.
 
-    `posted(ref)` is told when a round's card is there to be looked at; `lost(card, problem)` when it cannot be
-    posted, and returns whether that is dealt with. With `maybe_done` another orchestration may have said how the
-    request ended.
+    `posted(ref)` is called when a round's card is posted; `lost(card, problem)` when it cannot be posted, and returns
+    whether it has handled that. With `maybe_done`, another orchestration may already have posted how the request ended.
     """
 
     def __init__(
@@ -69,7 +68,7 @@ class Posts:
     def post_card(self, channel: str, notify: list[str]) -> None:
         """Posts the newest round's card.
 
-        It stays owed after the deadline, as an edit would: a try of which nobody knows may have posted it.
+        It is still tried after the deadline, as an edit is: an earlier try may have posted it without our knowing.
         """
         state = self._record.state
         give_up = self._record.policy.edits_retried_for
@@ -87,16 +86,16 @@ class Posts:
         )
 
     def announce(self) -> None:
-        """Has the channel hear of what a rule approved: by a card of its own, or in the digest of the hour."""
+        """Tells the channel what a rule approved: by its own card, or in the hourly digest."""
         if self._record.in_digest():
             self._outbox.put("add_to_digest", AddToDigest(give_up=self._record.policy.edits_retried_for))
         else:
             self.post_card(self._record.policy.channel, [])
 
     def refresh_cards(self) -> None:
-        """Has every posted copy edited to what is true now, the newest first: that is the one that people press.
+        """Edits every posted copy to what is true now, the newest first: people press that one.
 
-        So has each direct message on which somebody can decide, where it would show anything else now.
+        Also edits each direct message on which somebody can decide, if what it shows has changed.
         """
         self.refresh_messages()
         if self._record.state.handed_over:
@@ -106,17 +105,17 @@ class Posts:
             self._refresh(ref)
 
     def hand_over(self) -> None:
-        """The fulfilment carries on, and alone draws the cards from now on. It is told how they are."""
+        """Hands the cards to the fulfilment, which alone edits them from now on. Tells it the present cards."""
         self._record.state.handed_over += 1
         self.withdraw_edits()
         self._outbox.put("hand_over", HandOver(give_up=HAND_OVER_RETRIED_FOR))
 
     def withdraw_edits(self) -> None:
-        """No edit of ours is made any more: it would show less than the card does by now."""
+        """Withdraws all edits of cards: they would show less than the cards do by now."""
         self._outbox.withdraw(lambda item: isinstance(item, EditCard))
 
     def look_for_cards(self) -> None:
-        """Has each card that may have been posted looked for now: something depends on it."""
+        """Looks now for each card that may have been posted, because something depends on it."""
         for round_ in range(1, self._record.state.round + 1):
             self._outbox.look_now(f"card:{round_}")
 
@@ -126,19 +125,19 @@ class Posts:
             self._remove_copies(f"card:{ref.round}", ref.channel, ref=ref, round=ref.round)
 
     def _refresh(self, ref: CardRef) -> None:
-        # How a request ended does not wait for the turn of an edit that would have said less.
+        # The edit that shows how a request ended does not wait behind older edits.
         item = EditCard(ref=ref, give_up=self._record.policy.edits_retried_for)
         self._outbox.put(f"card:{ref.round}", item, hurry=self._record.ended)
 
     def card_posted(self, ref: CardRef, *, is_true: bool) -> None:
-        """The card of a round is there. `is_true`: whether it certainly says what is true now."""
+        """Handles a posted card of a round. `is_true`: whether it certainly shows the present state."""
         state = self._record.state
         state.cards = [*state.cards, ref]
         held, state.held_replies = state.held_replies, []
         for step in held:
             self._put_reply(step)
         messages, state.held_messages = state.held_messages, []
-        if not self._record.ended:  # else they would say for a second time how it ended
+        if not self._record.ended:  # otherwise they would tell the end a second time
             for message in messages:
                 self._put_message(message)
         if state.cards == [ref]:
@@ -150,14 +149,14 @@ class Posts:
             self._refresh(ref)
 
     def card_lost(self, item: PostCard, problem: str) -> None:
-        """The card of a round is not there at all: whoever was to see it knows of nothing."""
+        """Reports that the card of a round cannot be posted, unless `lost` has handled that."""
         if self._lost(item, problem):
             return
         step = self.post_reply(StepKind.CARD_NOT_POSTED, place=item.channel, round=item.round, text=problem)
         self.tell_owner(Notice.CARD_NOT_POSTED, step)
 
     def card_late(self, item: PostCard, problem: str) -> None:
-        """The card of a round is not there yet: who asked and the policy's owner hear why, and what would help."""
+        """Tells the requester and the policy's owner why the card of a round is late, and what would help."""
         step = self._record.step(
             StepKind.CARD_LATE, self._now(), place=item.channel, round=item.round, text=problem
         )
@@ -165,14 +164,14 @@ class Posts:
             self.send_message(person, Notice.CARD_LATE, step)
 
     def card_stale(self, ref: CardRef, problem: str) -> None:
-        """A copy that could not be edited is reported in the thread, and to the owner."""
+        """Reports in the thread and to the owner that a copy could not be edited."""
         step = self.post_reply(StepKind.CARD_STALE, place=ref.channel, text=problem)
         self.tell_owner(Notice.CARD_STALE, step)
 
     # ---- the thread, and messages ------------------------------------------------------------------------
 
     def post_reply(self, kind: StepKind, **what: object) -> Step:
-        """Adds a line to the thread under the first card. Lines from before that card wait for it."""
+        """Adds a line to the thread under the first card. Until that card is posted, lines are held."""
         step = self._record.step(kind, self._now(), **what)
         if self._record.state.cards:
             self._put_reply(step)
@@ -185,48 +184,48 @@ class Posts:
         self._outbox.put("post_reply", item)
 
     def _put_preview(self) -> None:
-        """Shows the document of a review, where there is one that can be shown and somebody is still to decide."""
+        """Posts the document of a review, if it can be shown and somebody still has to decide."""
         documents = self._record.policy.documents
         if documents and not self._record.ended and has_preview(documents, reviewed(self._record.request)):
             self._outbox.put("post_preview", PostPreview(give_up=MESSAGES_RETRIED_FOR))
 
     def preview_failed(self, problem: str) -> None:
-        """Whoever decides hears that there is no preview, and why; the card says where the document is."""
+        """Tells those who decide that there is no preview, and why. The card says where the document is."""
         if not self._record.ended:
             self.post_reply(StepKind.PREVIEW_FAILED, text=problem)
 
     def send_message(self, user: str, notice: Notice, step: Step | None = None) -> None:
-        """A direct message to one person, about the request."""
+        """Sends a direct message about the request to one person."""
         self._put_message(self._message(user, notice, step))
 
     def send_digest(self, user: str, waiting: list[Waiting], more: int) -> None:
-        """A direct message to one person, about all that waits for them: the most urgent, and how many more."""
+        """Sends one person a digest of all that waits for them: the most urgent, and how many more."""
         message = self._message(user, Notice.DIGEST)
         self._put_message(message.model_copy(update={"waiting": waiting, "more": more}))
 
     def remind(self, user: str) -> None:
-        """Reminds a person that they are to decide the newest round, by a message on which they can."""
+        """Reminds a person of the newest round, by a message on which they can decide."""
         self._put_message(self._message(user, Notice.REMINDER, round_=self._record.state.round))
 
     def ask(self, user: str, step: Step | None = None, *, round_: int | None = None) -> None:
-        """Tells a person that they are to decide now, once there is a card. They can by this message too.
+        """Tells a person that they are to decide, once there is a card. They can also decide by this message.
 
-        `round_` is what they are to decide; else it is the newest.
+        `round_` is the round to decide; by default the newest.
         """
         self._put_once_shown(
             self._message(user, Notice.ASKED, step, round_=round_ or self._record.state.round)
         )
 
     def ask_without_card(self, people: Collection[str], round_: int) -> None:
-        """Tells these people that they are to decide now, although they have no card: what waited for one goes."""
+        """Asks these people to decide although there is no card. Drops the messages that were held for a card."""
         self._record.state.held_messages = []
         for person in people:
             self._put_message(self._message(person, Notice.ASKED, round_=round_))
 
     def message_posted(self, item: SendMessage, ref: CardRef, *, shown: str) -> None:
-        """A message on which its person can decide is there, drawn from `shown`. It takes the place of earlier ones.
+        """Handles a posted message on which its person can decide, made from `shown`. It replaces earlier ones.
 
-        Where others have taken the last room meanwhile, it loses its buttons instead.
+        If there is no room for another such message by now, it loses its buttons instead.
         """
         message = AskMessage(
             ref=ref,
@@ -244,7 +243,7 @@ class Posts:
         self.refresh_messages()
 
     def refresh_messages(self) -> None:
-        """Has those direct messages edited that would show anything else now."""
+        """Edits those direct messages whose content has changed."""
         state = self._record.state
         kept: list[AskMessage] = []
         for message in state.messages:
@@ -259,11 +258,14 @@ class Posts:
         self._outbox.put(_edits_of(message), item, hurry=self._record.ended)
 
     def message_edited(self, message: AskMessage, *, drawn: str) -> None:
-        """It shows what it was `drawn` from. What will never change again is looked after no more."""
+        """Handles an edited message, which now shows what it was `drawn` from.
+
+        Stops tracking it if it will never change again.
+        """
         state = self._record.state
         known = next((one for one in state.messages if one.message_id == message.message_id), None)
         lane = state.lanes.get(_edits_of(message))
-        if known is None or (lane is not None and lane.queue):  # the edit that waits there is the last
+        if known is None or (lane is not None and lane.queue):  # a later edit still waits
             return
         if drawn != asking.drawn_from(self._record, known):
             shown = known.model_copy(update={"shown": drawn})
@@ -273,12 +275,12 @@ class Posts:
             state.messages = [one for one in state.messages if one is not known]
 
     def message_stale(self, message: AskMessage, problem: str) -> None:
-        """A direct message that could not be edited is reported as a card is."""
+        """Reports in the thread and to the owner that a direct message could not be edited."""
         step = self.post_reply(StepKind.CARD_STALE, place=message.user, text=problem)
         self.tell_owner(Notice.CARD_STALE, step)
 
     def look_for_seats(self, members: Members) -> None:
-        """Has those messages show nothing more whose person has no seat any more, with these members of the groups."""
+        """Updates the messages of people who have no seat any more, given the present `members` of the groups."""
         state = self._record.state
         found = [asking.with_seat_of(self._record, message, members) for message in state.messages]
         if found != state.messages:
@@ -286,7 +288,7 @@ class Posts:
             self.refresh_messages()
 
     def tell_requester_once_shown(self, notice: Notice, step: Step) -> None:
-        """A message to the requester that is true once there is a card."""
+        """Sends the requester a message that is true only once there is a card."""
         self._put_once_shown(self._message(self._record.request.requester, notice, step))
 
     def _put_once_shown(self, message: SendMessage) -> None:
@@ -324,7 +326,7 @@ class Posts:
         self.send_message(person, Notice.REFUSED, step)
 
     def tell_requester(self, notice: Notice, step: Step | None = None) -> None:
-        """A message to the requester."""
+        """Sends the requester a message."""
         self.send_message(self._record.request.requester, notice, step)
 
     def tell_owner(self, notice: Notice, step: Step) -> None:
@@ -339,7 +341,7 @@ class Posts:
     # ---- what may stand twice ----------------------------------------------------------------------------
 
     def look_again(self, item: AnyOutboxItem, delivery: Delivery) -> None:
-        """Of what more than one try may have posted, one copy stays."""
+        """Looks for posts that more than one try may have made, and deletes all copies but one."""
         cards = self._record.state.cards
         match item:
             case PostCard(round=round_) if ref := delivery.card:
@@ -386,5 +388,5 @@ class Posts:
 
 
 def _edits_of(message: AskMessage) -> str:
-    """The lane of the outbox that has the edits of this message, and nothing else."""
+    """The lane of the outbox that has only the edits of this message."""
     return f"edit_message:{message.message_id}"

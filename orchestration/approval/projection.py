@@ -1,4 +1,4 @@
-"""What others see of a request: the copies of its card, the custom status, the outcome."""
+"""What others see of a request: its card, the custom status, the outcome."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REMARK_SHOWN: Final = 500
 
 
 def card(record: Record, round_: int) -> Card:
-    """What the copy posted for `round_` must say now."""
+    """The present content of the copy posted for `round_`."""
     state, request = record.state, record.request
     upcoming = [] if record.ended else [level.name for level in record.policy.levels[state.level_index + 1 :]]
     return Card(
@@ -67,7 +67,7 @@ def card(record: Record, round_: int) -> Card:
 
 
 def call_fields(request: ApprovalRequest) -> list[Shown]:
-    """What is said of the tool call that waits, beside its arguments. Nothing where none does."""
+    """The fields of the waiting tool call, except its arguments. Empty if no call waits."""
     call = request.call
     if call is None:
         return []
@@ -91,7 +91,7 @@ def policy_fields(request: ApprovalRequest, policy: Policy) -> list[Shown]:
 
 
 def progress(record: Record) -> Progress:
-    """The custom status: small, and enough to act on from outside."""
+    """The custom status: small, but enough to act on from outside."""
     state = record.state
     return Progress(
         request_id=record.request_id,
@@ -129,7 +129,7 @@ def progress(record: Record) -> Progress:
 
 
 def outcome(record: Record) -> Outcome:
-    """The output, once `end` was called."""
+    """The output, after `end` was called."""
     state = record.state
     if state.ended_at is None:
         raise ValueError("the request has not ended")
@@ -154,12 +154,15 @@ def outcome(record: Record) -> Outcome:
 
 
 def outcome_id(record: Record) -> str:
-    """The ID of the outcome of this start of the request: after a purge the same ID may be asked and decided again."""
+    """The ID of the outcome of this start of the request.
+
+    After a purge the same request ID may be asked and decided again.
+    """
     return f"{record.request_id}:{record.identity.nonce}:{record.state.status}"
 
 
 def outcome_event(record: Record) -> dict[str, Any]:
-    """The outcome as others get it; the same each time. Its request is what was decided, with every edit."""
+    """The outcome as it is sent to others; the same each time. Its request is what was decided, with every edit."""
     ended = outcome(record)
     unsaid = (
         "idempotency_key",
@@ -190,12 +193,12 @@ def response_parts(record: Record) -> dict[str, JsonValue]:
 
 
 def actions(record: Record) -> list[Action]:
-    """What the policy has this outcome do."""
+    """The actions that the policy has for this outcome."""
     return actions_of(record.policy, record.request, record.state.status)
 
 
 def refused(outcome: Outcome, given: ApprovalInput) -> Progress:
-    """The custom status of a request that no policy would take."""
+    """The custom status of a request that no policy accepts."""
     return Progress(
         request_id=outcome.request_id,
         status=outcome.status,

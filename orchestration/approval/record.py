@@ -1,4 +1,4 @@
-"""What is known of one request while it is decided. No I/O, no durable calls: commands in, verdicts out."""
+"""The state of one request while it is decided. No I/O, no durable calls: takes commands and gives verdicts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from orchestration.domain.request import (
 )
 from orchestration.domain.salts import text_salt
 
-# All of a level's 50 approvers may press in the same instant, twice, and each is to find an answer.
+# All 50 approvers of a level may press twice at the same moment, and each has to find an answer.
 VERDICTS_KEPT: Final = 100
 REMARKS_KEPT: Final = 5
 
@@ -47,7 +47,7 @@ class Record:
         self.run = given.run
         self.asked_without_seal = given.asked_without_seal
         self.state = given.state.model_copy(deep=True) if given.state else State(asked_at=now)
-        # What is decided: what was asked, with all that approvers changed.
+        # The request as approvers have changed it: this is decided.
         self.request = with_edits(given.request, self.state.edits)
         self.asked_digest = given.request.digest()
         digest = self.request.digest() if self.state.edits else self.asked_digest
@@ -57,22 +57,22 @@ class Record:
 
     @property
     def level(self) -> Level:
-        """The level that is open, or was last."""
+        """The open level, or the last one."""
         return self.voting.level
 
     @property
     def grant_offer(self) -> GrantOffer | None:
-        """What a decision may grant beside the approval; None where nothing."""
+        """What a decision may grant beside the approval; None for nothing."""
         grants = self.policy.grants
         if grants is None or self.pattern is None or self.request.call is None or self.asked_without_seal:
             return None
-        if self.state.edits:  # the pattern is of the call as it was asked
+        if self.state.edits:  # the pattern matches the call as it was asked
             return None
         return GrantOffer(pattern=self.pattern, longest=grants.longest, most_uses=grants.most_uses)
 
     @property
     def grants(self) -> bool:
-        """Whether it was approved by a decision that gave a grant."""
+        """Whether the decision that approved it also gave a grant."""
         vote, state = self.state.decided_by, self.state
         return (
             state.status is Status.APPROVED
@@ -83,22 +83,22 @@ class Record:
 
     @property
     def ended(self) -> bool:
-        """Whether it is decided, one way or another."""
+        """Whether the request has ended, with any outcome."""
         return self.state.status.ended
 
     def in_digest(self) -> bool:
-        """Whether it was approved by rule, and its channel is told only in a digest."""
+        """Whether a rule approved it and its channel is told only in a digest."""
         by_rule = self.state.status is Status.AUTO_APPROVED
         return by_rule and self.policy.notify is AutoApprovalNotice.DIGEST
 
     def alert_channel(self) -> str:
-        """The channel that is told of a locked number: the escalation's, or else the policy's."""
+        """The channel that is told of a locked number: the escalation's if there is one, else the policy's."""
         return self.policy.escalation.channel if self.policy.escalation else self.policy.channel
 
     # ---- rounds ------------------------------------------------------------------------------------------
 
     def open_level(self, index: int, now: datetime) -> None:
-        """The level begins: its own round, nobody has voted, silence ends at `deadline`."""
+        """Opens the level: its own round, without votes. It times out at `deadline`."""
         state, level = self.state, self.policy.levels[index]
         state.level_index, state.level_open = index, True
         state.status, state.escalated = Status.PENDING, False
@@ -114,14 +114,14 @@ class Record:
         state.remind_at = self.next_reminder(now)
 
     def next_reminder(self, now: datetime) -> datetime | None:
-        """When the next reminder is due; None where there is none, or the deadline comes no later."""
+        """When the next reminder is due; None if there is none, or the deadline comes first."""
         every, deadline = self.level.remind_every, self.state.deadline
         if every is None or (deadline is not None and now + every >= deadline):
             return None
         return now + every
 
     def escalate(self, now: datetime) -> None:
-        """One more round beside the level's own, which stays open. Delegations stay in force."""
+        """Opens one more round beside the level's own, which stays open. Delegations stay in force."""
         escalation, state = self.policy.escalation, self.state
         if escalation is None:
             raise AssertionError("the policy was checked to have an escalation where a level escalates")
@@ -134,7 +134,7 @@ class Record:
         state.remind_at = None
 
     def edit(self, request: ApprovalRequest, edit: RequestEdit) -> None:
-        """From now on this is what is decided. No vote that was given before counts."""
+        """Replaces the request that is decided. Earlier votes no longer count."""
         state = self.state
         state.edits = [*state.edits, edit]
         state.votes = []
@@ -143,7 +143,7 @@ class Record:
         self.voting.about(request)
 
     def start_over(self) -> None:
-        """Asks all levels again, from the first one on; nobody has decided any of them."""
+        """Goes back to before the first level. No level counts as decided."""
         state = self.state
         state.level_index, state.level_open, state.open_rounds = 0, False, []
         state.deadline, state.remind_at = None, None
@@ -151,10 +151,11 @@ class Record:
         state.past_levels, state.counted, state.decided_by = [], [], None
 
     def close_level(self, status: Status) -> None:
-        """The level has ended as `status`, with the votes it got; its rounds take no more decisions."""
+        """Closes the level as `status`, with its votes; its rounds take no more decisions."""
         state = self.state
         state.past_levels.append(self._level_state(status))
-        # An approval uses up the voter and the person they vote for, so nobody decides twice through somebody else.
+        # An approval counts for the voter and for the seat's holder, so that nobody decides twice through somebody
+        # else.
         approvals = [vote for vote in state.votes if vote.choice is Choice.APPROVE]
         people = [person for vote in approvals for person in (vote.actor, vote.holder)]
         state.counted = list(dict.fromkeys([*state.counted, *people]))
@@ -163,7 +164,7 @@ class Record:
     def end(
         self, status: Status, now: datetime, *, by: str | None = None, comments: str = "", reason: str = ""
     ) -> None:
-        """The request has ended. Called once; nothing changes it afterwards."""
+        """Ends the request. Called once; nothing changes it afterwards."""
         if self.state.level_open:
             self.close_level(status)
         state = self.state
@@ -174,12 +175,15 @@ class Record:
     # ---- what was said -----------------------------------------------------------------------------------
 
     def remark(self, comment: Comment, now: datetime) -> None:
-        """Keeps what was said for the card; the thread has all of it."""
+        """Keeps the last few comments for the card; the thread has all of them."""
         remark = Remark(actor=comment.actor, kind=comment.kind, text=comment.text, at=now)
         self.state.remarks = [*self.state.remarks, remark][-REMARKS_KEPT:]
 
     def askers(self) -> list[str]:
-        """Who an answer is for: whoever has asked since the last one, or else who asked last. A few are remembered."""
+        """The people whom an answer is for: those who asked since the last answer, or else who asked last.
+
+        Only the last few remarks are looked at.
+        """
         asked: list[str] = []
         answered = True
         for remark in self.state.remarks:
@@ -190,17 +194,17 @@ class Record:
         return list(dict.fromkeys(asked[-1:] if answered else asked))
 
     def salt_of(self, what: str, text: str) -> str:
-        """The salt of that text of the outcome; empty where there is no text."""
+        """The salt of that text of the outcome; empty if there is no text."""
         return text_salt(self.salt, what) if text else ""
 
     # ---- verdicts and steps ------------------------------------------------------------------------------
 
     def answered(self, command_id: str, fingerprint: str = "") -> bool:
-        """Whether this very command already has its verdict (a delivery that came twice)."""
+        """Whether exactly this command already has its verdict (a delivery that came twice)."""
         return any(verdict.is_on(command_id, fingerprint) for verdict in self.state.verdicts)
 
     def answer(self, command_id: str, reason: Reason, fingerprint: str = "") -> None:
-        """Publishes the verdict on a command; the last 100 are kept. What could not be read has no fingerprint."""
+        """Publishes the verdict on a command; the last 100 are kept. An unreadable command has no fingerprint."""
         verdict = Verdict(
             command_id=command_id,
             reason=reason,
@@ -211,19 +215,19 @@ class Record:
         self.state.verdicts = [*self.state.verdicts, verdict][-VERDICTS_KEPT:]
 
     def step(self, kind: StepKind, now: datetime, **what: object) -> Step:
-        """The next line of the thread. That of the end has the number 0, whoever makes it: there is one."""
+        """The next line of the thread. The line of the end always has the number 0, so that there is only one."""
         number = 0 if kind is StepKind.ENDED else self.next_number()
         return Step.model_validate({"number": number, "kind": kind, "at": now, **what})
 
     def next_number(self) -> int:
-        """A number that no other line or message of this request has, whoever goes on with it."""
+        """A number that no other line or message of this request has, in any generation."""
         self.state.steps += 1
         return self.state.steps
 
     # ---- views -------------------------------------------------------------------------------------------
 
     def on_show(self) -> CardRef | None:
-        """The newest round's posted card; None while it is still to be posted."""
+        """The newest round's posted card; None until it is posted."""
         return next((ref for ref in self.state.cards if ref.round == self.state.round), None)
 
     def _level_state(self, status: Status) -> LevelState:
@@ -247,6 +251,6 @@ class Record:
         )
 
     def levels(self) -> list[LevelState]:
-        """The levels so far: those that ended, then the one that is open."""
+        """The levels so far: the ended ones, then the open one."""
         past = list(self.state.past_levels)
         return [*past, self._level_state(self.state.status)] if self.state.level_open else past

@@ -1,8 +1,8 @@
-"""Which commands a request has answered, beyond its last verdicts: a late repeat must not undo what came after it.
+"""The commands that a request has answered, beyond its last verdicts: a late repeat must not undo a later command.
 
 A hub may deliver an event twice, a chat system or a client may send a press again, and verdicts are forgotten after
-100. What decides is therefore remembered for as long as the request is open. All else gives way to what came later:
-repeated after that long, a comment can stand in the thread twice, and a refusal is worked out anew.
+100. So commands that decide are remembered for as long as the request is open. Of all others only the newest are kept:
+a late repeat can put a comment into the thread twice, or have a refusal worked out anew.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from orchestration.approval.state import Handled, State
 from orchestration.domain.commands import Command, Decision, Delegation, Reason
 
 OTHERS_KEPT: Final = 500  # comments, refused commands and the like
-# Nothing of what decides is forgotten, so it is bounded: for one person, and in all.
+# Commands that decide are never forgotten, so their number is limited: for one person, and in all.
 DECISIONS_OF_ONE: Final = 100
 DECISIONS_IN_ALL: Final = 2000
 
@@ -23,13 +23,13 @@ _KEPT: Final = frozenset({*_DONE, Reason.UNCHANGED, Reason.CODE_SENT})
 
 
 class Repeats:
-    """The memory of one request. It lives in the state, and so goes on in the next generation."""
+    """The answered commands of one request. They are part of the state, so the next generation has them."""
 
     def __init__(self, state: State) -> None:
         self._state = state
 
     def refusal(self, command: Command) -> Reason | None:
-        """Why the command must not be obeyed; None where it is new, and younger than its person's last that counted."""
+        """Why the command must not be obeyed; None if it is new, and newer than its person's last one that counted."""
         handled, short = self._state.handled, _short(command.command_id)
         decides = isinstance(command, Decision | Delegation)
         at = next((at for at, one in enumerate(handled) if one.id == short), None)
@@ -46,7 +46,10 @@ class Repeats:
         return Reason.TOO_OFTEN if self._full(command.actor) else None
 
     def remember(self, command: Command, reason: Reason) -> None:
-        """The command was answered so, or counts now that its code has come; in place of what was known of it."""
+        """Stores the answer to the command, in place of an earlier one.
+
+        Called again when a code confirms the command.
+        """
         state, short = self._state, _short(command.command_id)
         entry = Handled(
             id=short,
@@ -62,7 +65,7 @@ class Repeats:
             state.handled.remove(one)
 
     def remember_refused(self, command: Command, reason: Reason) -> None:
-        """The command was refused unobeyed. Its ID is used up all the same, if it was not used before."""
+        """Stores that the command was refused. Its ID is used up by that, unless it was used before."""
         if all(one.id != _short(command.command_id) for one in self._state.handled):
             self.remember(command, reason)
 

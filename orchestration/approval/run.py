@@ -1,4 +1,4 @@
-"""One request under way: what happens to it, and the durable waiting. `approval` says in which order."""
+"""One open request: its events, and the durable waiting. `approval` sets the order of the steps."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from orchestration.people.worklist import WorklistUpdates
 
 log = logging.getLogger(__name__)
 
-# What the inbox calls the timers.
+# Names of the timers in the inbox.
 DEADLINE: Final = "deadline"
 REMINDER: Final = "reminder"
 PATIENCE: Final = "patience"
-# After so much the orchestration continues as new. A worker can be sent no history of more than 4 MiB, and a card
-# with a long description and many comments goes into it with each edit.
-CONTINUE_AS_NEW_AFTER: Final = 100  # things that happened
-CONTINUE_AS_NEW_BYTES: Final = 1024 * 1024  # of the inputs and failures of activities
-ASKED_DIRECTLY: Final = 50  # people, where a round has no card
+# The orchestration continues as new after this much. A worker can receive a history of at most 4 MiB, and each edit
+# adds a card to it, perhaps with a long description and many comments.
+CONTINUE_AS_NEW_AFTER: Final = 100  # events handled
+CONTINUE_AS_NEW_BYTES: Final = 1024 * 1024  # of inputs and failures of activities
+ASKED_DIRECTLY: Final = 50  # people asked directly in a round without a card
 
 
 class ContinueAsNew(Exception):  # noqa: N818 - not an error: the history is long enough, a new generation goes on
@@ -49,7 +49,7 @@ class ContinueAsNew(Exception):  # noqa: N818 - not an error: the history is lon
 
 
 class ApprovalRun:
-    """One request under way: its record, and the durable means to act on it."""
+    """One open request: its record, and the durable means to act on it."""
 
     def __init__(self, ctx: OrchestrationContext, given: ApprovalInput) -> None:
         self._ctx = ctx
@@ -95,7 +95,7 @@ class ApprovalRun:
             self._worklists.asked(request.requester, request.asked_with)
 
     def open_level(self, index: int) -> Durable[None]:
-        """A level begins, with a card of its own; whoever is away is replaced by their delegate."""
+        """Opens a level with its own card; puts delegates in the place of those who are away."""
         record = self.record
         level = record.policy.levels[index]
         record.open_level(index, self.now())
@@ -122,7 +122,7 @@ class ApprovalRun:
         yield from self._look_for_gone()
 
     def _join_list(self) -> Durable[None]:
-        """Has the waiting calls of one run of an agent on one card. Where that cannot be, it gets a card of its own."""
+        """Puts the waiting calls of one run of an agent on one card. If that fails, the request gets its own card."""
         state = self.record.state
         if not self._given.run or state.list_id:
             return
@@ -137,7 +137,10 @@ class ApprovalRun:
             state.list_id = joined if isinstance(joined, str) else ""
 
     def leave_list(self) -> None:
-        """It has ended: once all of its list have, the next call of the run begins another."""
+        """Reports that the request has ended.
+
+        Once its whole list has ended, the run's next call starts another list.
+        """
         state = self.record.state
         if not state.list_id or state.left_list:
             return
@@ -147,7 +150,7 @@ class ApprovalRun:
         state.left_list = True
 
     def _look_for_gone(self) -> Durable[None]:
-        """Who was asked and cannot be reached is told, once the card is on its way."""
+        """Tells the owner of people who were asked and cannot be reached, once the card is on its way."""
         self._busy()
         yield from self._approvers.look_for_gone(self.record.voting.named())
 
@@ -157,13 +160,16 @@ class ApprovalRun:
             self._effects.ask(delegate, round_=asking.newest_round_of(self.record, delegate))
 
     def announce(self, reason: str) -> None:
-        """Nobody needs to be asked: the channel still sees what was approved, and by which rule."""
+        """Ends a request that a rule approves. Nobody is asked; the channel sees what was approved and by what rule."""
         self.record.state.round = 1
         self.end(Status.AUTO_APPROVED, reason=reason)
         self._effects.announce()
 
     def use_grant(self) -> Durable[bool]:
-        """Whether a standing grant approved it, so that nobody is asked. Looked for once, before anybody is."""
+        """Whether a standing grant approved the request, so that nobody is asked.
+
+        Checked once, before anybody is asked.
+        """
         if self._given.state is not None:
             return False
         used = yield from self._grants.use()
@@ -176,7 +182,7 @@ class ApprovalRun:
         return True
 
     def escalate(self) -> Durable[None]:
-        """Silence, or a level that nobody can decide: the escalation's channel gets a card. The first stays open."""
+        """Escalates a level that timed out or that nobody can decide: posts a card there. The first card stays open."""
         escalation = self.record.policy.escalation
         if escalation is None:
             raise AssertionError("the policy was checked to have an escalation where a level escalates")
@@ -202,22 +208,25 @@ class ApprovalRun:
         yield from self._look_for_gone()
 
     def _escalation_helps(self, members: Members) -> bool:
-        """Whether the round of the escalation can be approved. If not, it is said: else people wait for nobody."""
+        """Whether the escalation's round can be approved.
+
+        If not, the escalation says so, since waiting would be in vain.
+        """
         return self.record.voting.approvable(members, self.record.state.round)
 
     def end(self, status: Status, *, by: str | None = None, comments: str = "", reason: str = "") -> None:
-        """The request is over: every posted copy and the requester hear of it, and the outcome's actions run."""
+        """Ends the request: tells the requester, updates every posted copy, and runs the outcome's actions."""
         self._ending.end_request(status, by=by, comments=comments, reason=reason)
 
     def _card_posted(self, ref: CardRef) -> None:
-        """From now on whoever was asked and has not decided is waited for."""
+        """Puts the request on the worklist of everybody who was asked and has not decided."""
         if ref.round in self.record.state.open_rounds and not self.record.state.escalated:
             self._approvers.wait_for(self.record.voting.undecided())
 
     def _card_lost(self, card: PostCard, problem: str) -> bool:
-        """The card of an open round can never be posted: its people are asked without one.
+        """Handles a card of an open round that can never be posted: its people are asked without a card.
 
-        A level that does not escalate ends instead: who asked hears why at once, and can ask anew.
+        If the level does not escalate, the request ends instead: the requester is told why, and can ask again.
         """
         state = self.record.state
         self._log.error("%s: the card could not be posted: %s", self.record.request_id, problem)
@@ -230,7 +239,7 @@ class ApprovalRun:
         return True
 
     def _ask_without_card(self) -> Durable[None]:
-        """Who may decide a round without a card is asked directly, and who asked and the owner read the truth."""
+        """Asks those who may decide a round without a card directly. Tells the requester and the owner about it."""
         record = self.record
         lost, record.state.lost_cards = record.state.lost_cards, []
         members = yield from self._approvers.members(record.voting.seated())
@@ -248,17 +257,17 @@ class ApprovalRun:
                 self._effects.send_message(person, Notice.CARD_NOT_POSTED, step)
 
     def undecidable_because(self) -> str:
-        """Why nobody waits for this level any longer, as a sentence."""
+        """Why this level can no longer be decided, as a sentence."""
         return f"Too few people are left who may decide the level {self.record.level.name}."
 
     # ---- waiting -----------------------------------------------------------------------------------------
 
     def wait_for_answers(self) -> Durable[bool]:
-        """True once the level or the request has ended. False once the deadline has passed, or nobody can decide it."""
+        """True once the level or the request has ended; False once the deadline has passed, or nobody can decide it."""
         state = self.record.state
         self._watch(DEADLINE, state.deadline)
         self._watch(REMINDER, state.remind_at)
-        # What ends a level sets more going than its vote. All of it starts at once then, the most urgent first.
+        # The end of a level causes several effects. They start together once it has ended, the most urgent first.
         while self._busy(start=state.level_open) and state.level_open:
             if state.lost_cards:
                 yield from self._ask_without_card()
@@ -281,14 +290,14 @@ class ApprovalRun:
                 self._effects.look_for_cards()
                 self._inbox.drop(REMINDER)
                 return False
-            else:  # a timer of an earlier generation, which not every hub holds back
+            else:  # a timer of an earlier generation, which some hubs still deliver
                 self._watch(DEADLINE, state.deadline)
         self._inbox.drop(DEADLINE)
         self._inbox.drop(REMINDER)
         return True
 
     def finish(self) -> Durable[None]:
-        """Lets every effect finish; what failed can be tried again for as long as the policy says."""
+        """Lets every effect finish; the owner can retry what failed for as long as the policy says."""
         state = self.record.state
         while self._busy():
             if (arrived := self._inbox.take()) is not None:
@@ -296,7 +305,7 @@ class ApprovalRun:
                     yield from self._handle(*arrived)
                     if (
                         self._outbox.busy()
-                    ):  # actions are tried again: the time to wait begins anew when they fail
+                    ):  # actions are retried: the waiting time starts again when they fail
                         self._inbox.drop(PATIENCE)
                 continue
             if not self._outbox.busy():
@@ -311,32 +320,32 @@ class ApprovalRun:
             yield from self._wait()
 
     def _wait(self) -> Durable[None]:
-        """For whatever comes next. Raises `ContinueAsNew` when the history is long and no try is under way."""
+        """Waits for the next event. Raises `ContinueAsNew` when the history is long and no try is under way."""
         if self._long() and not self._outbox.running:
             raise ContinueAsNew
         yield when_any([*self._inbox.waits(), *self._step_up.waits(), *self._outbox.waits()])
 
     def _long(self) -> bool:
-        """Not while a code is awaited: its challenge could not report to the next generation."""
+        """Whether the history is long. False while a code is awaited: its challenge reports to this generation only."""
         long = self._happened >= CONTINUE_AS_NEW_AFTER or self._outbox.written >= CONTINUE_AS_NEW_BYTES
         return long and not self._step_up.busy()
 
     def _busy(self, *, start: bool = True) -> bool:
-        """Moves the effects along and publishes where things stand; always true, to open a waiting loop.
+        """Runs the outbox and publishes the status; always true, to open a waiting loop.
 
-        Once the history is long no new try starts, so that the next generation comes however much is going on.
+        Once the history is long, no new try starts, so that the next generation can begin however much is going on.
         """
         self._outbox.step(start=start and not self._long())
         self._ctx.set_custom_status(projection.progress(self.record))
         return True
 
     def _watch(self, name: str, when: datetime | None) -> None:
-        """Has the inbox say when that moment has come."""
+        """Has the inbox report that moment."""
         if when is not None:
             self._inbox.watch(name, clock.timer(self._ctx, when))
 
     def _remind(self) -> Durable[None]:
-        """A reminder is due, unless the timer is one of an earlier generation, which not every hub holds back."""
+        """Handles a reminder timer. Ignores a timer of an earlier generation, which some hubs still deliver."""
         self._happened += 1
         state = self.record.state
         if state.remind_at is not None and self.now() >= state.remind_at:

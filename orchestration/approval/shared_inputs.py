@@ -23,14 +23,14 @@ Built = tuple[str, BaseModel]
 
 
 def reply(request_id: str, under: CardRef, item: PostReply, attempt: int, *, maybe_done: bool) -> Built:
-    """Lines of the thread under that card."""
+    """The lines of the thread under that card."""
     return "post_reply", PostReplyInput(
         ref=under, request_id=request_id, steps=item.steps, attempt=attempt, maybe_done=maybe_done
     )
 
 
 def removal(request_id: str, identity: Identity, item: RemoveCopies, attempt: int) -> Built:
-    """One copy stays of what may have been posted twice."""
+    """Deletes all copies but one of a post that may have been made twice."""
     return "remove_copies", RemoveCopiesInput(
         request_id=request_id,
         identity=identity,
@@ -44,7 +44,7 @@ def removal(request_id: str, identity: Identity, item: RemoveCopies, attempt: in
 
 
 def callback(request: AnyRequest, outcome_id: str, event: JsonValue, attempt: int) -> Built:
-    """The event is POSTed, as the one who asked wants it."""
+    """The callback with the event, to the requester's URL."""
     return "send_callback", SendCallbackInput(
         url=request.callback_url or "",
         id=outcome_id,
@@ -56,7 +56,7 @@ def callback(request: AnyRequest, outcome_id: str, event: JsonValue, attempt: in
 
 
 def notification(request_id: str, request: AnyRequest, data: JsonValue, attempt: int) -> Built:
-    """The orchestration that the request names gets an event."""
+    """The event for the orchestration that the request names."""
     if request.notify_instance is None:
         raise AssertionError("nobody is to be notified")
     return "notify_instance", NotifyInstanceInput(
@@ -71,7 +71,7 @@ def response(
     parts: Mapping[str, JsonValue],
     attempt: int,
 ) -> Built:
-    """Sends the outcome to an orchestration of another program, in its own form. That form may name the `parts`."""
+    """The outcome for another program's orchestration, in its own form. That form may name the `parts`."""
     target = request.respond
     if target is None:
         raise AssertionError("nobody waits for a response")

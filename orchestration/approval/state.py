@@ -1,4 +1,4 @@
-"""What the `approval` orchestration carries: its input, and the state that a later generation goes on from."""
+"""The data of the `approval` orchestration: its input, and the state that the next generation continues from."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from orchestration.durable.outbox import Lane
 
 
 class Handled(Recorded):
-    """A command that was answered, remembered for longer than its verdict. The oldest is first."""
+    """A command that was answered, kept for longer than its verdict. In the list, the oldest is first."""
 
     id: str = Field(description="The beginning of the SHA-256 of the command ID")
     fingerprint: str
@@ -125,14 +125,14 @@ class State(BaseModel):
 
 
 class Taken(Recorded):
-    """Result of `take_policy`: the input to go on with, or why there is none."""
+    """Result of `take_policy`: the input to continue with, or why there is none."""
 
     given: ApprovalInput | None = None
     problem: str = ""
 
 
 class ApprovalInput(Recorded):
-    """The input of the `approval` orchestration. The requester is stamped by the service, never by a message body."""
+    """The input of the `approval` orchestration. The service sets the requester; no message body does."""
 
     request: ApprovalRequest
     nonce: str = Field(default="", description="Random, made at the start, by us: see `take_policy`")

@@ -1,4 +1,4 @@
-"""Reads what a hub says of an `approval` instance into our models."""
+"""Reads a hub's state of an `approval` instance into our models."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from orchestration.domain.rounds import EligibleVoters, Round
 OVER: Final = frozenset(
     {OrchestrationStatus.COMPLETED, OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED}
 )
-# The ends of an orchestration that run no line of its own code.
+# The ends of an orchestration without any of its own code running.
 CUT_SHORT: Final = {
     OrchestrationStatus.FAILED: Status.FAILED,
     OrchestrationStatus.TERMINATED: Status.TERMINATED,
@@ -39,9 +39,10 @@ NOT_OUR_END: Final = (
 
 @dataclass(frozen=True)
 class RequestView:
-    """One request as it stands, read from its instance once. `policy` is as it was when the request was made.
+    """One request, read from its instance once.
 
-    `request` has all in it that approvers changed; `asked` is as it was asked.
+    `policy` is as it was when the request was made. `asked` is the request as it was made; `request` includes all
+    changes by approvers.
     """
 
     progress: Progress
@@ -52,7 +53,7 @@ class RequestView:
 
     @property
     def identity(self) -> Identity:
-        """What a decision made on this has to be about."""
+        """The identity that a decision on this request has to name."""
         return self.progress.identity
 
     @property
@@ -62,7 +63,7 @@ class RequestView:
 
 
 def view_of(state: OrchestrationState) -> RequestView:
-    """The request of an `approval` instance. Raises `UnknownRequestError`, also where no policy was taken for it."""
+    """The request of an `approval` instance. Raises `UnknownRequestError`, also if no policy was taken for it."""
     given = _input(state)
     if given.policy is None or not given.nonce:
         raise UnknownRequestError
@@ -73,9 +74,9 @@ def view_of(state: OrchestrationState) -> RequestView:
 
 
 def progress_of(state: OrchestrationState) -> Progress:
-    """The published progress. Before the first turn, or where no turn could run, it is made from the input.
+    """The published progress. Before the first turn, or if no turn could run, it is made from the input.
 
-    A request whose orchestration was cut short has an outcome too, so that nobody waits for one in vain.
+    A request whose orchestration was stopped from outside has an outcome too, so that nobody waits for one in vain.
     Raises `UnknownRequestError`.
     """
     progress = published_of(state, Progress)
@@ -124,20 +125,20 @@ def progress_of(state: OrchestrationState) -> Progress:
 
 
 def made_at(state: OrchestrationState) -> datetime:
-    """When the instance was made. A later one of the same ID has another time; continuing as new changes none."""
+    """When the instance was created. A later instance of the same ID has another time; continuing as new keeps it."""
     return state.created_at.replace(tzinfo=state.created_at.tzinfo or UTC)
 
 
 class StartNonce(Recorded):
-    """As much of the input as says which start it is. The rest is long, and this is read at every look."""
+    """Only the nonce of the input. The whole input is long, and this is read at every look."""
 
     nonce: str = ""
 
 
-class _Published(Protocol):  # what both progresses have
+class _Published(Protocol):  # what both kinds of progress have
     @property
     def nonce(self) -> str:
-        """Which start it is."""
+        """The nonce of the start."""
         ...
 
 
@@ -145,9 +146,9 @@ ProgressT = TypeVar("ProgressT", bound=_Published)
 
 
 def published_of(state: OrchestrationState, kind: type[ProgressT]) -> ProgressT | None:
-    """The custom status, if it is of this start: one under the same ID before it may have asked something else.
+    """The custom status; None if it is of an earlier start under the same ID, which may have asked for something else.
 
-    Raises `UnknownRequestError` where it is no `kind`, or the input says no start.
+    Raises `UnknownRequestError` if the status is no `kind`, or the instance has no input.
     """
     try:
         found = state.get_custom_status(kind)
@@ -170,7 +171,7 @@ def _input(state: OrchestrationState) -> ApprovalInput:
 
 
 def eligible_voters_of(progress: Progress, policy: Policy, amount: Decimal | None) -> EligibleVoters:
-    """Who may decide now, as far as the outside can see. Only for prechecks: the orchestration decides."""
+    """Who may decide now, as far as is visible from outside. Only for prechecks: the orchestration decides."""
     if not progress.levels or progress.levels[-1].status.ended:
         return EligibleVoters()
     *past, level = progress.levels
@@ -195,7 +196,7 @@ def _round(number: int, approvers: Sequence[str], policy: Policy, *, code: bool)
 
 
 def involved(progress: Progress, request: ApprovalRequest, policy: Policy) -> set[str]:
-    """The people and groups of a request: who asked, whom the policy names, who was asked or decided, and its owner."""
+    """The people and groups of a request: requester, owner, those whom the policy names, who were asked or decided."""
     found = {request.requester, *filter(None, [policy.owner])}
     for level in policy.levels:
         found.update(level.approvers, level.notify)

@@ -1,4 +1,4 @@
-"""Decisions and delegations that wait for a code. Each has an `sms_challenge`, and counts once that is verified."""
+"""Decisions and delegations that wait for a code. Each starts an `sms_challenge`, and counts once that is verified."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from orchestration.domain.names import code_id
 from orchestration.domain.request import SMS_CHALLENGE, ApprovalRequest, Choice, to_json
 from orchestration.domain.rounds import Members
 
-# What is said although the person knows that the message had not arrived: it did, and something else came in between.
+# Told even to a person who knows that the message had not arrived: it did arrive, and then one of these happened.
 SAID_AT_ITS_END = frozenset({Trouble.WRONG, Trouble.CANCELLED})
 SUBJECT_TITLE = 60  # characters of a title that fit an SMS beside the rest
 
@@ -39,19 +39,19 @@ class StepUp:
         self._undelivered: set[str] = set()
 
     def needed(self, act: Decision | Delegation, members: Members) -> bool:
-        """Whether this act needs a code. A rejection never does: it is the safe answer."""
+        """Whether this act needs a code. A rejection never does, because it is the safe answer."""
         voting = self._record.voting
         if isinstance(act, Delegation):
             return voting.code_to_delegate(act.actor, members)
         return act.choice is not Choice.REJECT and voting.needs_code(act.round)
 
     def begin(self, act: Decision | Delegation, about: ApprovalRequest | None = None) -> Reason:
-        """Sends the actor a code, unless one for just this is on its way to them already.
+        """Sends the actor a code, unless one for the same act is already on its way.
 
-        `about` is what they approve where that is other than what the request is now: it has their changes in it.
+        `about` is the request with the actor's changes, if they approve it with changes.
 
-        A code for something else that they pressed before is withdrawn: answering it would not do what they want now.
-        So is one that is reported as not delivered.
+        An earlier code of this actor for another act is withdrawn, because answering it would not do what they want
+        now. A code that was reported as not delivered is withdrawn too.
         """
         record, about = self._record, about or self._record.request
         if not record.voting.enrolled(act.actor):
@@ -91,7 +91,7 @@ class StepUp:
         return Reason.CODE_SENT
 
     def _subject(self, act: Decision | Delegation, request: ApprovalRequest) -> str:
-        """What the SMS says is confirmed. It names enough for a person to notice that they did not press this."""
+        """The act that the SMS asks to confirm. It names enough for a person to notice that they did not press this."""
         done = "delegate" if isinstance(act, Delegation) else "approve"
         if isinstance(act, Decision) and act.edits:
             done = "change and approve"
@@ -104,12 +104,12 @@ class StepUp:
         title = unquoted(request.title)
         if (
             len(title) > SUBJECT_TITLE
-        ):  # else the beginning of a command reads as all of it; the GSM alphabet has no "…"
+        ):  # otherwise a cut-off command reads as complete; the GSM alphabet has no "…"
             title = f"{title[: SUBJECT_TITLE - 3]}..."
         return f'{what}{amount}: "{title}"'
 
     def waits(self) -> list[Task[Any]]:
-        """What to wait on."""
+        """The tasks to wait for."""
         return [task for _, task in self._under_way.values()]
 
     def busy(self) -> bool:
@@ -117,7 +117,7 @@ class StepUp:
         return bool(self._under_way)
 
     def undelivered(self, report: Undelivered) -> str | None:
-        """Who waits for a code that did not arrive, so it is reported; None where nobody does."""
+        """The person who waits for a code that did not arrive, at its first report; None if there is none."""
         found = self._under_way.get(report.challenge_id)
         if found is None or report.challenge_id in self._undelivered:
             return None
@@ -125,9 +125,9 @@ class StepUp:
         return found[0].actor
 
     def take(self) -> tuple[Decision | Delegation, Trouble | None, bool] | None:
-        """An act whose challenge has ended; None when none has ended.
+        """An act whose challenge has ended; None if none has ended.
 
-        With it comes why it is not confirmed (None: it is), and whether its person was told so when the message was
+        Returned with why it is not confirmed (None if it is), and whether its person was told so when the message was
         reported as not delivered.
         """
         for challenge_id, (act, task) in list(self._under_way.items()):
@@ -142,14 +142,14 @@ class StepUp:
     def _trouble(task: Task[Any]) -> Trouble | None:
         try:
             progress: ChallengeProgress = task.get_result()
-        except TaskFailedError:  # terminated from outside, or a fault of ours: not confirmed
+        except TaskFailedError:  # terminated from outside, or our own fault: not confirmed
             return Trouble.CANCELLED
         if progress.status is ChallengeStatus.VERIFIED:
             return None
         return progress.trouble or Trouble.EXPIRED
 
     def drop(self, person: str) -> None:
-        """They have decided otherwise meanwhile: what awaited their code is older than that, and never counts."""
+        """Cancels the person's pending codes: they have decided otherwise since, so the older act never counts."""
         for challenge_id, (act, _) in list(self._under_way.items()):
             if act.actor == person:
                 self._cancel(challenge_id)
@@ -157,9 +157,9 @@ class StepUp:
                 self._record.state.confirming.pop(person, None)
 
     def drop_all(self) -> list[str]:
-        """The level is over: nobody needs these codes any more, and no later answer counts.
+        """Cancels all codes because the level is over: no later answer counts.
 
-        Returns who had confirmed by then, too late.
+        Returns the people who had confirmed, too late.
         """
         late = []
         for challenge_id, (act, task) in self._under_way.items():
@@ -177,14 +177,14 @@ class StepUp:
 
 
 def _granted(act: Decision | Delegation) -> dict[str, Any]:
-    """The grant that goes with it, as the code is bound to it."""
+    """The grant given with the act, as the code is bound to it."""
     if isinstance(act, Delegation) or act.grant is None:
         return {}
     return {"grant": act.grant.model_dump(mode="json")}
 
 
 def _done_by(act: Decision | Delegation) -> tuple[int, str, str, str]:
-    """What the act does. The same pressed twice, or by another way, is the same."""
+    """What the act does: equal for a repeated press, also by another way."""
     if isinstance(act, Delegation):
         return act.round, "delegate", act.to, ""
     return act.round, act.choice, act.comment, to_json({"edits": act.edits, **_granted(act)})

@@ -1,4 +1,4 @@
-"""Who may decide a request now, who has, and what the votes amount to. No I/O, no durable calls."""
+"""Who may decide a request now, who has, and whether the votes are enough. No I/O, no durable calls."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from orchestration.domain.request import ApprovalRequest, Choice, Factor, Vote
 from orchestration.domain.rounds import EligibleVoters, Members, Round, reachable, settling_vote
 from orchestration.domain.salts import text_salt
 
-# The hub takes no status, input or output of more than 1 MiB, and the votes are in each of them (twice in a status).
-# Past this many bytes of comments a vote keeps the beginning of its own; the thread has all of it.
+# The hub takes a status, input or output of at most 1 MiB, and each contains the votes (a status twice). Past this many
+# bytes of comments, a vote keeps only the beginning of its comment; the thread has all of it.
 COMMENT_BYTES_KEPT: Final = 100_000
 COMMENT_BEGINNING: Final = 100
 
 
 class Voting:
-    """The rounds that are open, their votes and delegates. They lie in `state`, which the record shares."""
+    """The open rounds, their votes and delegates. They are stored in `state`, which the record shares."""
 
     def __init__(
         self,
@@ -35,9 +35,9 @@ class Voting:
         salt: str = "",
         asked: ApprovalRequest | None = None,
     ) -> None:
-        """`salt` is the start's own, from which that of each comment comes.
+        """`salt` is the salt of the start, from which the salt of each comment is derived.
 
-        `asked` is the request before anybody changed it: who has to decide it, and with what, is settled by that.
+        `asked` is the request before any change. It settles who has to decide, and whether they need a code.
         """
         self.request = request
         self.asked = asked or request
@@ -48,16 +48,16 @@ class Voting:
         self._salt = salt
 
     def about(self, request: ApprovalRequest) -> None:
-        """From now on the votes are about this."""
+        """Sets the request that votes are about from now on."""
         self.request, self._digest = request, request.digest()
 
     @property
     def level(self) -> Level:
-        """The level that is open, or was last."""
+        """The open level, or the last one."""
         return self.policy.levels[self.state.level_index]
 
     def ask(self, people: list[str]) -> None:
-        """Who is asked, as known when the level opened: a quorum of all means these, and nobody who comes later."""
+        """Stores who is asked when the level opens. A quorum of all means these people, and nobody who joins later."""
         voters = self.voters()
         self.state.asked = [person for person in people if not voters.barred(person)]
 
@@ -82,7 +82,7 @@ class Voting:
         return found
 
     def reached(self) -> list[Round]:
-        """The rounds that a delegate of now reaches: those that are open, and the escalation's if it can still open."""
+        """The rounds in which a delegate named now votes: the open ones, and the escalation's if it can still open."""
         state = self.state
         to_come = self.level.on_timeout is OnTimeout.ESCALATE and state.level_open and not state.escalated
         return [*self.rounds(), *(self._escalation(state.round + 1) if to_come else [])]
@@ -121,7 +121,7 @@ class Voting:
         )
 
     def _later(self, votes: Iterable[Vote]) -> list[Demand]:
-        """What the later levels still take, once this one has these votes."""
+        """The approvals that later levels still need, once this level has these votes."""
         state, policy = self.state, self.policy
         if policy.allow_repeat_approver:
             return []
@@ -132,13 +132,13 @@ class Voting:
         return policy.later_demands(state.level_index + 1, barred)
 
     def needs_code(self, round_number: int) -> bool:
-        """Whether an approval in that round needs a code. An escalation inherits what any level so far asked for."""
+        """Whether an approval in that round needs a code. An escalation needs one if any level so far did."""
         return any(round_.code for round_ in self.rounds() if round_.number == round_number)
 
     def code_to_delegate(self, holder: str, members: Members) -> bool:
-        """Whether this person hands their vote over with a code only: one round that it reaches needs a code.
+        """Whether this person needs a code to delegate their vote: any round that the delegation reaches needs one.
 
-        It reaches each in which they have a seat, also the escalation's before it opens.
+        A delegation reaches each round in which they have a seat, also the escalation's before it opens.
         """
         return any(round_.code and round_.seats(holder, members) for round_ in self.reached())
 
@@ -148,7 +148,7 @@ class Voting:
         return known is not None and known.enrolled
 
     def is_confirmed(self, decision: Decision) -> bool:
-        """Whether their vote in this round says just this, confirmed by a code."""
+        """Whether their vote in this round already says exactly this, confirmed by a code."""
         return any(
             vote.factor is not None and self._says_the_same(vote, decision) for vote in self.state.votes
         )
@@ -173,9 +173,10 @@ class Voting:
         factor: Factor | None = None,
         members: Members | None = None,
     ) -> Reason:
-        """Keeps a decision that `actor` made from the seat of `holder`. `members` are those of the groups now.
+        """Stores a decision that `actor` made from the seat of `holder`.
 
-        A person has one vote in a round, and can change it while the round is open.
+        `members` are the present members of the groups. A person has one vote in a round, and can change it while the
+        round is open.
         """
         state, digest = self.state, self._digest
         before = next(
@@ -183,11 +184,11 @@ class Voting:
             None,
         )
         same = before is not None and self._says_the_same(before, decision)
-        # The same said again with a code is kept with it: it now counts as confirmed.
+        # The same vote repeated with a code replaces the earlier one, so that it counts as confirmed.
         if before is not None and same and (factor is None or before.factor is not None):
             return Reason.UNCHANGED
         comment = self._kept(decision.comment)
-        # The time sets a comment apart from the one that its person takes back with it.
+        # The time makes the salt differ from that of an earlier comment which the person has taken back.
         salt = (
             text_salt(self._salt, "vote", decision.round, decision.actor, now.isoformat()) if comment else ""
         )
@@ -211,14 +212,15 @@ class Voting:
         return Reason.RECORDED
 
     def _groups_of(self, holder: str, round_number: int, members: Members) -> list[str]:
-        """The groups of that round in which this person is."""
+        """The groups of that round that this person belongs to."""
         round_ = self.voters().round(round_number)
         return [group for group in (round_.groups if round_ else ()) if holder in members.get(group, ())]
 
     def seat_for(self, decision: Decision, members: Members) -> str | None:
-        """Whose seat a decision that the rules allow is made from; None for an approval that a later level forbids.
+        """The seat from which an allowed decision is made; None for an approval that a later level forbids.
 
-        That is one after which the round could not be approved any more, since a later level needs who is left.
+        A later level forbids an approval after which this round could no longer be approved, because the later level
+        needs the people who are left.
         """
         voters = self.voters()
         round_ = voters.round(decision.round)
@@ -235,9 +237,9 @@ class Voting:
         return next(iter(seats), None)
 
     def _strands(self, decision: Decision, holder: str, round_: Round, members: Members) -> bool:
-        """Whether the round can be approved now, and could not be any more by others after this approval."""
-        # Whoever votes from their own seat takes the place of somebody else who would have voted. If no later level
-        # needs them, as many can still follow as before. So only these two have to be looked at.
+        """Whether the round can be approved now, but after this approval could no longer be approved by others."""
+        # A vote from one's own seat takes one of the places of the quorum. If no later level needs that person, as many
+        # people as before can fill the rest. So only these two cases have to be checked.
         for_somebody = holder != decision.actor
         not_asked = round_.quorum == "all" and holder not in (round_.asked or ())
         if not for_somebody and not not_asked:
@@ -249,7 +251,7 @@ class Voting:
             actor=decision.actor,
             choice=Choice.APPROVE,
             via=decision.via,
-            at=self.state.asked_at,  # no rule asks for the time
+            at=self.state.asked_at,  # no rule uses the time
             digest=digest,
             factor=Factor.SMS if round_.code else None,
         )
@@ -271,14 +273,14 @@ class Voting:
         return comment[:COMMENT_BEGINNING] + "…"
 
     def deciding_vote(self, round_number: int, choice: Choice) -> Vote | None:
-        """The vote by which that round is settled for the side of `choice`; None while it is not."""
+        """The vote that settles that round for `choice`; None if it is not settled."""
         round_ = self.voters().round(round_number)
         if round_ is None:
             return None
         return settling_vote(round_, self.state.votes, choice, self._digest)
 
     def approvable(self, members: Members, number: int | None = None) -> bool:
-        """Whether any open round can still be approved, or the one of that number."""
+        """Whether any open round can still be approved; with `number`, whether that one can."""
         voters, digest = self.voters(), self._digest
         looked_at = [one for one in voters.rounds if number is None or one.number == number]
         return any(reachable(round_, self.state.votes, voters, members, digest) for round_ in looked_at)
@@ -288,13 +290,13 @@ class Voting:
         return list(dict.fromkeys(name for round_ in self.rounds() for name in round_.named))
 
     def seated_in_reach(self) -> list[str]:
-        """The same, of each round that a delegate of now reaches."""
+        """The people and groups with a seat in a round that a delegate named now reaches."""
         return list(dict.fromkeys(name for round_ in self.reached() for name in round_.named))
 
     def leaves_too_few(self, holder: str, delegate: str, members: Members, *, confirmed: bool) -> bool:
-        """Whether a round can be approved now, and could not be any more with this delegate for `holder`.
+        """Whether a round can be approved now, but no longer with this delegate for `holder`.
 
-        Every round is looked at that it reaches: the delegate votes instead in each where they count.
+        Checks every round that the delegation reaches, since the delegate votes in each of them in which they count.
         """
         votes, left, digest = self.state.votes, self._votes_without(holder), self._digest
         now = self.voters()
@@ -311,13 +313,13 @@ class Voting:
         return any(person in {vote.actor, vote.holder} for vote in self.state.votes)
 
     def cast_for(self, holder: str) -> list[str]:
-        """Who has voted from this person's seat instead of them."""
+        """The people who have voted from this person's seat instead of them."""
         return [vote.actor for vote in self.state.votes if vote.holder == holder != vote.actor]
 
     def absent(self, holder: str, delegate: str, *, confirmed: bool = False) -> None:
-        """The holder is away; `delegate` votes instead, for this level.
+        """Makes `delegate` vote instead of the absent holder, for this level.
 
-        `confirmed`: also in a round that needs a code, as the operator entered them.
+        `confirmed`: also in a round that needs a code, because the operator entered the delegate.
         """
         self._put_in_place(holder, delegate, confirmed=confirmed)
 
@@ -326,11 +328,11 @@ class Voting:
         self.state.delegates, self.state.confirmed = dict(after.delegates), list(after.confirmed)
 
     def _votes_without(self, person: str) -> list[Vote]:
-        """The votes but for those that this person gave, or that were given from their seat."""
+        """The votes, without those that this person gave or that were given from their seat."""
         return [vote for vote in self.state.votes if person not in {vote.actor, vote.holder}]
 
     def standing(self) -> dict[str, int]:
-        """How many approvals each open round takes and how many it has, as a `LevelState` says it."""
+        """How many approvals each open round needs and how many it has, as fields of `LevelState`."""
         votes, digest = self.state.votes, self._digest
         own, *escalation = self.rounds()
         found = {"needed": rounds.needed(own), "approvals": rounds.approvals(own, votes, digest)}
@@ -340,9 +342,9 @@ class Voting:
         return found
 
     def delegate(self, delegation: Delegation, *, confirmed: bool = False) -> None:
-        """`to` decides instead of `actor`, for this level. A vote given by `actor`, or from their seat, is withdrawn.
+        """Makes `to` decide instead of `actor`, for this level. Votes by `actor`, or from their seat, are withdrawn.
 
-        `confirmed`: also in a round that needs a code, as it was handed over with one.
+        `confirmed`: also in a round that needs a code, because it was delegated with one.
         """
         state, actor = self.state, delegation.actor
         state.votes = self._votes_without(actor)
@@ -350,9 +352,9 @@ class Voting:
         state.delegated = [*state.delegated, actor]
 
     def _now_for(self, principals: Iterable[str], at: int = 0) -> list[str]:
-        """These people and groups, each holder replaced by who votes for them in that open round: own, escalation.
+        """These people and groups, with delegates in place, for the open round `at`: 0 the level's, 1 the escalation's.
 
-        Whoever may not vote at this level, as they asked for it or have decided an earlier one, is left out.
+        Leaves out people who may not vote at this level, because they made the request or decided an earlier level.
         """
         voters = self.voters()
         rounds = voters.rounds
@@ -360,9 +362,9 @@ class Voting:
         return list(dict.fromkeys(delegates.get(one, one) for one in principals if not voters.barred(one)))
 
     def approvers(self) -> list[str]:
-        """Who may decide in the level's own round, as it names them, with their delegates in place.
+        """Who may decide in the level's own round, as the level names them, with delegates in place.
 
-        Also the delegates of those who have a seat through a group only.
+        Includes the delegates of people who have a seat only through a group.
         """
         approvers = self._now_for(self.level.approvers)
         if self.policy.groups_in(approvers):
@@ -371,12 +373,12 @@ class Voting:
         return list(dict.fromkeys(approvers))
 
     def named(self) -> list[str]:
-        """The people and groups who may decide now and have not, as the level and its escalation name them."""
+        """The people and groups who may decide now and have not, as named by the level and its escalation."""
         voters, voted = self.voters(), {vote.actor for vote in self.state.votes}
         found: list[str] = []
         for at, round_ in enumerate(voters.rounds):
             found += self._now_for(round_.named, at)
-            # Which groups their holders are in is not known here.
+            # It is not known here which groups their holders belong to.
             found += voters.delegates_in(round_).values() if round_.groups else []
         return [who for who in dict.fromkeys(found) if who not in voted]
 
@@ -391,20 +393,20 @@ class Voting:
         return [who for who in dict.fromkeys(found) if who not in voted and not voters.barred(who)]
 
     def undecided(self) -> list[str]:
-        """Who was asked, or is their delegate, and has not voted."""
+        """The people who were asked, or their delegates, and have not voted."""
         voted = {vote.actor for vote in self.state.votes}
         return [person for person in self._now_for(self.state.asked or ()) if person not in voted]
 
     def may_be_seated(self, person: str, members: Members | None) -> bool:
-        """Whether they have a seat in an open round, as far as anybody can tell: None means that nobody can."""
+        """Whether they may have a seat in an open round. If `members` is None, that is unknown: True."""
         voters = self.voters()
         return members is None or any(voters.seat(person, one, members) for one in voters.rounds)
 
     def to_remind(self, members: Members) -> list[str]:
-        """Who is reminded: who was asked, or is their delegate, and has not voted.
+        """The people to remind: those who were asked, or their delegates, and have not voted.
 
-        Where one of them is enough or a few are, and the level's `notify` names any of them, by name or by a group of
-        approvers, the others are left in peace. A quorum of all needs everybody.
+        If the quorum is not all, and the level's `notify` names any of them, by name or by a group of approvers, only
+        those are reminded. A quorum of all needs everybody.
         """
         undecided, level = self.undecided(), self.level
         if level.quorum == "all":

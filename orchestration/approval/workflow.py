@@ -26,7 +26,7 @@ def approval(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outcome
     reason = auto_approves(given.request, given.policy)
     try:
         if run.record.ended:
-            pass  # an earlier generation decided it, and left effects to finish
+            pass  # an earlier generation decided it, and has effects left to finish
         elif reason is not None:
             run.announce(reason)
         elif not (yield from run.use_grant()):
@@ -40,9 +40,9 @@ def approval(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outcome
 
 
 def take_policy(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outcome | None]:
-    """Another orchestration asked: it has no policy and no nonce. This generation takes both, and continues as new.
+    """Adds the policy and a nonce to a request of another orchestration, and continues as new.
 
-    Neither comes from what that orchestration sent: a nonce that is chosen could be one that people saw before.
+    Neither is taken from what that orchestration sent: a chosen nonce could be one that people have seen before.
     """
     taken: Taken = yield ctx.call_activity("take_policy", input=given.request, return_type=Taken)
     if taken.given is not None:
@@ -60,7 +60,7 @@ def take_policy(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outc
 
 
 def ask_each_level(run: ApprovalRun) -> Durable[None]:
-    """From the level where an earlier generation stopped, or the first; again from the first after a change."""
+    """Asks from the first level, or from where an earlier generation stopped; again from the first after a change."""
     state = run.record.state
     index = state.level_index
     while index < len(run.record.policy.levels):
@@ -69,14 +69,17 @@ def ask_each_level(run: ApprovalRun) -> Durable[None]:
         yield from decide_level(run)
         if run.record.ended:
             return
-        # A change at a later level has all of them decide anew.
+        # After a change at a later level, all levels decide anew.
         index = 0 if state.level_index < index else index + 1
     last = state.decided_by
     run.end(Status.APPROVED, by=last.actor if last else None, comments=last.comment if last else "")
 
 
 def decide_level(run: ApprovalRun) -> Durable[None]:
-    """One level: wait. On silence, or once nobody can decide it, escalate, expire or reject as the policy says."""
+    """Waits for one level.
+
+    On timeout, or once nobody can decide it, escalates, expires or rejects as the policy says.
+    """
     answered = yield from run.wait_for_answers()
     state, on_timeout = run.record.state, run.record.level.on_timeout
     silence = not answered and not state.undecidable

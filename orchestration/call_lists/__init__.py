@@ -1,1 +1,1 @@
-"""The workflow of a list of waiting calls: one card for all that one run of an agent waits for."""
+"""The workflow of a list of waiting calls: one card for all waiting calls of one agent run."""

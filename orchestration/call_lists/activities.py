@@ -20,7 +20,10 @@ class CallListActivities:
         self._once = Once(intents)
 
     def post_call_list(self, ctx: ActivityContext, given: CallListPostInput) -> Delivery:
-        """Posts the card once, however often it is called: remembered in this process, else looked for."""
+        """Posts the card once, however often it is called.
+
+        An earlier post is remembered in this process, or looked for in the chat system.
+        """
         attempt = self._once.attempt(ctx, given, f"{given.view.list_id} card")
         found: CardRef | None = None
 
@@ -36,7 +39,7 @@ class CallListActivities:
         return self._once.run(("calls", given.view.list_id), attempt, post)
 
     def edit_call_list(self, _: ActivityContext, given: CallListEditInput) -> Delivery:
-        """Makes the card say what is true. Idempotent by nature."""
+        """Edits the card to what is true now. Idempotent."""
 
         def edit() -> Delivery:
             self._notifier.edit_call_list(given)

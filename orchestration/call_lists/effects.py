@@ -1,4 +1,4 @@
-"""What people see of a list of waiting calls: its card, and a line for each call that comes later."""
+"""What people see of a list of waiting calls: its card, and a line for each call that is added later."""
 
 from __future__ import annotations
 
@@ -50,16 +50,16 @@ class CallListEffects:
         self.outbox: Outbox[AnyListItem, Delivery] = Outbox(ctx, now, state.lanes, self, Delivery)
 
     def post_card(self) -> None:
-        """Posts it, with all the calls that there are when the try starts."""
+        """Posts the card, with all calls on the list when the try starts."""
         self.outbox.put("card", PostCallList(give_up=EDITS_RETRIED_FOR))
 
     def refresh(self) -> None:
-        """Has the card say what is true now."""
+        """Edits the card to what is true now."""
         if self._state.card is not None:
             self.outbox.put("card", EditCallList(give_up=EDITS_RETRIED_FOR))
 
     def tell_joined(self, call: ListedCall) -> None:
-        """Tells the people who may decide of a call that came after the card, because an edit pings nobody."""
+        """Tells those who may decide about a call that was added after the card, because an edit notifies nobody."""
         self._state.steps += 1
         step = Step(
             number=self._state.steps,
@@ -82,7 +82,7 @@ class CallListEffects:
     # ---- running an item: the outbox asks ----------------------------------------------------------------
 
     def build(self, item: AnyListItem, attempt: int, *, maybe_done: bool) -> tuple[str, BaseModel]:
-        """The activity and its input, from what is true now."""
+        """The activity and its input, from the present state."""
         view, ref = self._view(), self._state.card
         if isinstance(item, PostCallList):
             self._shown = view
@@ -99,7 +99,7 @@ class CallListEffects:
             return "edit_call_list", CallListEditInput(ref=ref, view=view, attempt=attempt)
         if isinstance(item, PostReply):
             return "post_reply", PostReplyInput(
-                ref=ref.model_copy(update={"list_id": ""}),  # the lines are of the list itself
+                ref=ref.model_copy(update={"list_id": ""}),  # the lines belong to the list itself
                 request_id=self._id,
                 steps=item.steps,
                 attempt=attempt,
@@ -119,7 +119,7 @@ class CallListEffects:
         )
 
     def done(self, item: AnyListItem, delivery: Delivery) -> None:
-        """It was done. What another try may have done too is looked for again."""
+        """Handles an item that is done. A second copy that another try may have made is looked for later."""
         match item:
             case PostCallList() if delivery.card is not None:
                 self._state.card = delivery.card.model_copy(update={"list_id": self._id})
@@ -128,7 +128,8 @@ class CallListEffects:
                     self._put_reply(step)
                 if delivery.unsure:
                     self._remove_copies(message_id=CARD)
-                    # Another try may have posted it when there was one call on it, and so as that call's own card.
+                    # Another try may have posted the card with a single call on it, in the form of that call's own
+                    # card.
                     self._remove_copies(round=self._state.calls[0].card.round)
                 if delivery.unsure or self._view() != self._shown:
                     self.refresh()
@@ -154,7 +155,7 @@ class CallListEffects:
         self.outbox.put(f"copies:{message_id or steps or 'alone'}", item, after=COPIES_AFTER)
 
     def put_off(self, item: AnyListItem, attempt: int, problem: str, pause: timedelta) -> None:
-        """It is tried again later."""
+        """Handles an item that will be tried again later."""
         self._log.info(
             "%s: %s, try %d: %s; the next in %g s",
             self._id,
@@ -165,10 +166,10 @@ class CallListEffects:
         )
 
     def late(self, item: AnyListItem, problem: str) -> None:
-        """Nothing: each call on it says that it has no card yet."""
+        """Does nothing: each call on the list reports that it has no card yet."""
 
     def failed(self, item: AnyListItem, problem: str) -> None:
-        """It will not be done."""
+        """Handles an item that was given up."""
         if isinstance(item, PostCallList):
             self._state.problem = problem or "Slack does not take it."
         self._log.warning("%s: %s was given up: %s", self._id, item.kind, problem)

@@ -1,4 +1,4 @@
-"""The nouns of a list of waiting calls: its input, its state, and what others may see of it."""
+"""The data types of a list of waiting calls: its input, its state, and what others may see of it."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class PostCallList(OutboxItem):
 
 
 class EditCallList(OutboxItem):
-    """Make the card say what is true when the try starts."""
+    """Edit the card to what is true when the try starts."""
 
     urgency: ClassVar[int | None] = 2
 
     kind: Literal["edit_call_list"] = "edit_call_list"
 
     def covered_by(self, waiting: OutboxItem) -> bool:
-        """There is one card, and each edit says what is true when it starts."""
+        """Whether a waiting edit makes this unnecessary: there is one card, and each edit shows the newest state."""
         return isinstance(waiting, EditCallList)
 
 
@@ -55,16 +55,16 @@ class CallListState(BaseModel):
     lanes: dict[str, Lane[AnyListItem]] = Field(default_factory=dict)
 
     def is_over(self) -> bool:
-        """Whether no call on it waits any more."""
+        """Whether no call on it still waits."""
         return all(call.card.status.ended for call in self.calls)
 
     def cards(self) -> list[Card]:
-        """What each call's own card would say."""
+        """The content of each call's own card."""
         return [call.card for call in self.calls]
 
 
 class CallListInput(Recorded):
-    """The input of `call_list`: its channel, the run that it is of, and the first call."""
+    """The input of `call_list`: its channel, its agent run, and the first call."""
 
     channel: str
     run: str

@@ -1,4 +1,4 @@
-"""One list of waiting calls: what comes, what it shows, when it is over."""
+"""One list of waiting calls: its events, its card, and when it is over."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class CallListRun:
-    """One list under way, and the durable means to act on it."""
+    """One open list, and the durable means to act on it."""
 
     def __init__(self, ctx: OrchestrationContext, given: CallListInput) -> None:
         self._ctx = ctx
@@ -49,7 +49,7 @@ class CallListRun:
         return self._given.model_copy(update={"state": self.state})
 
     def progress(self) -> CallListProgress:
-        """What is published."""
+        """The status to publish."""
         state = self.state
         return CallListProgress(
             card=state.card, problem=state.problem, calls=len(state.calls), heard=state.heard
@@ -61,7 +61,7 @@ class CallListRun:
             self._effects.post_card()
 
     def keep(self) -> Durable[None]:
-        """Returns once no call on it waits, none can come any more, and its card says so; or there is no card."""
+        """Returns once no call on it waits, none can join, and its card shows that; or if the card cannot be posted."""
         while self._busy():
             arrived = self._inbox.take()
             if arrived is not None:
@@ -77,13 +77,16 @@ class CallListRun:
                 yield from self._wait()
 
     def _is_left(self) -> Durable[bool]:
-        """Whether the run has no call on this list any more. One that has joined is still to say so here."""
+        """Whether the run has no call on this list any more.
+
+        A call may have joined it that has not been reported here yet.
+        """
         run = EntityInstanceId(AGENT_RUN, self._given.run)
         call: Task[Any] = self._ctx.call_entity(run, "over", self._ctx.instance_id)
         return bool((yield from self._inbox.meanwhile(call)))
 
     def _wait(self) -> Durable[None]:
-        """For whatever comes next. Raises `ContinueAsNew` when the history is long and no try is under way."""
+        """Waits for the next event. Raises `ContinueAsNew` when the history is long and no try is under way."""
         if self._long() and not self._outbox.running:
             raise ContinueAsNew
         yield when_any([*self._inbox.waits(), *self._outbox.waits()])
@@ -93,13 +96,13 @@ class CallListRun:
         return self._happened >= CONTINUE_AS_NEW_AFTER or written >= CONTINUE_AS_NEW_BYTES
 
     def _busy(self) -> bool:
-        """Moves the effects along and publishes where things stand; always true, to open a waiting loop."""
+        """Runs the outbox and publishes the status; always true, to open a waiting loop."""
         self._outbox.step(start=not self._long())
         self._ctx.set_custom_status(self.progress())
         return True
 
     def _take(self, payload: Any) -> None:
-        """A call has come, or what its card would say has changed. One that has ended stays so."""
+        """Adds a call, or updates the content of its card. A call that has ended stays ended."""
         self._happened += 1
         self._heard += len(to_json(payload).encode())
         try:
@@ -123,7 +126,7 @@ class CallListRun:
 
 
 def _short(call: ListedCall) -> ListedCall:
-    """Of a call that has ended the card says how, and shows its arguments no more."""
+    """The call, without its arguments once it has ended: the card then shows only how it ended."""
     if not call.card.status.ended:
         return call
     return call.model_copy(update={"card": call.card.model_copy(update={"description": ""})})

@@ -1,6 +1,6 @@
 """The `call_list` orchestration: one card for the waiting calls of a run. Deterministic, no I/O.
 
-It decides nothing and knows no votes: each call is a request of its own, and tells it what its own card would say.
+It decides nothing and knows no votes: each call is its own request, and sends the list the content of its own card.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from orchestration.durable.generator import Durable
 
 
 def call_list(ctx: OrchestrationContext, given: CallListInput) -> Durable[CallListProgress | None]:
-    """From the first call until none waits any more. Returns how it stood then."""
+    """Runs from the first call until none waits any more. Returns its last progress."""
     run = CallListRun(ctx, given)
     run.begin()
     try:

@@ -1,1 +1,1 @@
-"""The workflow of a code by SMS, and the entity of a phone number."""
+"""The workflow of a code sent by SMS or e-mail, and the entity of a phone number."""

@@ -1,4 +1,4 @@
-"""The I/O of a challenge. Numbers, addresses and codes live in these functions only, for as long as a call takes."""
+"""The I/O of a challenge. Numbers, addresses and codes stay within these functions, for the time of one call."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ EMAIL_CONTEXT: Final = "challenge by e-mail"
 
 
 class _NoTally:
-    """Counts nothing."""
+    """A tally that counts nothing."""
 
     def code_sent(self, result: str, *, email: bool) -> None:
         """See `CodeTally`."""
@@ -48,7 +48,10 @@ class _NoTally:
 
 
 class ChallengeActivities:
-    """Sends codes and compares answers. No error carries a number or a code; the provider's own texts may hold both."""
+    """Sends codes and compares answers.
+
+    No error of these activities contains a number or a code, although the provider's own error texts may.
+    """
 
     def __init__(
         self,
@@ -71,7 +74,7 @@ class ChallengeActivities:
         self._account_refused = False
 
     def look_up_phone(self, _: ActivityContext, target: ChallengeTarget) -> PhoneRef:
-        """The key and the mask of the number or address, or why it cannot be sent to."""
+        """The key and the masked form of the number or address, or why no code can be sent to it."""
         if target.email is not None:
             if self._mail is None:
                 return PhoneRef(trouble=Trouble.NO_EMAIL)
@@ -86,7 +89,7 @@ class ChallengeActivities:
         return PhoneRef(key=self._codes.number_key(number), masked=mask(number), at=self._since_boot())
 
     def send_code(self, _: ActivityContext, given: SendCode) -> Sent:
-        """Sends the code; the same challenge always sends the same one. Raises when trying again may help."""
+        """Sends the code; the same challenge always sends the same one. Raises if another try may help."""
         if given.target.email is not None:
             return self._send_mail(given, given.target.email)
         number = self._number(given.target)
@@ -121,8 +124,8 @@ class ChallengeActivities:
     def check_code(self, _: ActivityContext, given: CheckCode) -> CheckedCode:
         """Whether the keyed answer is that of the right code, compared in constant time.
 
-        Where this machine has been up for the code's lifetime since it was sent, the code is over, whatever the hub's
-        time is. It takes no more than three wrong answers in this process, whatever the hub has kept of them.
+        A code is over once this machine's time since boot says that its lifetime has passed, whatever the hub's time
+        is. After three wrong answers in this process, no answer is right, whatever the hub has stored about them.
         """
         if given.began is not None and given.began.ended_by(self._since_boot(), given.lifetime):
             self._tally.code_checked("over", email=given.email)
@@ -138,7 +141,7 @@ class ChallengeActivities:
 
     @contextmanager
     def _counted(self, *, email: bool) -> Iterator[None]:
-        """Counts what comes of a try to send a code."""
+        """Counts the result of a try to send a code."""
         try:
             yield
         except Exception as error:
@@ -148,18 +151,18 @@ class ChallengeActivities:
         self._tally.code_sent("sent", email=email)
 
     def alert_quota(self, _: ActivityContext, given: QuotaAlert) -> None:
-        """Tells the token's owner, and the log."""
+        """Tells the token's owner about a reached limit, and logs it."""
         log.warning(
             "Codes by API: the limit of %s is reached; the last token was %s", given.limit, given.token
         )
         self._alerts.quota(given.owner, given.token, given.limit)
 
     def alert_lock(self, _: ActivityContext, given: LockAlert) -> None:
-        """Tells the channel. A channel that cannot be told keeps nobody waiting: the lock holds all the same."""
+        """Tells the channel about a lock. If that fails, nobody has to wait: the lock holds all the same."""
         self._alerts.locked(given.channel, given.masked, given.user)
 
     def alert_delivery(self, _: ActivityContext, given: DeliveryAlert) -> None:
-        """Tells the channel what keeps codes from arriving, and what whoever runs Countersign can do."""
+        """Tells the channel why codes do not arrive, and what the operator of Countersign can do."""
         remedy = self._sender.remedy(given.code, given.trouble)
         self._alerts.undelivered(given.channel, given.masked, given.user, remedy)
 

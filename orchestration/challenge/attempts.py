@@ -1,4 +1,7 @@
-"""The wrong answers that this process has seen. The hub counts them too, but its holder can turn back that count."""
+"""The wrong answers that this process has seen.
+
+The hub counts them too, but whoever controls the hub can set its count back.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,19 @@ from typing import Final
 
 from orchestration.challenge.models import ATTEMPTS
 
-# Challenges. To push one out, its person would get that many codes.
+# Challenges remembered. To have one forgotten, its person would have to get that many codes.
 REMEMBERED: Final = 10_000
 
 
 class WrongAnswers:
-    """Keeps the first few wrong answers to each challenge. Safe to share between threads."""
+    """Keeps the first few wrong answers to each challenge. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._wrong: OrderedDict[str, set[str]] = OrderedDict()
 
     def add(self, challenge_id: str, answer: str) -> None:
-        """This one was wrong. The same one again counts once: an activity may run twice."""
+        """Stores a wrong answer. The same answer counts once, because an activity may run twice."""
         with self._lock:
             self._wrong.setdefault(challenge_id, set()).add(answer)
             self._wrong.move_to_end(challenge_id)
@@ -28,6 +31,6 @@ class WrongAnswers:
                 self._wrong.popitem(last=False)
 
     def used_up(self, challenge_id: str) -> bool:
-        """Whether the challenge had all its tries: no further answer is right."""
+        """Whether all tries of the challenge are used: no further answer is accepted."""
         with self._lock:
             return len(self._wrong.get(challenge_id, ())) >= ATTEMPTS

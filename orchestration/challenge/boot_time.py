@@ -1,4 +1,4 @@
-"""The time since this machine was booted, which ends a code whatever the hub's time or the wall clock says."""
+"""The time since this machine was booted. It ends a code whatever the hub's time or the wall clock says."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from orchestration.hub import MachineTime, boot_id
 
 
 class BootMoment(Recorded):
-    """A moment of one boot of one machine: what names the boot, and how long it had lasted."""
+    """A moment within one boot of one machine: the ID of the boot, and the time since the boot."""
 
     boot: str
     lasted: timedelta
 
     def ended_by(self, now: BootMoment, lifetime: timedelta) -> bool:
-        """Whether `lifetime` has passed since. In another boot, or on another machine, that cannot be said: False."""
+        """Whether `lifetime` has passed since. False in another boot or on another machine, where that is unknown."""
         return self.boot == now.boot and now.lasted - self.lasted >= lifetime
 
 

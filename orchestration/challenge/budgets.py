@@ -1,4 +1,4 @@
-"""How many codes may be sent in an hour: for decisions to a number, and by programs, which have their own budgets."""
+"""How many codes may be sent in an hour: for decisions, to one number; for programs, which have their own budgets."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from orchestration.challenge.phone import PER_HOUR, Closing, Opened, Opening
 from orchestration.domain.request import PHONE
 from orchestration.durable.generator import Durable
 
-# By API, to one number. Whoever begins them cannot use up what that number's decisions need.
+# Codes by API to one number. They do not use up the budget of that number's decisions.
 API_PER_HOUR: Final = 5
 
 
 def api_key(number_key: str) -> str:
-    """The key of the entity that has a number's challenges by API, from the key of the number."""
+    """The key of the entity that counts a number's challenges by API, from the key of the number."""
     return f"api-{number_key}"
 
 
 @dataclass(frozen=True)
 class Budget:
-    """One limit: the entity that counts, how many codes an hour it allows, and whose they are, in words."""
+    """One limit: the entity that counts, the codes it allows in an hour, and a text that says whose limit it is."""
 
     entity: EntityInstanceId
     limit: int
@@ -34,14 +34,14 @@ class Budget:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Which budget allowed no more, and how it refused."""
+    """The budget that refused, and its reply."""
 
     budget: Budget
     opened: Opened
 
 
 def budgets_of(number_key: str, asker: Asker | None) -> list[Budget]:
-    """What a challenge counts against: its number's budget for decisions, or the three of programs."""
+    """The budgets that a challenge counts against: its number's for decisions, or the three for programs."""
     if asker is None:
         return [Budget(EntityInstanceId(PHONE, number_key), PER_HOUR, "one number")]
     return [
@@ -60,7 +60,7 @@ class Budgets:
         self._opened: list[Budget] = []
 
     def open(self, now: datetime, until: datetime) -> Durable[Refusal | None]:
-        """Takes one code of each. Where one refuses, the others are given theirs back."""
+        """Takes one code from each budget. If one refuses, the code is returned to the others."""
         for budget in self._budgets:
             opening = Opening(challenge_id=self._ctx.instance_id, now=now, until=until, limit=budget.limit)
             raw: Any = yield self._ctx.call_entity(budget.entity, "open", opening.model_dump(mode="json"))
@@ -72,12 +72,12 @@ class Budgets:
         return None
 
     def sent(self) -> None:
-        """The provider accepted the message: it counts."""
+        """Counts the message, because the provider accepted it."""
         for budget in self._opened:
             self._ctx.signal_entity(budget.entity, "sent", self._ctx.instance_id)
 
     def close(self, *, counts: bool, verified: bool = False) -> None:
-        """The challenge has ended. `verified` says that its code came back from the number."""
+        """Ends the challenge in each budget. `verified` says that its code came back from the number."""
         closing = Closing(challenge_id=self._ctx.instance_id, counts=counts, verified=verified)
         for budget in self._opened:
             self._ctx.signal_entity(budget.entity, "close", closing.model_dump(mode="json"))

@@ -1,7 +1,7 @@
-"""Codes, digests and encrypted numbers, all from the server's secret. Pure: the same arguments give the same answer.
+"""Codes, digests and encrypted numbers, all made with the server's secret. Pure: equal arguments give equal results.
 
-Nothing made here is stored in the clear: a code is derived anew each time it is sent or compared, an answer travels
-as a keyed digest, a number as a keyed digest (to find it) or encrypted (to send to it).
+Nothing made here is stored in the clear. A code is derived anew each time it is sent or compared. An answer is sent as
+a keyed digest. A number is stored as a keyed digest (to find it) or encrypted (to send to it).
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ _NONCE: Final = 12  # bytes
 
 @dataclass(frozen=True)
 class Codes:
-    """What is made with one secret. Older secrets still decrypt what they encrypted and confirm what they sent.
+    """Makes codes, digests and encrypted numbers with one secret.
 
-    `secrets` has the present one first, each of at least 32 bytes. `digits` is the length of a code, 4 to 8.
+    Older secrets still decrypt what they encrypted and confirm the codes they made. `secrets` has the present one
+    first, each of at least 32 bytes. `digits` is the length of a code, 4 to 8.
     """
 
     secrets: Sequence[bytes] = field(repr=False)
@@ -46,12 +47,12 @@ class Codes:
     def code(self, challenge_id: str, bound: str) -> str:
         """The digits for a challenge, bound to what is confirmed: HMAC-SHA-256, truncated as in RFC 4226, section 5.3.
 
-        `bound` is canonical text of request, round, person and digest; another of any of them is another code.
+        `bound` is canonical text of request, round, person and digest; if any of them differs, so does the code.
         """
         return _truncate(_mac(self.secrets[0], "code", challenge_id, bound), self.digits)
 
     def fits(self, answer: str, challenge_id: str, bound: str) -> bool:
-        """Whether a keyed answer is that of the right code, under any secret we know; in constant time for each."""
+        """Whether a keyed answer is that of the right code, under any known secret; compares each in constant time."""
         found = False
         for secret in self.secrets:
             code = _truncate(_mac(secret, "code", challenge_id, bound), self.digits)
@@ -60,27 +61,27 @@ class Codes:
         return found
 
     def answer(self, challenge_id: str, text: str) -> str:
-        """What a typed code is raised as: a keyed digest (hex) that says nothing of the digits."""
+        """The form in which a typed code is raised: a keyed digest (hex) that reveals nothing of the digits."""
         return _mac(self.secrets[0], "answer", challenge_id, text).hex()
 
     def digits_of(self, text: str) -> str | None:
-        """The code that somebody typed, in the digits of any script; None when it is not digits of the right length.
+        """The code that somebody typed, in digits of any script; None if it is not digits of the right length.
 
-        Spaces, hyphens and other punctuation are passed over, and so is what nobody sees.
+        Spaces, hyphens, other punctuation and invisible characters are ignored.
         """
         plain = digits_alone(text)
         return plain if len(plain) == self.digits and plain.isascii() and plain.isdigit() else None
 
     def number_key(self, number: str) -> str:
-        """The key of a number's `phone` entity: 32 hex digits that say nothing of the number."""
+        """The key of a number's `phone` entity: 32 hex digits that reveal nothing of the number."""
         return _mac(self.secrets[-1], "number", number).hex()[:32]
 
     def of_key(self, token: str, key: str) -> list[bytes]:
-        """What an idempotency key of that API token comes to under each secret, the present one first: 32 bytes."""
+        """The digest of that API token's idempotency key under each secret, the present one first: 32 bytes each."""
         return [_mac(secret, "idempotency key", token, key) for secret in self.secrets]
 
     def encrypt(self, number: str, context: str) -> str:
-        """The number, readable to us alone and only in this context (such as the challenge's ID)."""
+        """The number, encrypted for us alone and for this context only (such as the challenge's ID)."""
         nonce = _mac(self.secrets[0], "nonce", context, number)[:_NONCE]
         encrypted = ChaCha20Poly1305(_encryption_key(self.secrets[0])).encrypt(
             nonce, number.encode(), context.encode()
@@ -88,7 +89,7 @@ class Codes:
         return base64.urlsafe_b64encode(nonce + encrypted).decode()
 
     def decrypt(self, encrypted: str, context: str) -> str:
-        """The number again. Raises `NumberDecryptionError` for what we did not encrypt, or not for this context."""
+        """The decrypted number. Raises `NumberDecryptionError` if we did not encrypt it, or not for this context."""
         try:
             raw = base64.urlsafe_b64decode(encrypted.encode())
         except ValueError as error:
@@ -108,7 +109,7 @@ class Codes:
 def mask(number: str) -> str:
     """A number as people and records may see it: `+1•••••0142`, its country code and last four digits.
 
-    `number` is E.164; country codes are one to three digits, of which the first two suffice to know one's own.
+    `number` is E.164. Country codes have one to three digits; the first two are enough to recognise one's own.
     """
     shown = 2 if number.startswith(("+1", "+7")) else 3
     return f"{number[:shown]}•••••{number[-4:]}"

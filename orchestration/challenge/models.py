@@ -1,6 +1,6 @@
-"""The nouns of a challenge: a code sent by SMS or e-mail, to be answered with.
+"""The data types of a challenge: a code sent by SMS or e-mail, to be answered with.
 
-No number, no address and no code is in any of them.
+None contains a number, an address or a code.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ EVENT_CANCELLED: Final = EventName.SMS_CANCELLED
 EVENT_UNDELIVERED: Final = EventName.SMS_UNDELIVERED
 
 LIFETIME: Final = timedelta(minutes=2)
-# Mail is slower than a text, and read elsewhere.
+# E-mail is slower than SMS, and often read on another device.
 EMAIL_LIFETIME: Final = timedelta(minutes=10)
 ATTEMPTS: Final = 3
 
@@ -67,7 +67,7 @@ class Trouble(StrEnum):
     MAIL_UNSENT = "mail_unsent"
 
 
-# Troubles of one number, and those of the whole account: there an operator is told once for all numbers.
+# Troubles of one number, and of the whole account. An operator is told of the latter once for all numbers.
 OF_A_NUMBER: Final = frozenset({Trouble.NOT_A_NUMBER, Trouble.NOT_MOBILE})
 OF_THE_ACCOUNT: Final = frozenset(
     {Trouble.ACCOUNT, Trouble.REGION, Trouble.FILTERED, Trouble.UNDELIVERABLE, Trouble.UNSENT}
@@ -75,7 +75,10 @@ OF_THE_ACCOUNT: Final = frozenset(
 
 
 class ChallengeTarget(Recorded):
-    """Whose phone: an enrolled person's, or that of an encrypted number; or an encrypted address. One is given."""
+    """Where the code goes: an enrolled person's phone, an encrypted number, or an encrypted address.
+
+    Exactly one is given.
+    """
 
     user: PersonId | None = None
     encrypted: str | None = None
@@ -113,7 +116,7 @@ class ChallengeInput(Recorded):
     lifetime: timedelta = LIFETIME
 
     def alone(self, challenge_id: str) -> bool:
-        """Whether it confirms a number and nothing else: what a decision needs is bound to that decision."""
+        """Whether it confirms a number and nothing else. The code for a decision is bound to that decision."""
         return self.bound.split(" ")[0] == challenge_id and self.target.user is None
 
 
@@ -125,7 +128,7 @@ class Response(Recorded):
 
 
 class Cancelled(Recorded):
-    """Payload of `SmsChallengeCancelled`: nobody needs the answer any more."""
+    """Payload of `SmsChallengeCancelled`: the answer is no longer needed."""
 
     trouble: Trouble = Trouble.CANCELLED
 
@@ -133,7 +136,8 @@ class Cancelled(Recorded):
 class Undelivered(Recorded):
     """Payload of `SmsChallengeUndelivered`: the provider reports that the message did not arrive.
 
-    The challenge gets it, and the approval that waits for the code. `code` is the provider's number for the reason.
+    It is raised on the challenge, and on the approval that waits for the code. `code` is the provider's number for the
+    reason.
     """
 
     challenge_id: str
@@ -142,7 +146,7 @@ class Undelivered(Recorded):
 
 
 class CodeResult(Recorded):
-    """The judgement of one response."""
+    """The result of one response."""
 
     command_id: str
     right: bool
@@ -164,9 +168,9 @@ class ChallengeProgress(Recorded):
 
 
 class PhoneRef(Recorded):
-    """Result of `look_up_phone`: the key of the entity of the number or address, and that masked, or why there is none.
+    """Result of `look_up_phone`: the entity's key and the masked form of the number or address, or why there are none.
 
-    `at` is the moment of it, from which the time since boot of a code counts.
+    `at` is the moment of the look-up, by the time since boot. The code's lifetime counts from it.
     """
 
     key: str = ""
@@ -197,7 +201,7 @@ class CheckCode(Recorded):
 
 
 class CheckedCode(Recorded):
-    """Result of `check_code`. A code that is `over` is neither right nor wrong: it was not compared."""
+    """Result of `check_code`. If the code is `over`, the answer was not compared."""
 
     right: bool
     over: bool = False
@@ -206,7 +210,7 @@ class CheckedCode(Recorded):
 class Sent(Recorded):
     """Result of `send_code`: sent, or why it never will be, with the provider's number for that.
 
-    `recovered` tells that the account was refused before this one was sent.
+    `recovered` says that the provider had refused the account before this message was sent.
     """
 
     trouble: Trouble | None = None
@@ -215,7 +219,7 @@ class Sent(Recorded):
 
 
 class DeliveryAlert(Recorded):
-    """Input of `alert_delivery`: tell the channel what keeps codes from arriving, and what can be done."""
+    """Input of `alert_delivery`: tell the channel why codes do not arrive, and what can be done."""
 
     channel: str
     masked: str
@@ -225,7 +229,7 @@ class DeliveryAlert(Recorded):
 
 
 class QuotaAlert(Recorded):
-    """Input of `alert_quota`: tell a token's owner that programs have reached a limit on codes, and which."""
+    """Input of `alert_quota`: tell a token's owner that programs have reached a limit on codes, and which limit."""
 
     owner: str
     token: str

@@ -1,7 +1,7 @@
 """The `phone` entity: one number's open challenges, its hourly limit and its lock. Keyed by the number's keyed digest.
 
-An entity runs one operation at a time across all processes, so the limit cannot be raced. The entity under `ACCOUNT`
-belongs to no number: it knows what an operator was told of the provider's account.
+An entity runs one operation at a time across all processes, so parallel operations cannot exceed the limit. The entity
+under `ACCOUNT` belongs to no number: it stores what an operator was told of the provider's account.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from pydantic import Field
 
 from orchestration.domain.request import Recorded
 
-# Codes that did not come back. Who presses a few times in vain is no attacker, and who confirms is none at all.
+# Codes that did not come back. Somebody who presses in vain a few times is no attacker, and confirmed codes do not
+# count.
 PER_HOUR: Final = 10
 WINDOW: Final = timedelta(hours=1)
 TOLD_FOR: Final = timedelta(days=1)
 ACCOUNT: Final = "account"
-ENDED_KEPT: Final = 3  # challenges, so that a late reply can be told what became of its code
+ENDED_KEPT: Final = 3  # challenges, so that a late reply can be told how its code ended
 
 
 class Opening(Recorded):
-    """Argument of `open`. `limit` is how many challenges that count may begin in an hour."""
+    """Argument of `open`. `limit` is how many challenges that count against it may begin in an hour."""
 
     challenge_id: str
     now: datetime
@@ -32,9 +33,9 @@ class Opening(Recorded):
 
 
 class Opened(Recorded):
-    """Result of `open`: refused while locked; `locked_now` tells the one refusal that locked it.
+    """Result of `open`: refused while locked. `locked_now` is set only on the refusal that locked it.
 
-    Also refused, as `busy`, while so many messages are being sent that the limit is reached if all of them are.
+    Also refused, as `busy`, while the messages now being sent would reach the limit if all of them are accepted.
     """
 
     allowed: bool
@@ -45,7 +46,7 @@ class Opened(Recorded):
 class Closing(Recorded):
     """Argument of `close`. `counts` says whether the limit counts it, and `verified` that the number receives texts.
 
-    One that was counted when its message was sent, and does not count after all, is taken back.
+    If a challenge was counted when its message was sent, but does not count after all, its count is taken back.
     """
 
     challenge_id: str
@@ -54,7 +55,7 @@ class Closing(Recorded):
 
 
 class Telling(Recorded):
-    """Argument of `tell`, which returns whether an operator is to be told of `what`: not again within a day."""
+    """Argument of `tell`, which returns whether to tell an operator of `what`: at most once a day."""
 
     what: str
     now: datetime
@@ -86,7 +87,7 @@ def phone(ctx: EntityContext, given: Any) -> Any:
     """Runs one operation.
 
     `open` (an Opening) → Opened; `sent` (a challenge's ID): its message was accepted, so it counts; `close` (a
-    Closing); `tell` (a Telling) → bool; `recovered`: what was told is over; `touch`, which changes nothing.
+    Closing); `tell` (a Telling) → bool; `recovered`: the reported troubles are over; `touch`, which changes nothing.
     """
     state = PhoneState.model_validate(ctx.get_state(dict, {}))
     result: Any = None
@@ -111,10 +112,10 @@ def phone(ctx: EntityContext, given: Any) -> Any:
 
 
 def _open(state: PhoneState, opening: Opening) -> tuple[Opened, PhoneState]:
-    """Begins a challenge, unless as many as the limit began within the hour: then it is locked for an hour."""
+    """Begins a challenge. If the limit was reached within the last hour, locks the number for an hour instead."""
     now = opening.now
     for over in [challenge for challenge, what in state.open.items() if what.until <= now]:
-        # Nobody closed it, so nobody can tell whether its message was sent: it counts.
+        # It was never closed, so it is unknown whether its message was sent: it counts.
         state = _close(state, Closing(challenge_id=over, counts=True))
     state = state.model_copy(update={"begun": [at for at in state.begun if now - at < WINDOW]})
     if opening.challenge_id in state.open:  # the same start, delivered again
@@ -131,7 +132,7 @@ def _open(state: PhoneState, opening: Opening) -> tuple[Opened, PhoneState]:
 
 
 def _count(state: PhoneState, challenge_id: str) -> PhoneState:
-    """The challenge counts, once."""
+    """Counts the challenge, once."""
     what = state.open.get(challenge_id)
     if what is None or what.counted:
         return state
@@ -140,12 +141,12 @@ def _count(state: PhoneState, challenge_id: str) -> PhoneState:
 
 
 def _take_back(state: PhoneState, challenge_id: str) -> PhoneState:
-    """The challenge counts no more."""
+    """Takes back the count of the challenge."""
     what = state.open.get(challenge_id)
     if what is None or not what.counted:
         return state
     begun = list(state.begun)
-    if what.begun in begun:  # not when it is over an hour old
+    if what.begun in begun:  # not there any more after an hour
         begun.remove(what.begun)
     return state.model_copy(update={"begun": begun})
 

@@ -1,4 +1,4 @@
-"""The `sms_challenge` orchestration: send a code by SMS or e-mail, wait for it, tell whether it came.
+"""The `sms_challenge` orchestration: sends a code by SMS or e-mail, waits for it, and says whether it came back.
 
 Deterministic, no I/O.
 """
@@ -46,11 +46,11 @@ from orchestration.durable.inbox import Inbox
 
 log = logging.getLogger(__name__)
 
-# A challenge has two minutes, so the tries to send it are over after some fifteen seconds.
+# A challenge lasts two minutes, so the tries to send it end after some fifteen seconds.
 SEND_AGAIN: Final = RetryPolicy(
     first_retry_interval=timedelta(seconds=1), max_number_of_attempts=4, backoff_coefficient=3
 )
-# A mail server may take a message from a stranger only when it is tried again after five minutes (greylisting).
+# A mail server may accept an unknown sender's message only at a second try, five minutes later (greylisting).
 MAIL_AGAIN: Final = RetryPolicy(
     first_retry_interval=timedelta(seconds=2),
     max_number_of_attempts=7,
@@ -63,10 +63,10 @@ ANSWERS_KEPT: Final = 10
 def sms_challenge(ctx: OrchestrationContext, given: ChallengeInput) -> Durable[ChallengeProgress]:
     """Verified by the right code in time, failed by three wrong ones or when it cannot be sent, expired otherwise.
 
-    A message that is reported as not delivered may arrive all the same, so its code counts as long as any other.
-    It expires when its timer fires. Before that, an answer finds it over where the hub's time says so, or the time
-    since boot of the machine that began it: a clock that is turned, or timers that wait, keep no code alive. The output
-    is the last progress.
+    A message that is reported as not delivered may still arrive, so its code stays valid as long as any other. The
+    challenge expires when its timer fires. Even before that, an answer is too late if the hub's time says so, or the
+    time since boot of the machine that began it. So neither a changed clock nor a late timer keeps a code valid. The
+    output is the last progress.
     """
     challenge = _Challenge(ctx, given)
     phone: PhoneRef = yield ctx.call_activity("look_up_phone", input=given.target, return_type=PhoneRef)
@@ -89,7 +89,7 @@ def _trouble_of(refusal: Refusal, given: ChallengeInput) -> Trouble:
 
 
 class _Challenge:
-    """One challenge under way."""
+    """One open challenge."""
 
     def __init__(self, ctx: OrchestrationContext, given: ChallengeInput) -> None:
         self._ctx = ctx
@@ -100,7 +100,7 @@ class _Challenge:
             challenge_id=ctx.instance_id, user=given.target.user, subject=given.subject
         )
         self._began: BootMoment | None = None
-        # Why the message did not arrive, with the provider's number for that, until it is looked at who hears of it.
+        # Why the message did not arrive, with the provider's number for that, until the operator is told if necessary.
         self._untold: tuple[Trouble, int | None] | None = None
 
     def now(self) -> datetime:
@@ -116,7 +116,7 @@ class _Challenge:
         return self.progress
 
     def tell_of(self, refusal: Refusal) -> Durable[None]:
-        """Tells whoever runs things of a limit, once for as long as it refuses."""
+        """Reports a reached limit to the token's owner or the channel, once for as long as it refuses."""
         given = self._given
         if not refusal.opened.locked_now:
             return
@@ -132,11 +132,12 @@ class _Challenge:
     def send_and_wait(
         self, phone: EntityInstanceId, began: BootMoment | None, budgets: Budgets
     ) -> Durable[None]:
-        """The lifetime counts from the first try to send, and an answer is taken while another try is under way.
+        """Sends the code and waits for its answer.
 
-        By the time since boot it counts from `began`, shortly before. The hourly limits count what the provider
-        accepted, and also whatever was answered: guesses are not free because the provider refuses to send. A code for
-        a decision that came back does not count: its press was honest.
+        The lifetime counts from the first try to send; an answer is accepted while another try is under way. By the
+        time since boot, it counts from `began`, shortly before. The hourly limits count messages that the provider
+        accepted, and challenges that were answered, because guesses must count even if the provider refuses to send. A
+        verified code for a decision does not count: its press was honest.
         """
         self._began = began
         until = self.now() + self._given.lifetime
@@ -164,7 +165,10 @@ class _Challenge:
         budgets.close(counts=counts and not honest, verified=verified)
 
     def _send(self) -> Any:
-        """A try repeated sends the same code: it is derived, not drawn. So the SDK's own retry serves."""
+        """Starts to send the code.
+
+        Each try sends the same code, because it is derived and not random, so the SDK may retry.
+        """
         given = self._given
         message = SendCode(
             challenge_id=self._ctx.instance_id,
@@ -177,7 +181,7 @@ class _Challenge:
         return self._ctx.call_activity("send_code", input=message, return_type=Sent, retry_policy=again)
 
     def _take(self, sending: Any, budgets: Budgets) -> bool:
-        """Whether the provider accepted the message. If not, the challenge has failed."""
+        """Whether the provider accepted the message. If not, the challenge fails."""
         try:
             sent: Sent = sending.get_result()
         except TaskFailedError:
@@ -193,7 +197,7 @@ class _Challenge:
         return True
 
     def _tell_operator(self, phone: EntityInstanceId) -> Durable[None]:
-        """Tells the channel what keeps messages from arriving, unless it was told of just that lately."""
+        """Tells the channel why messages do not arrive, unless it was told the same within a day."""
         if self._untold is None:
             return
         (trouble, code), self._untold = self._untold, None
@@ -213,14 +217,14 @@ class _Challenge:
             yield from self.alert("alert_delivery", alert)
 
     def alert(self, activity: str, alert: LockAlert | QuotaAlert | DeliveryAlert) -> Durable[None]:
-        """Tells a channel or a person. Whoever waits for the code is not kept where that cannot be done."""
+        """Tells a channel or a person. A failure is only logged, so that whoever waits for the code is not delayed."""
         try:
             yield self._ctx.call_activity(activity, input=alert)
         except TaskFailedError as error:
             self._log.warning("%s: %s failed, nobody was told: %s", self._ctx.instance_id, activity, error)
 
     def _handle(self, name: str, payload: Any) -> Durable[None]:
-        """A malformed event is passed over: it verifies nothing and costs nothing."""
+        """Handles one event. A malformed event is ignored: it verifies nothing and uses up no try."""
         try:
             if name == EVENT_CANCELLED:
                 self.failed(Cancelled.model_validate(payload or {}).trouble)
@@ -238,7 +242,7 @@ class _Challenge:
             yield from self._check(response)
 
     def _not_delivered(self, report: Undelivered) -> None:
-        """Says why the message has not arrived. The code counts all the same, should it come."""
+        """Publishes why the message has not arrived. The code stays valid, because the message may still arrive."""
         if self.progress.trouble is not None:  # the same report, delivered again
             return
         self._untold = (report.trouble, report.code)

@@ -1,1 +1,1 @@
-"""The standing listener of a channel: gathers what was approved by rule, and posts it once an hour."""
+"""The listener of a channel: collects what was approved by rule, and posts it once an hour."""

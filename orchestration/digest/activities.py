@@ -12,7 +12,7 @@ from orchestration.ports import Digests, Intents, Notifier
 
 
 class DigestActivities:
-    """Adds lines and posts summaries, through the ports. `intents`: see `Once`."""
+    """Adds lines and posts summaries through the ports. `intents`: see `Once`."""
 
     def __init__(self, digests: Digests, notifier: Notifier, intents: Intents) -> None:
         self._digests = digests
@@ -20,7 +20,10 @@ class DigestActivities:
         self._once = Once(intents)
 
     def add_to_digest(self, _: ActivityContext, given: AddToDigestInput) -> Delivery:
-        """Has the channel's listener count the line, which it starts where none stands. The same line counts once."""
+        """Has the channel's listener count the line; starts the listener if there is none.
+
+        A repeated line counts once.
+        """
 
         def add() -> Delivery:
             self._digests.add(given.channel, given.line)
@@ -29,7 +32,10 @@ class DigestActivities:
         return deliver(add)
 
     def post_digest(self, ctx: ActivityContext, given: PostDigestInput) -> Delivery:
-        """Posts a summary once, however often it is called: remembered in this process, else looked for."""
+        """Posts a summary once, however often it is called.
+
+        An earlier post is remembered in this process, or looked for in the chat system.
+        """
         attempt = self._once.attempt(ctx, given, f"digest {given.digest_id} {given.place}")
 
         def post() -> Delivery:
@@ -39,7 +45,7 @@ class DigestActivities:
         return self._once.run(("digest", given.place, given.digest_id), attempt, post)
 
     def remove_digest_copies(self, _: ActivityContext, given: PostDigestInput) -> Delivery:
-        """Leaves one copy of a summary that may have been posted twice."""
+        """Deletes all copies but one of a summary that may have been posted twice."""
 
         def remove() -> Delivery:
             self._notifier.remove_digest_copies(given)

@@ -1,4 +1,4 @@
-"""The nouns of the listener: its input, its state, and what others may see of it."""
+"""The data types of the listener: its input, its state, and what others may see of it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ EVERY: Final = timedelta(hours=1)
 
 
 class SendDigest(OutboxItem):
-    """Post a summary to the channel or, where that is impossible, to the owner of a policy that is in it.
+    """Post a summary to the channel or, if that is impossible, to the owner of a policy that is in it.
 
-    With `copies` it was posted, maybe more than once: one stays.
+    With `copies`, it has been posted, maybe more than once: delete all copies but one.
     """
 
     number: int
@@ -28,7 +28,7 @@ class SendDigest(OutboxItem):
 
 
 class DigestState(BaseModel):
-    """Everything that changes while the listener stands. Mutable: one orchestration owns it."""
+    """Everything that changes while the listener runs. Mutable: one orchestration owns it."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -45,7 +45,10 @@ class DigestState(BaseModel):
 
 
 class DigestInput(Recorded):
-    """The input of `channel_digest`. A listener begins with what the one before it has `seen`, without a `state`."""
+    """The input of `channel_digest`.
+
+    A new listener starts with the `seen` of the one before it, and without a `state`.
+    """
 
     channel: str
     seen: list[str] = Field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What a digest counts, and what it keeps of it. Pure, and bounded: a line never makes a summary too large."""
+"""What a digest counts, and which lines it keeps. Pure. Bounded, so that no line can make a summary too large."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from orchestration.domain.digests import DigestLine, DigestSummary, DigestTotal
 # A line takes at most a kilobyte, and the whole state is written with each turn.
 LINES_KEPT: Final = 10
 PEOPLE_KEPT: Final = 50
-TOTALS_KEPT: Final = 200  # there are fewer currencies
+TOTALS_KEPT: Final = 200  # there are fewer currencies than this
 
 
 def begun(at: datetime) -> DigestSummary:
-    """Nothing yet, from then on."""
+    """An empty summary that begins at this time."""
     return DigestSummary(since=at)
 
 
 def counted(summary: DigestSummary, line: DigestLine) -> DigestSummary:
-    """With the line. Of the lines the largest amounts are kept, and of equal ones the earlier."""
+    """The summary with this line counted. The lines with the largest amounts are kept; of equal ones the earlier."""
     return summary.model_copy(
         update={
             "count": summary.count + 1,
@@ -46,7 +46,10 @@ def _totals(totals: list[DigestTotal], line: DigestLine) -> list[DigestTotal]:
 
 
 def _people(summary: DigestSummary, line: DigestLine) -> dict[str, object]:
-    """Nothing is counted for a person whom another program only names."""
+    """The changed counts by requester.
+
+    A person who is only named by another program, without a seal, is not counted.
+    """
     if line.asked_without_seal:
         return {"unchecked": summary.unchecked + 1}
     people, requester = summary.people, line.requester
@@ -56,14 +59,17 @@ def _people(summary: DigestSummary, line: DigestLine) -> dict[str, object]:
 
 
 def _lines(lines: list[DigestLine], line: DigestLine) -> list[DigestLine]:
-    """Amounts in different currencies cannot be compared, so each currency keeps its share of the places."""
+    """The lines to keep.
+
+    Amounts in different currencies cannot be compared, so each currency keeps its share of places.
+    """
     kept = [*lines, line]
     if len(kept) <= LINES_KEPT:
         return kept
     groups: dict[str | None, list[int]] = {}
     for at, one in enumerate(kept):
         groups.setdefault(one.currency if one.amount is not None else None, []).append(at)
-    # The group with the most lines gives up its smallest; of equal ones the newest.
+    # The largest group loses its line with the smallest amount; of equal ones the newest.
     fullest = max(groups.values(), key=len)
     leaves = min(fullest, key=lambda at: (kept[at].amount or Decimal(0), -at))
     return [one for at, one in enumerate(kept) if at != leaves]

@@ -1,7 +1,7 @@
-"""The `channel_digest` orchestration: the standing listener of one channel. Deterministic, no I/O.
+"""The `channel_digest` orchestration: the listener of one channel. Deterministic, no I/O.
 
-It takes lines, an hourly timer and a stop, in the order in which they come. It begins with the first line. It ends once
-an hour has brought nothing, or when it is stopped.
+It handles lines, an hourly timer and a stop, in the order in which they come. It starts with the first line. It ends
+after an hour without lines, or when it is stopped.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ log = logging.getLogger(__name__)
 TIMER: Final = "timer"
 LANE: Final = "post"
 COPIES: Final = "copies"
-# After so many things that happened the orchestration continues as new.
+# The orchestration continues as new after this many events.
 CONTINUE_AS_NEW_AFTER: Final = 100
-# A line that comes once more within so many others is counted once. Senders try again within minutes.
+# A line repeated among this many later ones is counted once. Senders try again within minutes.
 SEEN_KEPT: Final = 1000
 RETRIED_FOR: Final = timedelta(days=3)
-# Between the moment when it says that it closes and its end. Whoever sent a line before that has it counted; who sends
-# one later sees that it closes, and sends it again. See `HubDigests`.
+# The time from when the listener publishes that it closes to its end. A line sent before is counted; a later sender
+# sees that it closes, and sends the line again. See `HubDigests`.
 CLOSING_TIME: Final = timedelta(seconds=30)
 
 
 def channel_digest(ctx: OrchestrationContext, given: DigestInput) -> Durable[DigestProgress | None]:
-    """Stands for as long as lines come. Returns how it stood at the end; None when it continues as new."""
+    """Runs for as long as lines come. Returns its last progress; None when it continues as new."""
     run = _DigestRun(ctx, given)
     run.go_on()
     while True:
@@ -80,7 +80,7 @@ class _DigestRun:
         return self._given.model_copy(update={"state": self._state, "seen": []})
 
     def end(self) -> DigestProgress:
-        """How it stood, and what the next listener has to know: a line may still be sent again to that one."""
+        """The last progress, with the `seen` lines for the next listener, to which a line may be sent again."""
         return self.progress().model_copy(update={"seen": self._state.seen})
 
     def progress(self) -> DigestProgress:
@@ -99,7 +99,7 @@ class _DigestRun:
     # ---- the loop --------------------------------------------------------------------------------------------
 
     def step(self) -> None:
-        """Moves what is to be posted along, and publishes how it stands."""
+        """Runs the outbox, and publishes the progress."""
         self._outbox.step(start=not self._long())
         if self._state.closing and self._state.held is not None and not self._is_sending():
             self._flush()
@@ -107,24 +107,24 @@ class _DigestRun:
         self._ctx.set_custom_status(self.progress())
 
     def waits(self) -> list[Any]:
-        """What to wait on."""
+        """The tasks to wait for."""
         return [*self.inbox.waits(), *self._outbox.waits()]
 
     def over(self) -> bool:
-        """Whether nothing is left to do, and whoever sends lines has had the time to see that it closes."""
+        """Whether nothing is left to do, and senders have had the time to see that it closes."""
         state = self._state
         waited = state.due_at is not None and self._now() >= state.due_at
         return state.closing and waited and state.held is None and not self._outbox.busy()
 
     def is_long(self) -> bool:
-        """Whether to continue as new. Not while a try is under way: only this generation can take its result."""
+        """Whether to continue as new. Not while a try is under way: only this generation can receive its result."""
         return self._long() and not self._outbox.running
 
     def _long(self) -> bool:
         return self._happened >= CONTINUE_AS_NEW_AFTER
 
     def handle(self, name: str, payload: Any) -> None:
-        """Something has come: a line, the hour, or the stop. What cannot be read counts for nothing."""
+        """Handles one event: a line, the timer, or the stop. An unreadable event is ignored."""
         self._happened += 1
         if name == EventName.DIGEST_LINE:
             try:
@@ -139,7 +139,7 @@ class _DigestRun:
             self._hour()
         elif (
             self._state.due_at is not None
-        ):  # a timer of an earlier generation, which not every hub holds back
+        ):  # a timer of an earlier generation, which some hubs still deliver
             self._wait_until(self._state.due_at)
 
     def _take(self, line: DigestLine) -> None:
@@ -154,7 +154,7 @@ class _DigestRun:
         state.held = tally.counted(state.held, line)
 
     def _hour(self) -> None:
-        """What is held is posted. An hour that has brought nothing is the last one."""
+        """Posts the held summary at the end of an hour. After an hour without lines the listener closes."""
         if self._state.closing:
             return
         if self._state.held is None and not self._is_sending():
@@ -168,7 +168,7 @@ class _DigestRun:
         self._wait_until(self._now() + CLOSING_TIME)
 
     def _flush(self) -> None:
-        """Puts what is held on its way. What comes while an earlier message is still tried is held on."""
+        """Sends the held summary. While an earlier message is still being tried, it stays held."""
         state = self._state
         if state.held is not None and not self._is_sending():
             state.sent += 1
@@ -179,7 +179,7 @@ class _DigestRun:
             self._outbox.put(LANE, item)
 
     def _is_sending(self) -> bool:
-        """Whether a message is on its way, or tried again."""
+        """Whether a message is being sent, or waits for another try."""
         return LANE in self._state.lanes
 
     def _wait_until(self, moment: datetime) -> None:
@@ -189,7 +189,10 @@ class _DigestRun:
     # ---- running an item: the outbox asks --------------------------------------------------------------------
 
     def build(self, item: SendDigest, attempt: int, *, maybe_done: bool) -> tuple[str, PostDigestInput]:
-        """The activity and its input. The ID names the start of this listener, for it may end and begin anew."""
+        """The activity and its input.
+
+        The ID contains the start of this listener, because a channel may have several in turn.
+        """
         return "remove_digest_copies" if item.copies else "post_digest", PostDigestInput(
             digest_id=f"{self._ctx.instance_id}:{item.summary.since.isoformat()}:{item.number}",
             channel=self._given.channel,
@@ -201,16 +204,16 @@ class _DigestRun:
         )
 
     def done(self, item: SendDigest, result: Delivery) -> None:
-        """It is posted. What was held on while it was tried is posted at its hour.
+        """Handles a posted summary. Lines held meanwhile are posted when their hour ends.
 
-        Where another try may have posted it too, that is looked for again: it may not have been there yet.
+        If another try may have posted it too, its copies are looked for later: they may still be on their way now.
         """
         if result.unsure and not item.copies:
             copies = item.model_copy(update={"copies": True, "give_up": RETRIED_FOR})
             self._outbox.put(f"{COPIES}:{item.number}:{item.place}", copies, after=COPIES_AFTER)
 
     def put_off(self, item: SendDigest, attempt: int, problem: str, pause: timedelta) -> None:
-        """It is tried again later."""
+        """Handles a message that will be tried again later."""
         self._log.info(
             "%s: %s %d, try %d: %s; the next in %g s",
             self._ctx.instance_id,
@@ -222,10 +225,10 @@ class _DigestRun:
         )
 
     def late(self, item: SendDigest, problem: str) -> None:
-        """Nobody waits for it."""
+        """Does nothing: nobody waits for it."""
 
     def failed(self, item: SendDigest, problem: str) -> None:
-        """It cannot be posted in the channel: the owner of a policy gets it, with the reason."""
+        """Sends a summary that cannot be posted in the channel to the owner of a policy, with the reason."""
         if item.copies:
             self._log.warning("%s: copies of %d: %s", self._ctx.instance_id, item.number, problem)
             return

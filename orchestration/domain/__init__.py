@@ -1,1 +1,1 @@
-"""The nouns and the rules of an approval. Pure: no I/O, no durable calls."""
+"""The data types and rules of approvals. Pure: no I/O, no durable calls."""

@@ -1,4 +1,4 @@
-"""What an outcome does, or the beginning of a state: one action, or a few."""
+"""The actions that run on an outcome, or on entering a state of a fulfilment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from orchestration.domain.request import EventFormat, Recorded
 
 
 class Action(Recorded):
-    """What an outcome does: exactly one of `post`, `notify` and `activity`."""
+    """One action of an outcome: exactly one of `post`, `notify` and `activity` is set."""
 
     post: str | None = Field(
         default=None, pattern=r"^https?://[^\s]+$", max_length=500, description="POST JSON there"
@@ -35,7 +35,7 @@ class Action(Recorded):
 
     @property
     def label(self) -> str:
-        """What it is called where its result is told. Of an address only the host: its path may be a secret."""
+        """The action's name in messages about its result. An address gives its host only: its path may be secret."""
         if self.post is not None:
             return _host(self.post)
         return self.activity or self.notify or ""
@@ -49,7 +49,7 @@ def _host(url: str) -> str:
 
 
 def _listed(value: object) -> object:
-    """One action may be written without its list."""
+    """Wraps a single action in a list: a file may give one action without the list."""
     return [value] if isinstance(value, dict) else value
 
 

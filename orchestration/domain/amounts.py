@@ -1,7 +1,7 @@
 """Reads one amount as people write it, by the same rule for the form, the command, the API and other programs.
 
 An amount is digits of one script, plain or in threes by commas, then perhaps a point and one or two decimals. A
-currency may stand on either side. Whatever could be read in another way is refused, with the readings; nothing is
+currency may stand on either side. A text that could mean two amounts is refused, and the error names both; nothing is
 guessed.
 """
 
@@ -27,7 +27,7 @@ _AMOUNT: Final = re.compile(
     r"(?: ?(?P<after>[A-Za-z]{3}|[€₹₪₫₴₺₽₦]))?$",
     re.ASCII,
 )
-# The signs that one currency has for itself. Others, such as $, £ and ¥, belong to several: they do not say which.
+# The signs that only one currency uses. Several currencies share others, such as $, £ and ¥.
 _SIGNS: Final = {
     "€": "EUR",
     "₹": "INR",
@@ -55,7 +55,7 @@ class Figure:
 def folded(text: str) -> str:
     """The text with digits and signs in ASCII where they mean the same. A superscript or a fraction stays what it is.
 
-    Digits of two scripts in one word stay too: whoever mixes them hides something.
+    Digits of two scripts in one word stay too: a mixture is probably meant to deceive.
     """
     kept = line(text).translate(_ARABIC_SEPARATORS)
     scripts = {ord(c) - unicodedata.decimal(c) for c in kept if c.isdecimal()}
@@ -72,7 +72,7 @@ def _plain(character: str) -> str:
 
 
 def read_figure(text: str) -> Figure | None:
-    """`4200`, `4,200.00`, `USD 4200.5` → number and currency; None where it says two things or none."""
+    """`4200`, `4,200.00`, `USD 4200.5` → number and currency; None where the text is no amount or an ambiguous one."""
     found = _AMOUNT.match(folded(text))
     if found is None:
         return None
@@ -86,7 +86,7 @@ def read_figure(text: str) -> Figure | None:
 
 
 def read_amount(text: str, currency: str) -> Decimal:
-    """The amount in `currency`. Raises `InvalidRequestError`: what to write."""
+    """The amount in `currency`. Raises `InvalidRequestError`, which says what to write."""
     found = read_figure(text)
     shown = line(text)[:30]
     if not any(map(str.isnumeric, shown)):
@@ -114,14 +114,14 @@ def read_amount(text: str, currency: str) -> Decimal:
 
 
 def _one_reading(found: Figure, text: str, currency: str) -> bool:
-    """Whether the currency is one, and a comma that could stand for a point is not there."""
+    """Whether the currency is known (or not named), and no comma could be a decimal point."""
     if found.currency not in {None, currency} and not is_currency(found.currency or ""):
         return False
     return not (_has_thousandths(currency) and re.match(r"^\D*\d{1,3},\d{3}\D*$", folded(text)))
 
 
 def currency_apart(given: Any) -> Any:
-    """What a program sent, with the currency that stands in its `amount` under `currency`, where none is there."""
+    """Moves a currency written in `amount` to `currency`, in what a program sent, if the two do not conflict."""
     if not isinstance(given, Mapping) or not isinstance(given.get("amount"), str):
         return given
     found = read_figure(given["amount"])
@@ -131,7 +131,7 @@ def currency_apart(given: Any) -> Any:
 
 
 def _number(value: object) -> object:
-    """For the field of a model: text by the rule, numbers as they are."""
+    """Validates a model's field: reads a text by the rule above, returns a number as it is."""
     if isinstance(value, bool):
         raise ValueError("an amount is a number")  # noqa: TRY004 - pydantic reports only these
     if not isinstance(value, str):
@@ -164,7 +164,7 @@ def _one_group(found: re.Match[str]) -> bool:
 
 
 def _in_full(text: str) -> Decimal | None:
-    """What `4.2k` stands for. It is not taken for that: whoever asks writes the sum that is decided on."""
+    """The number that `4.2k` stands for, for the error message only: a request has to give its amount in full."""
     short = _THOUSANDS.match(folded(text).strip())
     if short is None:
         return None

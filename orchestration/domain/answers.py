@@ -1,4 +1,4 @@
-"""What people are still to be told about something they did, where the chat system did not wait for it."""
+"""Answers that are still owed to people: results of their acts that the chat system did not wait for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from orchestration.domain.request import Recorded
 
 
 class AwaitedVerdict(Recorded):
-    """A command whose verdict is to be told. `accepted` are the words for one that counts; empty: the card says it."""
+    """A command whose verdict is to be told. `accepted` is the text if it counts; empty if the card shows it."""
 
     request_id: str
     command_id: str
@@ -41,12 +41,12 @@ class OwedAnswer(Recorded):
 
 
 class AnswerBatch(Recorded):
-    """Input of `owed_answer`: the answers that were put on record together. Each is known by its place, from 0 on."""
+    """Input of `owed_answer`: the answers that were put on record together. Each is named by its index, from 0."""
 
     answers: list[OwedAnswer] = Field(min_length=1)
 
 
 class AnswersTold(Recorded):
-    """Payload of `AnswerTold`: which answers of the batch their people have."""
+    """Payload of `AnswerTold`: the indices of the batch's answers that have been delivered."""
 
     told: list[int]

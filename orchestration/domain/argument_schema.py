@@ -15,8 +15,8 @@ import rfc8785
 LARGEST: Final = 32 * 1024  # bytes of its canonical form
 # Parts of the schema that one value is checked against, each as often as a reference leads to it.
 MOST_PARTS: Final = 1000
-# How many of them times how many values in the arguments: to check so many takes up to half a second. To say what does
-# not fit takes longer.
+# The most parts times values in the arguments. Checking that many takes up to half a second. Finding what does not fit
+# takes longer.
 MOST_CHECKED: Final = 200_000
 MOST_EXPLAINED: Final = 20_000
 PATTERN_SIZE: Final = 200_000  # bytes of a compiled pattern
@@ -30,7 +30,7 @@ DIALECTS: Final = frozenset(
         "https://json-schema.org/draft/2020-12/schema",
     }
 )
-# They change where a reference leads, or lead back to where they stand.
+# Keywords that change what a reference resolves to, or that may refer to their own place.
 _REFUSED: Final = ("$dynamicRef", "$recursiveRef", "$anchor", "$dynamicAnchor")
 
 
@@ -39,7 +39,7 @@ class _UnfitError(Exception):
 
 
 def schema_fault(schema: Mapping[str, Any]) -> str | None:
-    """Why the schema cannot be used, as a sentence without its subject and full stop; None where it can."""
+    """Why the schema cannot be used, as a sentence without its subject and full stop; None if it can be used."""
     try:
         if len(rfc8785.dumps(dict(schema))) > LARGEST:
             return f"has more than {LARGEST // 1024} KB"
@@ -60,7 +60,7 @@ def fault_of(
     """The first thing in the arguments that does not fit: its path, and what is wrong. None where all fits.
 
     The path is empty where that cannot be told. The schema is one in which `schema_fault` found nothing. `masked` are
-    the places of values that are not known here: what is wrong with what stands there instead is passed over.
+    the places of values that are not known here: faults of the placeholders there are ignored.
     """
     cost = _Parts(schema).count() * _values(arguments)
     if cost > MOST_CHECKED:
@@ -110,7 +110,7 @@ class _Parts:
         self._under_way: set[int] = set()
 
     def count(self) -> int:
-        """How many there are. Raises `_UnfitError` where that is too much, or cannot be told."""
+        """The number of parts. Raises `_UnfitError` if they are too many or cannot be counted."""
         dialect = str(self._schema.get("$schema", "")).rstrip("#")
         if dialect and dialect not in DIALECTS:
             raise _UnfitError("names another dialect than draft 6, 7, 2019-09 or 2020-12 in $schema")

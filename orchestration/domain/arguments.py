@@ -1,6 +1,6 @@
 """The arguments of a tool call: their canonical form, what is masked in them, and how people read them. Pure.
 
-Everything here refuses what two programs could read differently, since what is approved has to be what runs.
+Arguments that two programs could read differently are refused: the call that runs has to be the one approved.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def canonical(arguments: Any) -> bytes:
 
 
 def path_fault(path: str) -> str | None:
-    """What is wrong with a path such as `env.API_KEY` or `headers.*`; None where nothing is."""
+    """What is wrong with a path such as `env.API_KEY` or `headers.*`; None if it is valid."""
     return None if _PATH.fullmatch(path) else "is no path, such as env.API_KEY or headers.*"
 
 
@@ -62,8 +62,8 @@ def masked(
 ) -> tuple[Any, Any]:
     """The arguments as they may be shown and kept, and as their digest is taken.
 
-    `digest_of` is a keyed digest, in the second in the place of each masked value: nobody can guess a short secret by
-    trying what fits the digest.
+    In the second, `digest_of`, a keyed digest, replaces each masked value. So nobody can find a short secret by trying
+    values against the digest.
     """
     whole: Any = arguments
     for path in paths:
@@ -103,7 +103,7 @@ def _without(value: Any) -> Any:
 
 
 def masked_places(shown: Any, bound: Any) -> Iterator[tuple[str | int, ...]]:
-    """The place of each masked value, by names and numbers. Both are as `masked` gives them."""
+    """The place of each masked value, as names and indices. Both arguments are results of `masked`."""
     if isinstance(shown, dict) and isinstance(bound, dict):
         pairs: list[tuple[str | int, Any, Any]] = [(name, one, bound[name]) for name, one in shown.items()]
     elif isinstance(shown, list) and isinstance(bound, list):
@@ -125,7 +125,7 @@ def scalars_at(shown: Any, bound: Any, path: Sequence[str]) -> Iterator[tuple[st
     A name with a point in it, or that is `*`, cannot be written in a path, so what lies under it is not found.
     """
     if not path:
-        # What is masked is another value in what the digest is taken of.
+        # A masked value differs between what is shown and what the digest covers.
         if isinstance(shown, Scalar) and type(shown) is type(bound) and shown == bound:
             yield "", shown
         return
@@ -142,7 +142,7 @@ def scalars_at(shown: Any, bound: Any, path: Sequence[str]) -> Iterator[tuple[st
 
 
 def replaced(value: Any, path: Sequence[str], new: Scalar) -> Any:
-    """The value with another one at that path without `*`. What is not there is not made."""
+    """The value with another one at that path, which has no `*`. A path that does not exist is not created."""
     if not path:
         return new
     head, rest = path[0], path[1:]
@@ -164,8 +164,8 @@ def digest(bound: Any) -> str:
 def written_out(arguments: Mapping[str, Any]) -> str:
     """The arguments as people read them: each under its name, a command first, an edit as the lines that change.
 
-    No value can pass for another argument: what has several lines stands behind a bar, or in a diff behind its sign.
-    What does not show is written as its code point. Raises `InvalidRequestError` where it is too long to be read.
+    No value can pass for another argument: what has several lines stands behind a bar, or in a diff behind its sign. An
+    invisible character is written as its code point. Raises `InvalidRequestError` where it is too long to be read.
     """
     length = sum(map(len, _texts(arguments)))
     text = "" if length > LONGEST else "\n".join(_lines(arguments)) or "(no arguments)"
@@ -258,12 +258,12 @@ def diff(old: list[str], new: list[str]) -> Iterator[str]:
         yield from (f"+{line}" for line in new)
         return
     lines = difflib.unified_diff(old, new, lineterm="", n=COMPARED)
-    # The first three name the files and say where, of which there is nothing to say.
+    # Skips the first three lines: they name the files and the position.
     yield from list(lines)[3:]
 
 
 def visible(text: str) -> str:
-    """The text with every character that does not show, or shows as another one, as its code point."""
+    """The text with each invisible or misleading character written as its code point."""
     if text.isascii() and text.isprintable():
         return text
     decomposed = unicodedata.normalize("NFC", text) != text

@@ -19,13 +19,13 @@ class ListedCall(Recorded):
 
     @property
     def key(self) -> str:
-        """Which start of which request it is."""
+        """Identifies the request and its start."""
         return f"{self.card.request_id} {self.card.nonce}"
 
     def mark(self) -> str:
-        """Equal for equal cards alone: by it is known whether the list has heard of this one.
+        """Equal only for equal cards. It tells whether the list already has this one.
 
-        What is at its default is left out, so that a release that brings a new field marks the same card as before.
+        Fields at their default are left out, so a release that adds a field gives an old card the same mark.
         """
         said = self.card.model_dump_json(exclude_defaults=True)
         return hashlib.sha256(said.encode()).hexdigest()[:32]

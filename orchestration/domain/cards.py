@@ -1,4 +1,4 @@
-"""What people are shown, as data. The chat system decides how it looks; this side decides what is true."""
+"""What people are shown, as data. The chat system decides only how it looks."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Shown(Recorded):
 
     label: str
     value: str
-    # What an older release wrote stays as it wrote it.
+    # Data of an older release is not changed.
     type: FieldType = Field(default=FieldType.TEXT, exclude_if=lambda kind: kind is FieldType.TEXT)
 
 
 class FulfilmentLine(Recorded):
-    """Where a request stands that goes on after its approval. `path` ends with the present state."""
+    """The state of a request's fulfilment after its approval. `path` ends with the present state."""
 
     path: list[str]
     awaits: list[str] = Field(default_factory=list, description="The events that move it on")
@@ -91,7 +91,7 @@ class Card(Recorded):
 
     @property
     def identity(self) -> Identity:
-        """What a decision made on this copy is about."""
+        """The request and start that a decision made on this copy is for."""
         return Identity(nonce=self.nonce, digest=self.digest)
 
     @property
@@ -102,7 +102,7 @@ class Card(Recorded):
 
     @property
     def answered_at(self) -> datetime | None:
-        """Since when no question awaits an answer any more; None where one does, or nobody has said anything."""
+        """The time of the last answer if no question follows it, else the end of a request with remarks, else None."""
         talk = [remark for remark in self.remarks if remark.kind is not RemarkKind.COMMENT]
         if talk and talk[-1].kind is RemarkKind.ANSWER:
             return talk[-1].at
@@ -200,13 +200,13 @@ class Notice(StrEnum):
 
 
 class AskState(StrEnum):
-    """How it stands with what one direct message asks its person to decide."""
+    """The state of the decision that a direct message asks for."""
 
     OPEN = "open"
     VOTED = "voted"
     REPEATED = "repeated"  # by a later message
     OVER = "over"  # it does not wait for this person any more
-    NO_SEAT = "no_seat"  # they have lost their seat, so they are shown nothing more of it
+    NO_SEAT = "no_seat"  # they have lost their seat, so the message shows nothing more of the request
 
 
 class Waiting(Recorded):

@@ -44,9 +44,9 @@ CommandId = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class SealedCommand(Recorded):
-    """What every command carries: an ID by which a repeat is known, and its seal.
+    """What every command carries: an ID that identifies repeats, and its seal.
 
-    `nonce` and `digest` say what the person was shown. Where they are given, they have to be the request's own.
+    `nonce` and `digest` say what the person was shown. If given, they have to match the request.
     """
 
     command_id: CommandId
@@ -65,7 +65,7 @@ class SealedCommand(Recorded):
     )
 
     def fingerprint(self) -> str:
-        """Of the whole command, but for its ID and what the service fills in anew: a repeat has the same one."""
+        """Digest of the command without its ID and what the service fills in. A repeat has the same one."""
         said = self.model_dump(mode="json", exclude={"command_id", "answered", *self._filled_in()})
         whole = to_json({"kind": type(self).__name__, **said})
         return hashlib.sha256(whole.encode()).hexdigest()[:32]
@@ -75,7 +75,7 @@ class SealedCommand(Recorded):
 
 
 class Stamped(SealedCommand):
-    """What the service stamps on every command to an approval: who, and by which way."""
+    """What the service adds to every command to an approval: who sent it, and by which way."""
 
     actor: PersonId
     via: Via
@@ -144,11 +144,11 @@ class Comment(Stamped):
 
 
 class Retry(Stamped):
-    """Payload of `ApprovalActionRetry`: try again what the outcome was to do and could not."""
+    """Payload of `ApprovalActionRetry`: run the outcome's failed actions again."""
 
 
 def command_id_of(payload: object) -> str | None:
-    """The ID under which a payload that fits nothing can be answered; None where it has none that is fit."""
+    """The command ID of a payload that fits no model, to answer it by; None if it has no valid ID."""
     try:
         return TypeAdapter(CommandId).validate_python(
             payload["command_id"] if isinstance(payload, dict) else None
@@ -217,7 +217,7 @@ class Reason(StrEnum):
 
 ACCEPTED: Final = frozenset({Reason.RECORDED, Reason.UNCHANGED, Reason.RESTARTED})
 
-# Nothing counts yet: a code is on its way that will make it count.
+# The act does not count yet. It counts once its code is confirmed.
 BEGUN: Final = frozenset({Reason.CODE_SENT, Reason.CODE_ON_ITS_WAY})
 
 
@@ -232,7 +232,7 @@ class Verdict(Recorded):
     )
 
     def is_on(self, command_id: str, fingerprint: str) -> bool:
-        """Whether it answers this very command. The same ID may have come with another one."""
+        """Whether this verdict is on this command: another command may have come with the same ID."""
         return (self.command_id, self.fingerprint) == (command_id, fingerprint)
 
     @property
@@ -242,7 +242,7 @@ class Verdict(Recorded):
 
     @property
     def begun(self) -> bool:
-        """Whether a code is on its way that will make it count."""
+        """Whether the command waits for a code to be confirmed."""
         return self.reason in BEGUN
 
 
@@ -307,5 +307,5 @@ class Progress(Recorded):
 
     @property
     def identity(self) -> Identity:
-        """What a decision made on this has to be about."""
+        """The request and start that a decision has to name."""
         return Identity(nonce=self.nonce, digest=self.digest)

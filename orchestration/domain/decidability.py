@@ -1,18 +1,19 @@
-"""Whether a policy can be decided at all, and by whom: checked of a policy file, and of a request that is asked. Pure.
+"""Checks that enough people can decide each round of a policy, for a policy file and for a new request. Pure.
 
-Each round that the policy describes is looked at in a course of the request: the other levels are decided in their own
-rounds, and this round is approved, or rejected. The round passes the check if enough different people are left for it.
-Nobody decides two levels, unless the policy allows it. Whoever a level of "all" names has decided by the end of it.
+Each round is checked in one possible course of a request: the other levels are decided in their own rounds, and this
+round is approved, or rejected. The round passes the check if enough different people are left for it. Nobody decides
+two levels, unless the policy allows it. Everybody whom a level with a quorum of "all" names has decided by the end of
+that level.
 
-What is not known when a policy is loaded is left out:
+The check leaves out what is not known when a policy is loaded:
 
 - Groups. Who is in one is looked up when somebody acts. A round with a group among its approvers is taken to
   have enough people. `needs_of_groups` says how many of them have to come from the group.
 - Delegates. One votes from the seat of somebody whom the round names, and both have then decided. So a delegate never
   makes a round possible that is impossible without one.
 
-Where a round needs a code, only people with a phone can approve it. Whoever it names has one, else the policy file is
-refused. Of its groups only those can count whom the operator enrolled, if that is known (`eligible`).
+Where a round needs a code, only people with a phone can approve it. Everybody whom it names has one, else the policy
+file is refused. Of its groups' members only those count whom the operator enrolled, if that is known (`eligible`).
 
 The running request has a check of its own, with what is known by then: `orchestration.domain.rounds.reachable`.
 """
@@ -26,7 +27,7 @@ from typing import Any, Final
 
 from orchestration.domain.matching import Demand, Matching
 
-NAMES: Final = 6  # of the people in a sentence; the others are counted
+NAMES: Final = 6  # people named in a sentence; the others are counted
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class PolicyRound:
 
     @property
     def candidates(self) -> tuple[str, ...] | None:
-        """All who could approve it; None where nobody can tell."""
+        """Everybody who could approve it; None where that is not known."""
         return self.eligible if self.groups else self.people
 
     @property
@@ -66,8 +67,8 @@ PolicyLevel = tuple[PolicyRound, PolicyRound | None]
 class Impossible:
     """A round that can never be approved, or with `rejecting` never be rejected, and who is missing.
 
-    `rounds` together take `needed` different people, and only `people` can decide them. `spent` are the levels before
-    them of which everybody decides, as their quorum is "all".
+    `rounds` together take `needed` different people, and only `people` can decide them. `spent` are the earlier levels
+    in which everybody decides, as their quorum is "all".
     """
 
     round: PolicyRound
@@ -78,7 +79,7 @@ class Impossible:
     spent: Sequence[PolicyRound] = ()
 
     def sentence(self) -> str:
-        """For whoever writes the policy: what is wrong, and the remedy. It has no full stop."""
+        """What is wrong, and the remedy, for the author of the policy. A sentence without a full stop."""
         alone = [self.round] == list(self.rounds) and not self.spent
         return self._too_few_named() if alone else self._used_up()
 
@@ -133,7 +134,7 @@ class GroupNeed:
     spent: Sequence[PolicyRound] = ()
 
     def sentence(self) -> str:
-        """For whoever writes the policy. It has no full stop."""
+        """The need, for the author of the policy: a sentence without a full stop."""
         labels, groups = _listed([one.label for one in self.rounds]), _listed(self.groups)
         if self.spent:
             return (
@@ -176,7 +177,7 @@ def find_impossible(
 
 @dataclass(frozen=True)
 class _Course:
-    """How a request may go: the levels are decided in their own rounds, but for the one that is looked at."""
+    """One possible course of a request: all levels but the one being checked are decided in their own rounds."""
 
     levels: Sequence[PolicyRound]
     barred: Collection[str]
@@ -216,10 +217,10 @@ class _Course:
 
 
 def demands(rounds: Sequence[PolicyRound], barred: Collection[str]) -> list[Demand]:
-    """How many different people each of these rounds takes, of those who can be left for it; nobody of `barred`.
+    """For each round: the people who can still be left for it, none of `barred`, and how many of them it takes.
 
-    They come one after the other. A round of which nobody can tell who could approve it is left out. Those whom a round
-    of "all" names have decided by its end, whether there or before, so no later round can count on them.
+    The rounds are in order of time. A round is left out if nobody can tell who could approve it. Everybody whom a round
+    of "all" names has decided by its end, in it or before, so no later round can count on them.
     """
     spent = set(barred)
     found: list[Demand] = []
@@ -257,10 +258,11 @@ def needs_of_groups(levels: Sequence[PolicyLevel], *, repeat: bool) -> list[Grou
 
 
 def crowded_escalations(levels: Sequence[PolicyLevel], *, repeat: bool) -> Impossible | None:
-    """The round that too few people are left for once several levels escalate; None if there is none.
+    """A round that has too few people left once several levels escalate; None if there is none.
 
-    First every level escalates that can, then fewer do: an escalation may take fewer people than its level. That is no
-    fault of the policy: each of its levels can escalate, and a level's own people can still decide it.
+    It tries first that every level escalates that can, then that fewer do: an escalation may take fewer people than its
+    level. That is no fault of the policy: each of its levels can escalate, and a level's own people can still decide
+    it.
     """
     if repeat:
         return None
@@ -292,7 +294,7 @@ def _each_round(levels: Sequence[PolicyLevel]) -> Iterator[tuple[int, PolicyRoun
 
 
 def _missing(course: Sequence[PolicyRound], looked_at: PolicyRound) -> int:
-    """How many people a round lacks, were there nobody in any group. The rounds without a group get people first."""
+    """How many people a round lacks if all groups are empty. The rounds without a group get people first."""
     named = [replace(one, groups=()) for one in course]
     found = dict(zip(map(id, course), demands(named, ()), strict=True))
     order = sorted(course, key=lambda one: (one is looked_at, bool(one.groups)))

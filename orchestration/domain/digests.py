@@ -1,4 +1,4 @@
-"""A channel's hourly digest: what goes into it, what is counted of that, and the inputs of its activities."""
+"""A channel's hourly digest: its lines, its counts, and the inputs of its activities."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class DigestLine(Recorded):
 
     @property
     def key(self) -> str:
-        """Which start of which request it is: the same line is counted once."""
+        """Identifies the request and its start, so that the same line is counted once."""
         return f"{self.request_id}:{self.identity.nonce[:8]}"
 
 
 class DigestTotal(Recorded):
-    """What was approved in one currency; without one, what has no amount is not here."""
+    """The total approved in one currency. None: amounts without a currency. Requests without an amount are left out."""
 
     currency: str | None
     total: Decimal

@@ -1,4 +1,4 @@
-"""Policies that review documents: whether they can work, and what the outcome of a review does."""
+"""Policies that review documents: checks that they can work, and lists the actions of a review's outcome."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class MoveAction(Action):
 
     @property
     def label(self) -> str:
-        """What it is called where its result is told."""
+        """The action's name in messages about its result."""
         return MOVES[self.move.publishes]
 
 

@@ -20,7 +20,7 @@ NAME_LENGTH: Final = 400  # characters; a field of a request holds 500
 TITLE_LENGTH: Final = 150
 LOCAL_SCHEMES: Final = frozenset({"", "file", "local"})
 
-# What a review says of its document, as fields of the request: so each vote is for this name and this SHA-256.
+# The request's fields that describe the document. So each vote is for this name and this SHA-256.
 NAME: Final = "document"
 SIZE: Final = "size"
 TYPE: Final = "type"
@@ -33,7 +33,7 @@ _FIELDS: Final = (
     {"name": SHA256, "label": "SHA-256", "required": True},
     {"name": WHERE, "required": True},
 )
-# Slack draws these; of anything else it shows a name, which the card has already.
+# Slack previews these types. Of any other it shows only the name, which the card already has.
 _SHOWN: Final = frozenset(
     {
         "application/json",
@@ -51,9 +51,9 @@ _SHOWN: Final = frozenset(
 )
 _SHOWN_FAMILIES: Final = ("text/", "application/vnd.openxmlformats-officedocument.")
 
-# Most names: nothing of them is ever kept otherwise, and there may be ten thousand.
+# Matches most names. They are kept unchanged, which is faster for a place with ten thousand of them.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._-]{1,400}")
-# How Python reads the bytes of a name in another encoding: no text that can be kept.
+# Surrogates: Python decodes names in another encoding to these, and they cannot be kept.
 _NO_UTF8: Final = re.compile("[\ud800-\udfff]")
 
 Place = Annotated[str, Field(min_length=1, max_length=500)]
@@ -85,7 +85,7 @@ class Documents(Recorded):
     preview_largest_mb: int = Field(default=5, ge=1, le=50)
 
     def faults(self) -> Iterator[str]:
-        """What of the places cannot work together: sentences without a full stop."""
+        """Why the three places cannot work together: sentences without a full stop."""
         places = {"place": self.place, "published": self.published, "archived": self.archived}
         for name, place in places.items():
             if scheme_of(place) in LOCAL_SCHEMES and not path_of(place).startswith("/"):
@@ -104,7 +104,7 @@ class Documents(Recorded):
             )
 
     def request(self, policy: str, document: ReviewedDocument, key: str) -> ApprovalRequest:
-        """What a review of that document asks. Equal documents and keys give equal requests."""
+        """The request for a review of that document. Equal documents and keys give equal requests."""
         title = f"Review {document.name}"
         return ApprovalRequest(
             policy=policy,
@@ -128,7 +128,7 @@ class Documents(Recorded):
 
 
 class ReviewedDocument(Recorded):
-    """What a review is of. `name` is as a request keeps it: see `orchestration.domain.text`."""
+    """The document of a review. `name` is as a request keeps it: see `orchestration.domain.text`."""
 
     name: str
     size: int = Field(description="In bytes")
@@ -137,7 +137,7 @@ class ReviewedDocument(Recorded):
 
 
 class DocumentMove(Recorded):
-    """What is to be done with a document once its review has ended: move it, where it is still what was reviewed."""
+    """The move of a document once its review has ended. It is moved only if it is still what was reviewed."""
 
     place: str
     target: str
@@ -175,7 +175,7 @@ def kept_name(name: str) -> str | None:
 
 
 def completed(table: Mapping[str, Any]) -> dict[str, Any]:
-    """A policy's table with what a policy for documents need not say: its fields, and how long a level waits."""
+    """A policy's table with the defaults of a policy for documents added: its fields, and how long a level waits."""
     if "documents" not in table:
         return dict(table)
     levels = table.get("levels")
@@ -188,7 +188,7 @@ def completed(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def file_faults(key: str, table: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Where a policy for documents says what it cannot have, and why that is wrong."""
+    """The places where a policy for documents sets what it cannot have, each with why that is wrong."""
     if "documents" not in table:
         return
     if "fields" in table:

@@ -1,6 +1,6 @@
-"""Changes that an approver makes to what is asked, before they approve it: what may be changed, and what comes of it.
+"""Checks and applies the changes that an approver makes to a request before they approve it.
 
-Pure. What is approved is the request with the changes in it: it has another digest than what was asked.
+Pure. The request with the changes is what is approved. Its digest differs from that of what was asked.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class EditedRequest:
 def editable(request: ApprovalRequest, policy: Policy) -> dict[str, Scalar]:
     """What an approver may change: each path without `*`, and the value that is there now. At most 20.
 
-    Nothing that is masked, and nothing at all where whoever asked goes by what they asked.
+    Masked values are left out. Nothing may be changed if the asker does not accept changes, or in a review of a
+    document.
     """
     found: dict[str, Scalar] = {}
     if not request.accepts_edits or policy.documents is not None:
@@ -93,14 +94,14 @@ def edited(
 
 
 def with_edits(request: ApprovalRequest, edits: Iterable[RequestEdit]) -> ApprovalRequest:
-    """What was asked, with all that was changed since."""
+    """The request with all edits since applied."""
     for edit in edits:
         request = with_changes(request, edit.changes)
     return request
 
 
 def with_changes(request: ApprovalRequest, changes: Sequence[EditedValue]) -> ApprovalRequest:
-    """The request with these values. They were found fit before; of a call it has the digest and the texts anew.
+    """The request with these values, which were checked before. A call gets its digest and texts anew.
 
     Each release has to make the same of them, as votes are about the digest of the whole: a recorded history shows it.
 
@@ -207,7 +208,7 @@ def _fit_argument(path: str, value: Scalar, before: Scalar) -> Scalar:
 
 
 def between(edits: Iterable[RequestEdit]) -> list[EditedValue]:
-    """What is other now than it was asked, whatever was changed in between."""
+    """The values that differ between what was asked and what is asked now."""
     found: dict[str, EditedValue] = {}
     for change in (change for edit in edits for change in edit.changes):
         first = found.get(change.path, change).before
@@ -218,7 +219,7 @@ def between(edits: Iterable[RequestEdit]) -> list[EditedValue]:
 def as_diff(changes: Iterable[EditedValue]) -> str:
     """The changes as lines: each path, and below it what was there behind `-`, and what is there now behind `+`.
 
-    No value can pass for another path, or for a line of ours: each of its lines has its sign.
+    Each line of a value has a sign, so no value can look like a path or a line of Countersign's.
     """
     lines: list[str] = []
     for change in changes:
@@ -228,7 +229,7 @@ def as_diff(changes: Iterable[EditedValue]) -> str:
 
 
 def _lines(value: Scalar) -> list[str]:
-    """As people read it. White space at the ends of a text shows only in quotation marks."""
+    """The value as people read it. Quotation marks show white space at the ends of a text."""
     if not isinstance(value, str):
         return [json.dumps(value)]
     text = value if value == value.strip() else json.dumps(value, ensure_ascii=False)

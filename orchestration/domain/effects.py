@@ -88,11 +88,11 @@ class EditMessageInput(Recorded):
 
 
 class RemoveCopiesInput(Recorded):
-    """Input of `remove_copies`: of what may have been posted twice, one copy stays.
+    """Input of `remove_copies`: keep one copy of what may have been posted twice, and remove the others.
 
     It is the card of a `round`, the lines of `steps`, or the message of a `message_id`; one of them is given. `place`
-    is the channel, or the person of a direct message. `ref` is the card that stays, or the one above the lines. Of
-    lines and messages the first stays.
+    is the channel, or the person of a direct message. `ref` is the card that stays, or the one above the lines. If they
+    are lines or messages, the first stays.
     """
 
     request_id: str
@@ -108,7 +108,7 @@ class RemoveCopiesInput(Recorded):
 class RunActionInput(Recorded):
     """Input of `run_action`: POST the outcome, or call an installed action. `key` stays the same over all tries.
 
-    `policy` is the one whose outcome it is: a POST is signed with the secret of that policy.
+    `policy` is the policy of the request: its secret signs a POST.
     """
 
     policy: str
@@ -122,7 +122,7 @@ class RunActionInput(Recorded):
 
 
 class SignReceiptInput(Recorded):
-    """Input of `sign_receipt`: the outcome, and what of the request the receipt binds beside it.
+    """Input of `sign_receipt`: the outcome, and the other facts of the request that the receipt binds.
 
     `policy_digest` is of the policy as it was copied when the request was made. `asked_with` names the API token.
     """
@@ -158,8 +158,8 @@ class SendCallbackInput(Recorded):
 class NotifyInstanceInput(Recorded):
     """Input of `notify_instance`: raise that event, with the outcome, on an orchestration that waits for it.
 
-    `orchestration` is whose instance it has to be, and `since` is when that was made. Where they are given, the event
-    is a response: an instance that is gone is a failure, and `asked_with` names the token.
+    `orchestration` is the orchestration that the instance has to run, and `since` is when the instance was made. If
+    both are given, the event is a response: an instance that is gone is a failure, and `asked_with` names the token.
     """
 
     request_id: str
@@ -210,7 +210,7 @@ class ActivePeople(Recorded):
 
 
 class DelegateChange(Recorded):
-    """Input of `tell_delegate_change` and `text_delegate_change`: what now holds for a person who may be away.
+    """Input of `tell_delegate_change` and `text_delegate_change`: a person's new absence and delegate.
 
     `entry` is what they are said to have set, None where it was taken back.
     """
@@ -230,8 +230,8 @@ class HandOverInput(Recorded):
     """Input of `hand_over`: start the fulfilment of a request, or tell it how the request's card is now.
 
     `card` is as the approval last had it, and `cards` are its copies. `approved` is the request and its outcome, as
-    others get them. A later `revision` says more than an earlier one. `begun`: it was started before. Where it is not
-    there any more it was purged, and does not begin anew.
+    others get them. A higher `revision` is newer. `begun`: the fulfilment was started before; if it does not exist any
+    more, it was purged and is not started again.
     """
 
     request_id: str
@@ -247,7 +247,7 @@ class HandOverInput(Recorded):
 
 
 class StepCause(StrEnum):
-    """What brought a fulfilment into a state."""
+    """Why a fulfilment entered a state."""
 
     APPROVED = "approved"
     EVENT = "event"
@@ -259,7 +259,7 @@ class StepCause(StrEnum):
 class RecordStepInput(Recorded):
     """Input of `record_step`: a step of a fulfilment, as it goes on record.
 
-    The payload itself is in the hub alone: what goes on record is its salted digest, None without a payload.
+    The payload itself stays on the hub. The record has its salted digest, or None without a payload.
     """
 
     request_id: str
@@ -292,5 +292,5 @@ class Delivery(Recorded):
 
     @property
     def to_do(self) -> bool:
-        """Whether it was not done, as far as this try knows."""
+        """Whether it is still to be done, as far as this try knows."""
         return any(one is not None for one in (self.retry_after, self.failed, self.impossible))

@@ -1,4 +1,4 @@
-"""Addresses of e-mail, as they are taken from programs and as people and records may see them."""
+"""E-mail addresses: checks those that programs give, and masks them for people and records."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def email_address(text: str) -> str:
 
 
 def address_key(address: str) -> str:
-    """Equal for two ways to write one address: no mailbox in use tells upper from lower case."""
+    """The address in the form in which it is compared: no mail server in use distinguishes upper and lower case."""
     return f"mailto:{address.casefold()}"
 
 
 def masked_address(address: str) -> str:
-    """An address as people and records may see it: `r•••@example.com`."""
+    """The address as people and records may see it: `r•••@example.com`."""
     local, _, domain = address.rpartition("@")
     return f"{local[:1]}•••@{domain}"

@@ -1,4 +1,4 @@
-"""What is wrong with a value of a file that people write, in words of ours: what they should write instead."""
+"""Error sentences for faults that pydantic finds in files that people write: what to write instead."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _PLAIN: Final = {
 # A duration, as pydantic writes one.
 _SPAN: Final = re.compile(r"datetime\.timedelta\((?:days=(\d+))?(?:, )?(?:seconds=(\d+))?\)")
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
-# How pydantic begins these sentences, which end with the bound, and how we do.
+# Beginnings of pydantic's sentences that end with a bound, and ours for each.
 _COMPARED: Final = {
     "greater_than": ("Input should be greater than ", "must be more than "),
     "greater_than_equal": ("Input should be greater than or equal to ", "must be at least "),
@@ -71,13 +71,13 @@ def words_of(fault: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def no_such_key(key: str, keys: list[str]) -> str:
-    """That the key is not one of these, and which of them it may be meant to be."""
+    """Says that there is no such key, and suggests the nearest one of `keys`."""
     near = difflib.get_close_matches(key, keys, n=1)
     return f"{NO_SUCH_KEY}; did you mean {near[0]}?" if near else NO_SUCH_KEY
 
 
 def _as_written(span: re.Match[str]) -> str:
-    """As a file has it: 90m or 2d."""
+    """The duration as a file has it: 90m or 2d."""
     seconds = int(span[1] or 0) * 86400 + int(span[2] or 0)
     size, unit = next((size, unit) for size, unit in _UNITS if seconds % size == 0)
     return f"{seconds // size}{unit}"
@@ -92,7 +92,7 @@ def _in_quotation_marks(expected: str) -> str:
 
 
 def _keys_at(model: type[BaseModel], place: tuple[str | int, ...]) -> list[str]:
-    """The keys that may be at a place of a file that is read as the `model`. Empty where they are the writer's own."""
+    """The keys allowed at a place of a file that is read as the `model`. Empty if the author chooses them."""
     found: Any = model
     for part in place:
         models = [*_models(found)]

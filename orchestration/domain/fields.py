@@ -1,6 +1,6 @@
-"""Typed fields: what whoever asks fills in, or a source of a gathering, and how what came in is read. Pure.
+"""Typed fields, which an asker or a source of a gathering fills in, and the reading of their values. Pure.
 
-It is read here alone, whichever way it came. A value is kept as a text in one form, so that equal values have equal
+Every value is read here, whichever way it came in. It is kept as a text in one form, so that equal values have equal
 digests.
 """
 
@@ -25,7 +25,7 @@ YES, NO = "yes", "no"
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,6})?")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _HOST: Final = re.compile(r"([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
-_NOT_ESCAPED: Final = "/?#[]@!$&'()*+,;=:%-._~"  # what an address may have as it is, by RFC 3986
+_NOT_ESCAPED: Final = "/?#[]@!$&'()*+,;=:%-._~"  # characters that a URL may contain unescaped, by RFC 3986
 _PERSON: Final[TypeAdapter[str]] = TypeAdapter(PersonId)
 
 
@@ -51,7 +51,7 @@ LONGEST: Final[Mapping[FieldType, int]] = {
 
 
 class FieldSpec(Recorded):
-    """One more thing to fill in, shown on the card. `choices` goes with the type `choice`."""
+    """One field to fill in, shown on the card. `choices` goes with the type `choice`."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
     label: str | None = Field(default=None, max_length=48)
@@ -81,10 +81,10 @@ class FieldSpec(Recorded):
 def read_values(
     fields: Sequence[FieldSpec], given: Mapping[str, object], ids: IdReader | None = None
 ) -> dict[str, str]:
-    """The values as they are kept, by the name of their field; one that was left empty is not there.
+    """The values as they are kept, by field name. A value that was left empty is not in the result.
 
-    Reading what was read gives the same. `ids` reads the IDs of people; without it they are taken as they are written.
-    Raises `InvalidRequestError` naming the field.
+    Reading a result again changes nothing. `ids` reads the IDs of people; without it they are taken as they are
+    written. Raises `InvalidRequestError` naming the field.
     """
     known = {field.name: field for field in fields}
     for name in given:
@@ -117,7 +117,7 @@ def read_value(field: FieldSpec, given: object, ids: IdReader | None = None) -> 
 
 
 def fits(field: FieldSpec, value: str) -> bool:
-    """Whether this is a value of the field as it is kept, or none."""
+    """Whether the value is one that the field can keep, or empty."""
     try:
         return read_value(field, value) == value
     except InvalidRequestError:
@@ -125,7 +125,7 @@ def fits(field: FieldSpec, value: str) -> bool:
 
 
 def date_in_words(value: str) -> str:
-    """`Thursday, 24 December 2026`, in English whatever the server speaks; anything but a day is as it was."""
+    """`Thursday, 24 December 2026`, in English whatever the server speaks; other text stays as it is."""
     try:
         day = date.fromisoformat(value)
     except ValueError:
@@ -134,7 +134,7 @@ def date_in_words(value: str) -> str:
 
 
 def host_of(link: str) -> str:
-    """Where a link leads; "" where it is none, or not as `read_value` keeps one."""
+    """The host of a link; "" if the text is no link as `read_value` keeps one."""
     spec = FieldSpec(name="link", type=FieldType.LINK)
     return urlsplit(link).netloc if link and fits(spec, link) else ""
 
@@ -161,7 +161,7 @@ def _read_text(_: FieldSpec, text: str) -> str:
 
 
 def _read_number(field: FieldSpec, text: str) -> str:
-    """A comma could be a decimal sign or stand between thousands, so it is not guessed."""
+    """Reads a number. A comma is refused: it could be a decimal sign or separate thousands."""
     kept = ascii_digits(line(text)).replace("\u2212", "-")
     if not _NUMBER.fullmatch(kept):
         raise _fault(
@@ -211,7 +211,7 @@ def _person(field: FieldSpec, text: str, ids: IdReader | None) -> str:
 
 
 def _read_link(field: FieldSpec, text: str) -> str:
-    """An address that leads where it says: no name before an `@` that looks like the host, no letters like others."""
+    """Reads a link whose host is what it seems: no name before an `@`, no letters that look like others."""
     kept = line(text)
     parts = _link_parts(kept)
     if parts is None:

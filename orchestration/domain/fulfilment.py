@@ -35,7 +35,7 @@ class FulfilmentEnd(StrEnum):
 
 
 class Transition(Recorded):
-    """Where an event leads, once all of `when` hold."""
+    """The state that an event leads to, if all guards in `when` hold."""
 
     name: FulfilmentEventName
     to: StateName
@@ -43,7 +43,7 @@ class Transition(Recorded):
 
 
 class FulfilmentState(Recorded):
-    """One state: what leads out of it, what is done on entering it, and how long it may take."""
+    """One state: its transitions, the actions on entering it, and how long it may last."""
 
     name: StateName
     final: FulfilmentEnd | None = Field(default=None, description="Whether it ends there, and how")
@@ -61,7 +61,7 @@ class FulfilmentState(Recorded):
     )
 
     def exits(self) -> list[str]:
-        """The states that it may lead to, each once."""
+        """The states that may follow this one, each once."""
         named = [transition.to for transition in self.events]
         return list(dict.fromkeys([*named, *filter(None, [self.on_timeout, self.cancel_to])]))
 
@@ -72,7 +72,7 @@ class FulfilmentState(Recorded):
     def answer_to(
         self, name: str, payload: JsonValue, request: ApprovalRequest, request_id: str
     ) -> Transition | None:
-        """The first transition by that event whose conditions all hold; None where there is none."""
+        """The first transition for that event whose guards all hold; None if there is none."""
         return next(
             (
                 transition
@@ -84,7 +84,7 @@ class FulfilmentState(Recorded):
         )
 
     def needs(self, name: str) -> str:
-        """What the event would have to say to move it, as the end of a sentence."""
+        """The conditions for that event's transitions, as the end of a sentence."""
         ways = [
             " and ".join(guard.words() for guard in transition.when)
             for transition in self.events
@@ -108,7 +108,7 @@ class Fulfilment(Recorded):
 
     @property
     def first(self) -> FulfilmentState:
-        """Where it begins."""
+        """The first state."""
         return self.states[0]
 
     def state(self, name: str) -> FulfilmentState:
@@ -123,7 +123,7 @@ class Fulfilment(Recorded):
         return list(dict.fromkeys(name for state in self.states for name in state.awaited()))
 
     def ahead(self, name: str) -> list[str]:
-        """The events that the state, or one that may follow it, awaits."""
+        """The events that the state, or any state that may follow it, awaits."""
         reached = self.reached(name)
         return list(
             dict.fromkeys(
@@ -132,7 +132,7 @@ class Fulfilment(Recorded):
         )
 
     def reached(self, start: str) -> set[str]:
-        """The names of the states that may follow `start`, and its own. Unknown names lead nowhere."""
+        """The names of `start` and all states that may follow it. Unknown names lead nowhere."""
         exits = {state.name: state.exits() for state in self.states}
         found: set[str] = set()
         left = [start]
@@ -144,14 +144,14 @@ class Fulfilment(Recorded):
         return found
 
     def guards(self) -> Iterator[tuple[tuple[str | int, ...], Guard]]:
-        """Each guard, and its place."""
+        """Each guard, with its place."""
         for number, state in enumerate(self.states):
             for at, transition in enumerate(state.events):
                 for which, guard in enumerate(transition.when):
                     yield ("states", number, "events", at, "when", which), guard
 
     def faults(self, owner: str | None) -> Iterator[tuple[tuple[str | int, ...], str]]:
-        """What is wrong with it as a whole: each place, and what to do. `owner` is the policy's."""
+        """The faults of the whole: each place, with what to do. `owner` is the policy's owner."""
         names = [state.name for state in self.states]
         for number, name in enumerate(names):
             if name.casefold() in [other.casefold() for other in names[:number]]:
@@ -186,7 +186,7 @@ class Fulfilment(Recorded):
     def _missing(
         self, state: FulfilmentState, owner: str | None
     ) -> Iterator[tuple[tuple[str | int, ...], str]]:
-        """What it needs of the rest."""
+        """Yields what the state needs from the rest of the policy and does not find there."""
         if (self.owner or owner) is None:
             for name in ("timeout", "cancel_to"):
                 if getattr(state, name) is not None:
@@ -218,7 +218,7 @@ class Fulfilment(Recorded):
 
 
 def _state_faults(state: FulfilmentState) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """What is wrong with one state alone."""
+    """The faults of one state by itself."""
     if state.final:
         for name in ("events", "timeout", "escalate_after", "on_timeout", "cancel_to"):
             if getattr(state, name):

@@ -1,4 +1,4 @@
-"""The nouns of a gathering: what is asked, the answers, the commands, how it stands, and what it hands back."""
+"""The data types of a gathering: the question, the answers, the commands, the progress and the result."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ AnyRequest = ApprovalRequest | GatheringRequest
 
 
 class GatheringStatus(StrEnum):
-    """Where a gathering stands: the first while it runs, the rest when it has ended."""
+    """The status of a gathering: the first value while it runs, the others when it has ended."""
 
     COLLECTING = "collecting"
     COMPLETE = "complete"
@@ -130,7 +130,7 @@ GATHERING_COMMANDS: Final[dict[str, type[GatheringCommand]]] = {
 class SourceAnswer(Recorded):
     """The answer that counts for a source: who gave it, when, by which way, and the values by field.
 
-    `holder` is who was asked; another person than `actor` where a delegate answered for them. None for a system.
+    `holder` is the person who was asked: not `actor` if a delegate answered for them, and None for a system.
     `corrections` counts the answers that it has replaced. `seal` is that of the command, which the service made.
     """
 
@@ -146,7 +146,7 @@ class SourceAnswer(Recorded):
 
 
 class SourceState(Recorded):
-    """How one source stands. `delegate` is asked in the place of `person`, who is away.
+    """The state of one source. `delegate` is asked in the place of `person`, who is away.
 
     `problem` says why it could not be asked.
     """
@@ -181,9 +181,9 @@ class Gathered(Recorded):
 
 
 class GatheringPost(Recorded):
-    """One posted message of a gathering: the card, or what one source was asked by.
+    """One posted message of a gathering: the card, or the question to one source.
 
-    `person` is who was asked by it: the source's own person, or their delegate.
+    `person` is the person who was asked: the source's own, or their delegate.
     """
 
     message_id: str
@@ -218,7 +218,7 @@ class GatheringProgress(Recorded):
 
     @property
     def identity(self) -> Identity:
-        """Which start of which question it is."""
+        """Identifies the gathering's start and its question."""
         return Identity(nonce=self.nonce, digest=self.digest)
 
 
@@ -239,7 +239,7 @@ class Labelled(Recorded):
         return f"{self.label}{' ' if self.label.endswith('?') else ': '}"
 
     def on_one_line(self) -> str:
-        """Both. A line end in the value could begin a line that looks like another field's."""
+        """Label and value on one line. A line end in the value could begin a line that looks like another field."""
         value = date_in_words(self.value) if self.type is FieldType.DATE else self.value
         return f"{self.lead}{line(value)}"
 
@@ -292,9 +292,9 @@ class Purpose(StrEnum):
 
 
 class GatheringPostInput(Posting):
-    """Input of `post_gathering`. `message_id` tells the message from all others of this start of the gathering.
+    """Input of `post_gathering`. `message_id` is unique among the messages of this start of the gathering.
 
-    `person` is who is asked by it, for `source`.
+    `person` is asked, for `source`.
     """
 
     place: str
@@ -320,7 +320,7 @@ class GatheringEditInput(Recorded):
 
 
 class AskSystemInput(Recorded):
-    """Input of `ask_system`: POST to a system what it is asked. The address to answer at is made by the activity."""
+    """Input of `ask_system`: POST the question to a system. The activity makes the address to answer at."""
 
     request_id: str
     nonce: str

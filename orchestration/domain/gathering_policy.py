@@ -1,4 +1,4 @@
-"""The policies of gatherings, as models: whom and what a gathering asks, for what, and for how long."""
+"""The policies of gatherings, as models: their sources, fields and time limits."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Fields = Annotated[list[FieldSpec], Field(min_length=1, max_length=10)]
 
 
 class Source(Recorded):
-    """Who or what is asked: a person, by a direct message, or a system, which answers by a webhook.
+    """A source: a person, who is asked by a direct message, or a system, which answers by a webhook.
 
-    A system answers by its `event`. It is asked by a POST to `post`; without one, whoever starts the gathering by the
-    API hands it the address to answer at. `fields` go in the place of the policy's.
+    A system answers by its `event`. It is asked by a POST to `post`. Without `post`, the program that starts the
+    gathering gives it the address to answer at. `fields` replace the policy's.
     """
 
     label: str | None = Field(default=None, max_length=48)
@@ -47,7 +47,7 @@ class Source(Recorded):
 
 
 class GatheringEscalation(Recorded):
-    """Who else is told of missing answers: a channel, and people in it, that long after it was asked."""
+    """Who else is told of missing answers, and how long after the question: a channel, and people in it."""
 
     channel: PlaceId
     after: Duration
@@ -95,11 +95,11 @@ class GatheringPolicy(Recorded):
         return [self.fields, *own]
 
     def fields_of(self, source: str) -> Sequence[FieldSpec]:
-        """What that source is asked."""
+        """The fields that the source is asked for."""
         return self.sources[source].fields or self.fields
 
     def title_of(self, source: str) -> str:
-        """What that source is called, for people."""
+        """The source's name, for people."""
         return self.sources[source].label or source.replace("_", " ").replace("-", " ").capitalize()
 
     def source_of_event(self, event: str) -> str | None:
@@ -113,7 +113,8 @@ class GatheringPolicy(Recorded):
     def may_stand_in(self, delegate: str, person: str, *, requester: str, entered: str | None) -> bool:
         """Whether `delegate` may be asked in the place of `person`, who is away.
 
-        `entered` is who the operator entered as the delegate of `person`, if anybody. Whoever asks answers for nobody.
+        `entered` is who the operator entered as the delegate of `person`, if anybody. The requester may stand in for
+        nobody.
         """
         if delegate in {person, requester}:
             return False

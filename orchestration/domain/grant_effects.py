@@ -34,7 +34,7 @@ class GrantView(Recorded):
 
 
 class GrantPostInput(Posting):
-    """Input of `post_grant`: the card, or with a `trouble` a message to one person that there is no card."""
+    """Input of `post_grant`: post the card, or with a `trouble` tell one person that there is no card."""
 
     place: str
     view: GrantView
@@ -65,7 +65,7 @@ class StartGrantInput(Recorded):
 
 
 class TellUseInput(Recorded):
-    """Input of `tell_use`: that grant was used, which its card is to say."""
+    """Input of `tell_use`: tell the grant of one use, so that its card shows it."""
 
     grant: str
     use: CountedUse
@@ -75,7 +75,7 @@ class TellUseInput(Recorded):
 class GrantCheckInput(Recorded):
     """Input of `check_grant`: whether this grant of that person, by that policy, still counts now.
 
-    With `before_use` the grant itself is looked at too, and hears of what is against it.
+    With `before_use` the grant's own state is checked too, and it is told of a reason against it.
     """
 
     grant: str

@@ -56,18 +56,18 @@ class GrantedCalls(Recorded):
 
 
 class Grants(Recorded):
-    """A policy's table `grants`. The first of `calls` that names the tool says what may vary."""
+    """A policy's table `grants`. The first entry of `calls` that matches the tool says what may vary."""
 
     longest: Annotated[Duration, Field(le=LONGEST)]
     most_uses: int = Field(ge=1, le=MOST_USES)
     calls: list[GrantedCalls] = Field(min_length=1, max_length=50)
 
     def of_tool(self, tool: str) -> GrantedCalls | None:
-        """What may be granted of this tool; None where nothing may."""
+        """The entry that matches this tool; None if its calls may not be granted."""
         return next((one for one in self.calls if any(fnmatchcase(tool, glob) for glob in one.tools)), None)
 
     def faults(self, levels: int, quorum: object, people: int) -> Iterator[tuple[tuple[str | int, ...], str]]:
-        """What is wrong with it in a policy of so many levels, and of this quorum at the first.
+        """The faults of the table in a policy with so many levels, and with this quorum at the first.
 
         `people` have to approve there in any case. A grant is one person's yes, so it may take the place only of what
         one person can approve.

@@ -1,6 +1,7 @@
-"""A standing grant: a person's yes, in advance, to calls of a tool that fit one pattern. Its nouns; pure.
+"""The data types of standing grants: a person's approval, in advance, of a tool's calls that fit a pattern. Pure.
 
-Only what a policy lists may differ between the calls. The rest is fixed to the values of the call that the person saw.
+Only what a policy lists may differ between the calls. All other arguments are fixed to the values of the call that the
+person saw.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from orchestration.domain.held_call import CallFacts
 from orchestration.domain.ids import PersonId
 
 MOST_USES: Final = 100
-PREFIX: Final = "arguments."  # of a path, as conditions of a gate file have it
+PREFIX: Final = "arguments."  # of a path, as in the conditions of a gate file
 _KINDS: Final = ((bool, "yes or no"), ((int, float), "a number"), (str, "a text"))
 
 
@@ -24,14 +25,14 @@ class _Noun(BaseModel):
 
 
 class GrantTerms(_Noun):
-    """What a person chose in the form, where they saw what it is about."""
+    """What a person chose in the form."""
 
     until: AwareDatetime
     uses: Annotated[int, Field(ge=1, le=MOST_USES)]
 
 
 class GrantPattern(_Noun):
-    """Which calls a grant is about. Calls with the same `key` fit the same grants.
+    """The calls that a grant covers. Calls with the same `key` fit the same grants.
 
     `fixed` are the arguments that are fixed, as people read them; `vary` are those that may differ, each with the kind
     of value that it may have.
@@ -43,7 +44,7 @@ class GrantPattern(_Noun):
 
 
 class GrantUse(_Noun):
-    """That an approval was given by a grant: the use `number` of `of`."""
+    """The use of a grant for an approval: the use `number` of `of`."""
 
     grant: str = Field(description="Its ID")
     granted_by: PersonId
@@ -63,7 +64,7 @@ class GrantEnd(StrEnum):
 
 
 class GrantFacts(_Noun):
-    """All that a grant says. `nonce` is that of the request on which it was given, and `id` is made of both."""
+    """The facts of a grant. `nonce` is that of the request on which it was given. `id` is derived from both."""
 
     id: str
     request_id: str
@@ -82,7 +83,7 @@ class GrantFacts(_Noun):
 
 
 def apart(arguments: Any, paths: Sequence[str]) -> tuple[Any, list[tuple[str, str]]]:
-    """The arguments without those that vary, and these by path, each with the kind of its value.
+    """Splits the arguments into those that are fixed, and those that vary: by path, each with the kind of its value.
 
     A path leads through objects to a text, a number or a yes or no. Anything else stays where it is: it is fixed.
     """

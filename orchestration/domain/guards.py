@@ -1,4 +1,4 @@
-"""What has to hold of an event's payload before it moves an approved request. Pure; what is unknown does not hold.
+"""Conditions on the payload of an event that moves an approved request. Pure; an unknown value meets none.
 
 A guard looks at one field of the payload and compares it with a value, or with what was approved.
 """
@@ -14,7 +14,7 @@ from pydantic import Field, JsonValue, StrictBool, StrictInt, StrictStr, model_v
 
 from orchestration.domain.request import ApprovalRequest, Recorded
 
-# What of a request a guard may name, beside its fields.
+# The parts of a request that a guard may name, beside its fields.
 AMOUNT: Final = "amount"
 CURRENCY: Final = "currency"
 REQUEST_ID: Final = "request_id"
@@ -51,7 +51,7 @@ class Guard(Recorded):
         return self
 
     def holds(self, payload: JsonValue, request: ApprovalRequest, request_id: str) -> bool:
-        """Whether it holds of the payload. A field that is not there, or is of another type, never does."""
+        """Whether the payload meets the condition. It does not if the field is missing or of another type."""
         found = _at(payload, self.field)
         if self.matches is not None:
             return _same(found, _of_request(self.matches, request, request_id))
@@ -76,7 +76,7 @@ class Guard(Recorded):
         return f"{self.field} to be at most {self.at_most:f}"
 
     def needed_field(self) -> str | None:
-        """The field of the request that it is compared with; None where it is compared with none."""
+        """The request's field that the payload's is compared with; None if there is none."""
         named = self.matches or ""
         return named.removeprefix(FIELD) if named.startswith(FIELD) else None
 
@@ -84,7 +84,7 @@ class Guard(Recorded):
 def guard_faults(
     guard: Guard, required_fields: list[str], *, amount: bool, currency: bool
 ) -> Iterator[tuple[str, str]]:
-    """Which part of a guard can never hold for some requests of its policy, and the remedy."""
+    """Yields each part of a guard that some requests of its policy can never meet, with the remedy."""
     field = guard.needed_field()
     if field is not None and field not in required_fields:
         yield (
@@ -129,7 +129,7 @@ def _same(found: JsonValue, approved: Decimal | str | None) -> bool:
 
 
 def _number(value: JsonValue) -> Decimal | None:
-    """A JSON number, or a text that is nothing but one: `4200`, `"4200.50"`."""
+    """The value of a JSON number, or of a text that holds only a number: `4200`, `"4200.50"`."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     text = value if isinstance(value, str) else repr(value)

@@ -17,7 +17,7 @@ _Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class CallFacts(BaseModel):
-    """Which call people were asked about, as cards, digests and receipts say it. The arguments are in by digest."""
+    """The call that people were asked about, for cards, digests and receipts. It has the arguments' digest only."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -32,13 +32,13 @@ class CallFacts(BaseModel):
 
 
 class HeldCall(CallFacts):
-    """What binds an approval to one call, beside the facts.
+    """What binds an approval to one call, in addition to the facts.
 
     Calls with the same `key` are the same call: asked with the same token, with everything that people are shown, and
     with the exact arguments. `number` counts how often that call was settled before. `window` is how long an answer
     counts.
 
-    `arguments` are as people see them. `bound` are what their digest is taken of: they differ where a value is masked.
+    `arguments` are as people see them. `bound` are those that the digest covers: they differ where a value is masked.
     """
 
     key: _Hash

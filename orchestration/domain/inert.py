@@ -1,4 +1,4 @@
-"""Keeps what people typed from passing for what Countersign says: our marks and separators become others in it.
+"""Replaces Countersign's marks and separators in what people typed, so that it cannot look like Countersign's text.
 
 Each surface escapes its own mark-up besides: Slack in `bot.slack.text`, the terminal in `bot.terminal`, pages by Jinja.
 """
@@ -34,12 +34,12 @@ def inert(text: str) -> str:
 
 
 def unquoted(text: str) -> str:
-    """One line that can stand between quotation marks and not end them early."""
+    """One line that can stand in quotation marks: it contains none that would close them early."""
     return _QUOTE.sub("'", inert(line(text)))
 
 
 def in_quotes(text: str) -> str:
-    """One line of somebody's words, as theirs: in quotation marks that they cannot end. "" where there are none."""
+    """One line of somebody's words, in quotation marks that they cannot close. "" if there are no words."""
     shown = unquoted(text)
     return f"“{shown}”" if shown else ""
 

@@ -1,4 +1,4 @@
-"""Gives people to places, so that nobody serves at two of them: whether that can be done, and what is missing. Pure.
+"""Assigns people to places so that nobody serves at two, and says what is missing if that is impossible. Pure.
 
 The search is Kuhn's (augmenting paths) with room for several people at a place. Placing one more person looks at each
 entry of the lists at most once. So its time is at most the number of people placed, times the length of all lists
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-# Some people, and how many of them it takes.
+# A place's possible people, and how many of them it takes.
 Demand = tuple[Collection[str], int]
 
 
@@ -49,11 +49,11 @@ class Matching:
         return self.shortage is None
 
     def serving(self, index: int) -> list[str]:
-        """Who was given to that place."""
+        """The people assigned to that place."""
         return [person for person in self._able[index] if self._place.get(person) == index]
 
     def spares(self, people: Collection[str]) -> bool:
-        """Whether every place could still have enough people without these. False where they have not even so."""
+        """Whether every place could have enough people without these. False if it already lacks people with them."""
         if not self.complete:
             return False
         place = dict(self._place)

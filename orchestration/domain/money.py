@@ -14,7 +14,7 @@ from babel.numbers import (
     get_territory_currencies,
 )
 
-# A code that went out of use lately is still meant as a currency by whoever writes it.
+# Codes that went out of use lately are included: people still write them.
 _IN_USE_SINCE: Final = date(2020, 1, 1)
 _CODES: Final = frozenset(
     code
@@ -37,7 +37,7 @@ def is_currency(word: str) -> bool:
 
 
 def format_amount(amount: Decimal, currency: str | None) -> str:
-    """`4,200.00 USD`: thousands separated, and as many decimals as the currency has. No decimal that is set is lost."""
+    """`4,200.00 USD`: thousands separated, the currency's number of decimals, or more if `amount` has more."""
     if currency is None:
         return f"{amount:,.2f}"
     digits = get_currency_precision(currency)

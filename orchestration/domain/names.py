@@ -1,7 +1,7 @@
-"""The names that Countersign has for itself on a task hub, and how a name from outside is compared with them.
+"""The names that Countersign reserves on a task hub, and the comparison of names from outside with them.
 
 The worker registers its workflows and entities by these names, and the workflows wait for events by these names only.
-So a name that is added is kept from outside at once.
+So a name that is added here is reserved at once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 
 class OrchestrationName(StrEnum):
-    """What a hub calls the workflows."""
+    """The workflows' names on a hub."""
 
     APPROVAL = "approval"
     RECONCILE = "reconcile"
@@ -31,7 +31,7 @@ class OrchestrationName(StrEnum):
 
 
 class EntityName(StrEnum):
-    """What a hub calls the entities."""
+    """The entities' names on a hub."""
 
     PERSON = "person"
     WORKLIST = "worklist"
@@ -43,7 +43,7 @@ class EntityName(StrEnum):
 
 
 class EventName(StrEnum):
-    """What the workflows wait for. `OUTCOME` is only the beginning of a name: see `nudge_of`."""
+    """The events that the workflows wait for. `OUTCOME` is only the beginning of a name: see `nudge_of`."""
 
     DECISION = "ApprovalDecision"
     CANCELLED = "ApprovalCancelled"
@@ -70,7 +70,7 @@ class EventName(StrEnum):
 
 
 class IdPrefix(StrEnum):
-    """What the IDs of those instances begin with that are named after no policy."""
+    """Prefixes of instance IDs, for the instances that are not named after a policy."""
 
     CHALLENGE = "challenge"
     RECONCILE = "reconcile"
@@ -83,21 +83,22 @@ class IdPrefix(StrEnum):
     CALLS = "calls"
 
 
-# Those of which no instance ever runs again. A digest's listener that has ended begins anew with the next line.
+# Orchestrations whose instances never run again. The digest's is not one: a listener that has ended begins anew with
+# the next line.
 RUN_ONCE: Final = frozenset(OrchestrationName) - {OrchestrationName.CHANNEL_DIGEST}
-# `reconcile` was called so before the first release.
+# The name of `reconcile` before the first release.
 _FORMER: Final = frozenset({"settle"})
 _ENTITY_MARK: Final = "@"
 _NONCE_SHOWN: Final = 8
 _CODE: Final = re.compile(rf"-sms-.{{{_NONCE_SHOWN}}}-\d+$")
 _FULFILMENT: Final = re.compile(rf"{IdPrefix.FULFILMENT}-(.+)-(.{{{_NONCE_SHOWN}}})")
-_PART: Final = ":"  # between the name of an event and whose it is
+_PART: Final = ":"  # between the name of an event and the ID of its request
 
 
 def folded(name: str) -> str:
-    """Equal for two names that differ in case, in Unicode form or in space around them only.
+    """The name in the form in which it is compared: case, Unicode form and space around it do not matter.
 
-    Our hub carries a name as it is, the Python SDK matches events by `casefold`, and .NET without regard to case.
+    Our hub passes a name on unchanged, the Python SDK matches events by `casefold`, and .NET ignores case.
     """
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
 
@@ -124,7 +125,7 @@ def is_own_entity(name: str) -> bool:
 
 
 def is_own_id(instance_id: str) -> bool:
-    """Whether it is an ID as our own instances have that are no requests: somebody else's would stand in their way."""
+    """Whether our own instances that are no requests have IDs like this: another program's would block one of them."""
     said = folded(instance_id).replace("_", "-")
     begins = any(said == prefix or said.startswith(f"{prefix}-") for prefix in _PREFIXES)
     return begins or _CODE.search(said) is not None
@@ -156,12 +157,12 @@ def call_list_id(request_id: str, nonce: str) -> str:
 
 
 def is_grant_id(instance_id: str) -> bool:
-    """Whether it is an ID as `grant_id` makes it: no policy, and so no request, has such a name."""
+    """Whether `grant_id` makes IDs like this one. No policy has such a name, and so no request has such an ID."""
     return instance_id.startswith(f"{IdPrefix.GRANT}-")
 
 
 def fulfilled_request(instance_id: str) -> tuple[str, str] | None:
-    """The request, and the beginning of its nonce, that an ID of `fulfilment_id` is made of; None for another ID."""
+    """The request's ID and the start of its nonce, read from an ID that `fulfilment_id` made; None for another ID."""
     found = _FULFILMENT.fullmatch(instance_id)
     return (found[1], found[2]) if found else None
 
@@ -173,7 +174,7 @@ def is_own_event(name: str) -> bool:
 
 
 def nudge_of(request_id: str) -> str:
-    """The event by which a request tells the orchestration that asked that there is an outcome to read."""
+    """The event that tells the asking orchestration that the outcome can be read."""
     return f"{EventName.OUTCOME}{_PART}{request_id}"
 
 

@@ -13,7 +13,7 @@ from orchestration.domain.request import Recorded
 
 
 def e164(number: str) -> str:
-    """A number as `+12025550142`, and one that can exist."""
+    """The number, if it has the form `+12025550142` and can exist. Raises `ValueError` otherwise."""
     try:
         parsed = phonenumbers.parse(number)
     except phonenumbers.NumberParseException as error:
@@ -25,7 +25,7 @@ def e164(number: str) -> str:
 
 
 class Away(Recorded):
-    """From the first day to the last, both included, in UTC."""
+    """An absence from the first day to the last, both included, in UTC."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
 
@@ -59,7 +59,7 @@ class PersonEntry(Recorded):
 
 
 class KnownPerson(PersonEntry):
-    """What an instance may know of a person: not their number, only whether there is one."""
+    """What an instance may know of a person: whether they have a phone, but not its number."""
 
     enrolled: bool = False
 

@@ -34,7 +34,7 @@ from orchestration.domain.request import ApprovalRequest, Duration, Recorded, St
 
 
 class OnTimeout(StrEnum):
-    """What silence leads to. It is never taken for consent."""
+    """What happens if nobody decides in time. That is never an approval."""
 
     ESCALATE = "escalate"
     EXPIRE = "expire"
@@ -88,7 +88,7 @@ class Level(Recorded):
         return self.above is None or amount is None or amount > self.above
 
     def people_needed(self, asked: int) -> int:
-        """How many different people must have approved, where a quorum of "all" asked so many."""
+        """How many different people must have approved. With a quorum of "all", `asked` is how many were asked."""
         if self.at_least is not None:
             return self.at_least
         if self.quorum == "all":
@@ -97,7 +97,7 @@ class Level(Recorded):
 
 
 class Escalation(Recorded):
-    """Where silence goes: another channel, other people, one more wait."""
+    """The escalation if nobody decides in time: another channel, other people and one more wait."""
 
     channel: PlaceId
     approvers: list[PrincipalId] = Field(min_length=1, max_length=50)
@@ -179,7 +179,7 @@ class Policy(Recorded):
         return self
 
     def edit_faults(self) -> Iterator[tuple[int, str]]:
-        """What is wrong with what may be changed: each place in the list, and a sentence without a full stop."""
+        """The faults of `edit`: each place in the list, and a sentence without a full stop."""
         fields = [field.name for field in self.fields]
         for number, place in enumerate(self.edit):
             kind, _, rest = place.partition(".")
@@ -235,22 +235,22 @@ class Policy(Recorded):
             yield (), "a policy that reviews documents decides no calls; remove it"
 
     def actions(self) -> Iterator[tuple[tuple[str | int, ...], list[Action]]]:
-        """What its outcomes and the states after them do, and the place of each list within the policy."""
+        """The actions of its outcomes and of its fulfilment's states: each list, with its place in the policy."""
         for ending, actions in self.on.items():
             yield ("on", str(ending)), actions
         for number, state in enumerate(self.fulfilment.states if self.fulfilment else ()):
             yield ("fulfilment", "states", number, "on_enter"), state.on_enter
 
     def digest(self) -> str:
-        """SHA-256 (hex) over canonical JSON of what was written: what is left at its default is left out.
+        """SHA-256 (hex) over canonical JSON of the policy without the fields at their default.
 
-        So a release that brings a new key with a default changes the digest of no policy.
+        So a release that adds a key with a default changes no policy's digest.
         """
         written = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         return hashlib.sha256(to_json(written).encode()).hexdigest()
 
     def asks_again(self, *, code: bool) -> bool:
-        """Whether Approve asks again before it counts, in a round whose approvals need a `code` or do not."""
+        """Whether Approve asks for confirmation first, in a round whose approvals need a `code` or not."""
         return code if self.confirm is None else self.confirm
 
     def for_amount(self, amount: Decimal | None) -> Policy:
@@ -267,7 +267,7 @@ class Policy(Recorded):
         return any(level.confirms for level in self.levels)
 
     def confirmers(self) -> list[str]:
-        """The people, by name, who may need a phone to get a code on.
+        """The named people who may need a phone, to get a code.
 
         An escalation needs a code where its level or one before it does.
         """
@@ -326,7 +326,7 @@ class Policy(Recorded):
     def delegate_pool(self) -> list[str]:
         """The people and groups who may decide for somebody else.
 
-        Without a list of them, whom the operator entered for a person may decide for that one too.
+        Without such a list, a delegate whom the operator entered may also decide for their person.
         """
         return self.delegates or self.principals()
 
@@ -355,7 +355,7 @@ class Policy(Recorded):
         )
 
     def warnings(self) -> list[str]:
-        """What will leave a round that nobody can decide in some course of a request. Sentences without a full stop."""
+        """What leads to a round that nobody can decide, in some course of a request. Sentences without a full stop."""
         levels, repeat = self._levels(), self.allow_repeat_approver
         needs = decidability.needs_of_groups(levels, repeat=repeat)
         found = [need.sentence() for need in needs if need.spent]
@@ -379,9 +379,9 @@ class Policy(Recorded):
         return f"{'; '.join(told)}{besides}" if told else None
 
     def later_demands(self, start: int, barred: Collection[str]) -> list[Demand]:
-        """Of each level from `start` on, who of those it names could decide it, and how many people it takes.
+        """For each level from `start` on: the people it names who could decide it, and how many it takes.
 
-        Nobody of `barred` can. Levels with a group are left out, and so is what an escalation takes.
+        Nobody of `barred` could. Levels with a group are left out, and so is what an escalation takes.
         """
         return decidability.demands([self._own_round(level) for level in self.levels[start:]], barred)
 

@@ -17,11 +17,11 @@ from orchestration.domain.request import Recorded
 
 @dataclass(frozen=True)
 class Outlook:
-    """What an absence does not do.
+    """What an absence does not change.
 
-    Where a decision needs a code the person is still asked (`still_asked`), or else whom the operator entered
-    (`delegate_with_code`, where that is somebody else than their delegate). While their delegate is away too
-    (`delegate_away`), the person is asked.
+    If a decision needs a code, the person is still asked (`still_asked`), or the delegate whom the operator entered
+    (`delegate_with_code`, if that is not their present delegate). While their delegate is away too (`delegate_away`),
+    the person is asked.
     """
 
     still_asked: bool = False
@@ -40,7 +40,7 @@ class PolicyBook(Recorded):
 
     @model_validator(mode="after")
     def _can_confirm(self) -> Self:
-        """Whoever is named where a code is needed has a phone to get it on."""
+        """Checks that everybody who is named where a code is needed has a phone."""
         for policy in self.policies.values():
             for person in policy.confirmers():
                 if not self._phone(person):
@@ -51,7 +51,7 @@ class PolicyBook(Recorded):
         return self
 
     def names(self) -> list[str]:
-        """Of every policy, whatever its kind."""
+        """The names of all policies, of every kind."""
         return sorted([*self.policies, *self.gatherings])
 
     def askable(self) -> dict[str, Policy]:
@@ -59,10 +59,10 @@ class PolicyBook(Recorded):
         return {key: policy for key, policy in self.policies.items() if policy.documents is None}
 
     def shared_phones(self) -> Iterator[tuple[str, str]]:
-        """Who has a phone that somebody before them has too, with what is wrong about it. No sentence holds a number.
+        """People whose phone an earlier person has too, each with a sentence about it that holds no number.
 
-        Whoever holds that phone would confirm for both, and so be two of a quorum. Who meets in one, by groups or as
-        somebody's delegate, is not known here.
+        The phone's holder could confirm for both people, and so count twice in a quorum. Which people share a quorum,
+        through groups or as delegates, is not known here.
         """
         owners: dict[str, str] = {}
         for person, entry in self.people.items():
@@ -73,7 +73,7 @@ class PolicyBook(Recorded):
                 )
 
     def enrolled(self) -> list[str]:
-        """Whose phone the operator enrolled."""
+        """The people whose phone the operator enrolled."""
         return [person for person in self.people if self._phone(person)]
 
     def _phone(self, person: str) -> str | None:
@@ -81,12 +81,12 @@ class PolicyBook(Recorded):
         return found.phone if found else None
 
     def revoked(self) -> frozenset[str]:
-        """Who decides nothing any more, whatever policy an open request was made with."""
+        """The people who may decide nothing any more, under any policy of an open request."""
         return frozenset(person for person, entry in self.people.items() if entry.revoked)
 
     @model_validator(mode="after")
     def _nobody_needs_the_revoked(self) -> Self:
-        """New requests are not to wait for somebody who may not decide them."""
+        """Refuses policies that name revoked people, so that no new request waits for them."""
         revoked = self.revoked()
         for policy in self.policies.values():
             named = {*policy.delegates, *(policy.escalation.approvers if policy.escalation else [])}
@@ -116,7 +116,7 @@ class PolicyBook(Recorded):
         return self
 
     def outlook(self, person: str, own: PersonEntry | None, delegates_own: PersonEntry | None) -> Outlook:
-        """What somebody who is to be away should know. `delegates_own` is what their delegate said of being away."""
+        """What somebody should know before an absence. `delegates_own` is what their delegate set for themselves."""
         entered = self.people.get(person)
         entry = own if own is not None else entered
         if entry is None or entry.away is None or entry.delegate is None:
@@ -132,10 +132,10 @@ class PolicyBook(Recorded):
         )
 
     def people_of(self, policy: Policy) -> dict[str, KnownPerson]:
-        """The entries that can matter to a request of this policy: what an instance takes along.
+        """The entries that can matter to a request of this policy. Its instance carries a copy.
 
-        They are not only those of the people whom it names: members of groups decide too, or are delegates. A phone
-        matters only where codes are needed.
+        They are not only of the people whom it names: members of groups and delegates decide too. A phone matters only
+        where codes are needed.
         """
         return {
             person: enrolled.known()
@@ -144,7 +144,7 @@ class PolicyBook(Recorded):
         }
 
     def absences(self) -> dict[str, PersonEntry]:
-        """Who is away, and who is asked in their place, as the operator entered it: what a gathering takes along."""
+        """The absences and delegates that the operator entered. A gathering carries a copy."""
         return {
             person: PersonEntry(delegate=entry.delegate, away=entry.away)
             for person, entry in self.people.items()

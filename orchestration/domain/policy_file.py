@@ -20,7 +20,7 @@ from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.text import is_blank, line
 from orchestration.domain.toml_lines import Location, TomlError, lines_of, tables_of
 
-# Where a policy of each kind is kept in the model. One without a kind is decided by approvers.
+# The model's field for policies of each kind. A policy without a kind is decided by approvers.
 KINDS: Final = {gathering_policy.KIND: "gatherings"}
 
 
@@ -58,7 +58,7 @@ def parse(text: str, source: str, ids: IdReader) -> PolicyBook:
     except ValidationError as error:
         faults += [(_in_file(fault["loc"]), words_of(fault, PolicyBook)) for fault in error.errors()]
     else:
-        # Not a part of the model: a request that is open keeps its policy, whatever a later release finds.
+        # These checks are not in the model: an open request keeps its policy, even if a later release would refuse it.
         faults += [
             (("policies", key), fault.sentence())
             for key, policy in book.policies.items()
@@ -104,7 +104,7 @@ def parse(text: str, source: str, ids: IdReader) -> PolicyBook:
 
 
 def _reserved(tables: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
-    """Where somebody wrote what is worked out here, or gave a policy a name that is not free, and why that is wrong."""
+    """Yields the places of computed keys that somebody wrote, and of reserved names, each with why it is wrong."""
     for place in KINDS.values():
         if place in tables:
             yield (place,), f"{NO_SUCH_KEY}; write such a policy as [policies.NAME] with its kind"
@@ -132,13 +132,13 @@ class _Reminding(Protocol):
 
 
 def _reminder_faults(waits: _Reminding) -> Iterator[str]:
-    """Whether a reminder could ever be sent."""
+    """Yields a fault if no reminder could ever be sent."""
     if waits.remind_every is not None and waits.remind_every >= waits.timeout:
         yield "is not less than timeout, so nobody would be reminded; write a shorter time, or leave it out"
 
 
 def _as_kept(value: Any) -> Any:
-    """The tables with every text as `orchestration.domain.text` keeps it. What is pasted often brings marks along."""
+    """The tables with every text normalised by `orchestration.domain.text`: pasted text often has invisible marks."""
     if isinstance(value, dict):
         return {key: _as_kept(part) for key, part in value.items()}
     if isinstance(value, list):
@@ -147,7 +147,7 @@ def _as_kept(value: Any) -> Any:
 
 
 def _blank(value: Any, loc: Location = ()) -> Iterator[Location]:
-    """Where somebody wrote a text that renders as nothing."""
+    """The places of texts that render as nothing."""
     if isinstance(value, dict):
         for key, part in value.items():
             yield from _blank(part, (*loc, key))
@@ -159,7 +159,7 @@ def _blank(value: Any, loc: Location = ()) -> Iterator[Location]:
 
 
 def _completed(tables: Mapping[str, Any], ids: IdReader) -> dict[str, Any]:
-    """Each policy knows its own name, and which of its IDs are those of groups. Each is kept with those of its kind."""
+    """Adds each policy's name and the groups among its IDs, and puts it with the policies of its kind."""
     kept: dict[str, dict[str, Any]] = {"policies": {}, **{place: {} for place in KINDS.values()}}
     for key, table in tables["policies"].items():
         if not isinstance(table, dict):
@@ -173,7 +173,7 @@ def _completed(tables: Mapping[str, Any], ids: IdReader) -> dict[str, Any]:
 
 
 def _in_file(loc: Location) -> Location:
-    """Where the file has what the model keeps there."""
+    """The place in the file of a place in the model."""
     return ("policies", *loc[1:]) if loc and loc[0] in KINDS.values() else loc
 
 
@@ -190,7 +190,7 @@ def _groups(table: Mapping[str, Any], ids: IdReader) -> Iterator[str]:
                 yield principal
 
 
-# Parts that pydantic adds to say which branch of a union it tried; a file has no such place.
+# Parts that pydantic adds to name the branch of a union that it tried. A file has no such places.
 _BRANCHES: Final = re.compile(r"^(constrained-int|int|literal\[.*|function-.*|\[key\])$")
 
 
@@ -199,7 +199,7 @@ def _place(loc: Location) -> str:
 
 
 def locate(text: str, loc: Location) -> int:
-    """The 1-based line of that place in the file, or of what is nearest above it where the file does not have it."""
+    """The 1-based line of the place in the file, or of its nearest parent that the file has."""
     lines = lines_of(text)
     parts = tuple(part for part in loc if not _BRANCHES.match(str(part)))
     return next((lines[parts[:depth]] for depth in range(len(parts), 0, -1) if parts[:depth] in lines), 1)

@@ -1,4 +1,4 @@
-"""The nouns of an approval, as pydantic models: what crosses every durable boundary, and the names on the wire.
+"""The data types of an approval, as pydantic models: they are recorded and sent, with these names on the wire.
 
 All JSON is snake_case. Durations are ISO 8601 on the wire (`PT2H`) and also read as `2h30m` in files;
 amounts are decimal strings; times are UTC with an offset.
@@ -44,13 +44,13 @@ HELD_CALL: Final = EntityName.HELD_CALL
 CALL_RESULT: Final = OrchestrationName.CALL_RESULT
 GRANT_USES: Final = EntityName.GRANT_USES
 AGENT_RUN: Final = EntityName.AGENT_RUN
-# Stamped on every new instance, so that a later release knows which code its history was made by.
+# Stored in every new instance, so that a later release knows which code made its history.
 VERSION: Final = "1.0.0"
 
 TokenName = Annotated[
     str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,59}$", description="The name of an API token")
 ]
-# Random, made anew at each start: a request that comes again under an old ID is still another one.
+# Random, new at each start: a request that starts again under an old ID is another request.
 Nonce = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{22}$", description="Which start of the request it was")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of what was asked")]
 FIELD_VALUE: Final = 3000  # characters of the longest value that a field of any type takes
@@ -73,13 +73,13 @@ Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0
 
 
 class Model(BaseModel):
-    """What comes from a person or a program now: immutable, and strict about unknown names."""
+    """Base of what a person or a program sends now: immutable, and unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Recorded(Model):
-    """What an older or newer release may have written: unknown names are passed over, so a deploy breaks no wait."""
+    """Base of what another release may have written: unknown names are ignored, so a deploy breaks no open request."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -92,7 +92,7 @@ class Notified(Model):
 
 
 class EventFormat(StrEnum):
-    """How an outcome is written that is POSTed."""
+    """The format of an outcome that is POSTed."""
 
     STANDARD = "standard"
     CLOUDEVENTS = "cloudevents"
@@ -150,7 +150,7 @@ class ApprovalRequest(Model):
         return currency_apart(given)
 
     def facts(self) -> dict[str, Any]:
-        """What was asked, as plain data: what a decision is about, and nothing that follows."""
+        """What was asked, as plain data: all that a decision is about, and nothing that comes later."""
         asked = self.model_dump(
             mode="json", include={"policy", "title", "description", "amount", "currency", "fields"}
         )
@@ -169,7 +169,7 @@ def digest_of_facts(facts: Mapping[str, Any]) -> str:
 
 
 class Identity(Recorded):
-    """What a decision is about: which start of the request, and what that asks. A request's ID alone says neither."""
+    """What a decision is about: the start of the request, and what it asks. A request's ID alone says neither."""
 
     nonce: str = ""
     digest: str = ""
@@ -183,7 +183,7 @@ def new_nonce() -> str:
 
 
 def new_salt() -> str:
-    """The salt of one start, from which that of each of its texts is derived. No receipt and no card says it."""
+    """The salt of one start. The salt of each of its texts is derived from it. No receipt or card contains it."""
     return secrets.token_urlsafe(16)
 
 
@@ -191,7 +191,7 @@ def new_salt() -> str:
 
 
 class Status(StrEnum):
-    """Where a request stands: the first two while it runs, the rest when it has ended."""
+    """The status of a request: the first two values while it runs, the others when it has ended."""
 
     PENDING = "pending"
     ESCALATED = "escalated"
@@ -262,7 +262,7 @@ class Vote(Recorded):
     )
     groups: list[str] | None = Field(
         default=None,
-        exclude_if=lambda groups: groups is None,  # what an older release wrote stays as it wrote it
+        exclude_if=lambda groups: groups is None,  # data of an older release is not changed
         description="The round's groups that the holder was in at that moment; none where an older release counted it",
     )
 
@@ -303,7 +303,7 @@ class EditedValue(Recorded):
 
 
 class RequestEdit(Recorded):
-    """What an approver changed in one go. Every approval given before it is void: it was of another digest."""
+    """The changes of one edit by an approver. Every earlier approval is void: it was for another digest."""
 
     number: int
     actor: PersonId
@@ -333,7 +333,7 @@ class LevelState(Recorded):
     )
     asked: list[str] = Field(
         default_factory=list,
-        exclude_if=lambda asked: not asked,  # what an older release wrote stays as it wrote it
+        exclude_if=lambda asked: not asked,  # data of an older release is not changed
         description="Whom the policy names for it, people and groups; nothing that happens changes it",
     )
     approvers: list[str] = Field(
@@ -362,12 +362,12 @@ class LevelState(Recorded):
     escalation_approvals: int = Field(default=0, description="How many of these it has")
 
     def awaited(self) -> list[str]:
-        """Whose decision it waits for: the people who were asked, or else the people and groups who may decide."""
+        """Those whose decision is awaited: the people who were asked, or else the people and groups who may decide."""
         voted = {vote.actor for vote in self.decisions}
         return self.waiting_for or [who for who in self.approvers if who not in voted]
 
     def told(self, *, over: bool) -> LevelState:
-        """As others are told of it: nobody is waited for once it is over. The record keeps who had not decided."""
+        """The level as others see it: no awaited people once it is over. The record keeps who had not decided."""
         return self.model_copy(update={"waiting_for": [] if over else self.awaited()})
 
 
@@ -422,7 +422,7 @@ class Outcome(Recorded):
     )
 
     def told(self) -> Outcome:
-        """As others are told of it: nobody is waited for any more."""
+        """The outcome as others see it: without the people who were awaited."""
         return self.model_copy(update={"levels": [level.told(over=True) for level in self.levels]})
 
 

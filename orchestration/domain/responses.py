@@ -1,6 +1,6 @@
-"""The response to an orchestration of somebody else that waits: where it goes, and a payload in that one's own form.
+"""The response to another program's waiting orchestration: its address, and a payload in that program's form.
 
-A payload is any JSON. In its texts a name in braces, such as `{approved}`, stands for a part of the outcome.
+A payload is any JSON. In the payload's texts a name in braces, such as `{approved}`, stands for a part of the outcome.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _URL: Final = r"^https?://([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?
 _EVENT_PLACES: Final = ("{eventName}", "%7BeventName%7D", "%7beventName%7d")
 _PORTS: Final = {"http": 80, "https": 443}
 
-# What a name stands for. It is the member of the outcome, but for `approved`.
+# The names, with what each stands for. Each is a member of the outcome, except `approved`.
 PARTS: Final = {
     "approved": "true or false: whether it was approved, by people or by rule, and its receipt is on record",
     "status": "how it ended, such as `approved`, `rejected` or `timed_out`",
@@ -31,9 +31,9 @@ PARTS: Final = {
     "nonce": "which start of the request it was",
     "receipt": "the receipt, a compact JWS",
 }
-_LEFT_OUT: Final = frozenset({"digest", "nonce"})  # of the payload where none is given
+_LEFT_OUT: Final = frozenset({"digest", "nonce"})  # of the default payload
 
-# What a name stands for in the response of a gathering. It is the member of the result, but for `answers`.
+# The names in the response of a gathering. Each is a member of the result, except `answers`.
 GATHERED_PARTS: Final = {
     "is_complete": "true or false: whether every source has answered",
     "status": "how it ended, such as `complete`, `incomplete` or `cancelled`",
@@ -65,16 +65,16 @@ def _described(parts: Mapping[str, str]) -> str:
 
 
 def _every_part(parts: Mapping[str, str], *, but: Collection[str] = ()) -> dict[str, JsonValue]:
-    """The payload where none is given."""
+    """The default payload."""
     return {name: f"{{{name}}}" for name in parts if name not in _LEFT_OUT and name not in but}
 
 
 class ResponseAddress(BaseModel):
-    """Where the outcome is sent: to an instance on this hub, as an event, or to a URL. And what is sent.
+    """Where the outcome is sent (as an event to an instance on this hub, or to a URL), and the payload.
 
     A URL may be the `sendEventPostUri` of Durable Functions as it is: `event_name` takes the place of `{eventName}`.
-    `parts` are what a payload may name. One of those that are `telling` has to be there, or it would say the same
-    whatever the outcome is; those that are `long` are named once in all.
+    `parts` are what a payload may name. It has to name one of the `telling` parts, or it would be the same for every
+    outcome. All `long` parts together may be named once.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -175,9 +175,9 @@ class GatheringResponse(ResponseAddress):
 
 
 def origin_of(url: str) -> str:
-    """Such as `https://flows.example` or `http://10.0.0.5:8080`: in lower case, without the scheme's own port.
+    """The origin, such as `https://flows.example` or `http://10.0.0.5:8080`: lower case, without the default port.
 
-    Raises `ValueError` for what is no URL of a response.
+    Raises `ValueError` if a response cannot be sent to the URL.
     """
     try:
         parts = urlsplit(url)
@@ -191,7 +191,7 @@ def origin_of(url: str) -> str:
 
 
 def _texts(value: JsonValue, place: str = "") -> Iterator[tuple[str, str]]:
-    """Every text in it, and where that stands. Names of members are taken as they are."""
+    """Every text in the payload, with its place. Member names are no templates."""
     if isinstance(value, str):
         yield place, value
     elif isinstance(value, dict):
@@ -204,7 +204,7 @@ def _texts(value: JsonValue, place: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _names(place: str, text: str, parts: Mapping[str, str]) -> Iterator[str]:
-    """The parts of the outcome that a text names. Raises `ValueError` that says where the text is wrong, and why."""
+    """The parts of the outcome that a text names. Raises `ValueError`, which says where the text is wrong and why."""
     _check_text(place, text)
     where = f"{place}: " if place else ""
     for mark in _MARK.finditer(text):
@@ -234,7 +234,7 @@ def _filled_in(value: JsonValue, outcome: Mapping[str, JsonValue]) -> JsonValue:
         return value
     if whole := _WHOLE.fullmatch(value):
         return outcome[whole[1]]
-    # One pass: what people wrote is put in, and never read as a template.
+    # A single pass, so what people wrote is inserted and never read as a template.
     return _MARK.sub(lambda mark: mark[0][0] if mark[1] is None else _words(outcome[mark[1]]), value)
 
 

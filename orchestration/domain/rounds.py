@@ -1,8 +1,8 @@
 """Counts the votes of a round: who has a seat, what settles it, and whether it can still be approved. Pure.
 
 A round is one posted stage of a request: a level's own, or the one of its escalation. A vote belongs to a seat: its
-round, the seat's holder, who cast it, with which factor, on which digest. It counts in that round and in no other. What
-it means does not change when delegates or groups change later.
+round, the seat's holder, who cast it, with which factor, on which digest. It counts in that round and in no other.
+Later changes of delegates or groups do not change it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from orchestration.domain.commands import Decision
 from orchestration.domain.matching import Demand, Matching, without
 from orchestration.domain.request import Choice, Vote
 
-# Each group with the people in it at this moment. A group that is missing has nobody in it.
+# Each group's members at this moment. A missing group has none.
 Members = Mapping[str, Collection[str]]
-# A seat that may be used: who votes from it, and whose it is.
+# A seat that may be used: who votes from it, and its holder.
 Seat = tuple[str, str]
-# How many ways to use those seats that cost a later level two people are tried.
+# The most combinations to try of seats that each cost a later level two people.
 WAYS_TRIED: Final = 200
 
 
@@ -29,9 +29,8 @@ class Round:
     """The terms of one open round.
 
     `named` have the seats: people, and the `groups` among them. `at_least` different people must have approved in any
-    case. With a quorum of "all", `asked` are the holders who were asked when the round opened: None while nobody
-    could tell who they are, and empty where there was nobody, which is for good. `code` says that an approval needs a
-    code.
+    case. With a quorum of "all", `asked` are the holders who were asked when the round opened: None while they are not
+    known, and empty, for good, if there was nobody. `code` says that an approval needs a code.
     """
 
     number: int
@@ -82,45 +81,45 @@ class EligibleVoters:
         return next((round_ for round_ in self.rounds if round_.number == number), None)
 
     def delegates_in(self, round_: Round) -> Mapping[str, str]:
-        """Who votes instead of whom in this round.
+        """Maps each seat's holder to the delegate who votes instead of them in this round.
 
-        The one rule for handing over: where a round needs a code, a delegate counts whom the operator entered, or to
-        whom the vote was handed with a code. Whoever holds a chat session alone hands over nothing there, so the holder
-        votes themselves.
+        All handing over follows this rule: if the round needs a code, a delegate counts only if the operator entered
+        them, or the vote was handed to them with a code. A chat session alone is not enough: then the holder votes
+        themselves.
         """
         if not round_.code:
             return self.delegates
         return {holder: to for holder, to in self.delegates.items() if holder in self.confirmed}
 
     def placed(self, decision: Decision, members: Members) -> Decision:
-        """The decision, in the open round where its person has a seat if it named no round itself."""
+        """The decision. If it named no round, it is put in the newest open round in which its person has a seat."""
         if decision.round_named or self.round(decision.round) is None:
             return decision
         seats = [round_.number for round_ in self.rounds if self.seat(decision.actor, round_, members)]
         return decision.model_copy(update={"round": max(seats, default=decision.round)})
 
     def barred(self, person: str) -> bool:
-        """Whether they may not vote here, neither from a seat of their own nor from anybody else's."""
+        """Whether the person may not vote here from any seat, their own or another's."""
         return person == self.requester or person in self.counted
 
     @cached_property
     def following(self) -> Matching:
-        """Who could decide which later level; each person is given to one."""
+        """A matching of people to later levels; each person serves at one."""
         return Matching(self.later)
 
     def needed_later(self, *people: str) -> bool:
-        """Whether a later level could not be decided any more, were these people counted here."""
+        """Whether a later level could no longer be decided if these people counted here."""
         return self.following.complete and not self.following.spares(people)
 
     def seat(self, person: str, round_: Round, members: Members) -> str | None:
-        """Whose seat the person votes from: the first of `seats`; None: from none."""
+        """The holder of the seat from which the person votes: the first of `seats`, or None."""
         return next(iter(self.seats(person, round_, members)), None)
 
     def seats(self, person: str, round_: Round, members: Members) -> list[str]:
         """The holders of those seats from which the person may vote: their own, or of those they are the delegate for.
 
-        Somebody who has handed their vote over has no seat. A seat is empty where its holder is barred. The first seats
-        are those whose holder no later level needs, and of "all" those that were asked.
+        Somebody who has handed their vote over has no seat. A seat is empty where its holder is barred. Seats whose
+        holder no later level needs come first, and with a quorum of "all" those that were asked.
         """
         delegates = self.delegates_in(round_)
         own = [person] if person not in delegates else []
@@ -139,9 +138,9 @@ class EligibleVoters:
 
 
 def settling_vote(round_: Round, votes: Iterable[Vote], choice: Choice, digest: str) -> Vote | None:
-    """The last vote of those that settle the round for the side of `choice`; None where they do not.
+    """The last of the votes that settle the round for `choice`; None if they do not settle it.
 
-    Only that side is looked at, so a rejection never approves. See `counting` for the approvals that count.
+    Only votes for `choice` are counted, so a rejection never approves. See `counting` for the approvals that count.
     """
     cast = list(votes)
     if choice is Choice.REJECT:
@@ -152,7 +151,7 @@ def settling_vote(round_: Round, votes: Iterable[Vote], choice: Choice, digest: 
 
 
 def counting(round_: Round, votes: Iterable[Vote], digest: str) -> list[Vote]:
-    """The approvals that count in this round: on this very digest, and with a code where the round needs one."""
+    """The approvals that count in this round: for this digest, and with a code if the round needs one."""
     return [
         vote
         for vote in votes
@@ -164,15 +163,15 @@ def counting(round_: Round, votes: Iterable[Vote], digest: str) -> list[Vote]:
 
 
 def needed(round_: Round) -> int:
-    """How many approvals the round takes: at least one, and of "all" one from each seat that was asked."""
+    """How many approvals the round takes: at least one, and with "all" one from each seat that was asked."""
     quorum = len(round_.asked or ()) if round_.quorum == "all" else round_.quorum
     return max(quorum, round_.at_least, 1)
 
 
 def approvals(round_: Round, votes: Iterable[Vote], digest: str) -> int:
-    """How many of the approvals that it takes the round has. It is approved once it has as many as are `needed`.
+    """How many of the `needed` approvals the round has. It is approved once it has as many as are `needed`.
 
-    They are of different people, from different seats. With a quorum of "all" nobody else takes the place of a seat
+    Each is from a different person and a different seat. With a quorum of "all" nobody else takes the place of a seat
     that was asked, and nobody decides before it is known who was asked.
     """
     counted = counting(round_, votes, digest)
@@ -205,7 +204,7 @@ def reachable(
     delegates = voters.delegates_in(round_)
 
     def user(holder: str) -> str | None:
-        """Who would vote from that seat; None where nobody may."""
+        """The person who would vote from that seat; None if nobody may."""
         person = delegates.get(holder, holder)
         out = voters.barred(person) or voters.barred(holder)
         no_code = round_.code and voters.enrolled is not None and person not in voters.enrolled
@@ -231,17 +230,17 @@ def reachable(
 def _can_fill(number: int, seats: Sequence[Seat], later: Sequence[Demand]) -> bool:
     """Whether so many different people can vote from these seats, and the later levels still be decided by others.
 
-    A seat from which a delegate votes costs the later levels two people, if they want its holder. Which of these seats
-    are used is tried one way after the other. True if that takes too many tries: then the round waits.
+    A seat from which a delegate votes costs the later levels two people, if they want its holder. Tries the
+    combinations of such seats in turn. True if there are too many to try: then the round waits.
     """
     wanted = {person for people, _ in later for person in people}
     dear = [(person, holder) for person, holder in seats if person != holder and holder in wanted]
     cheap = [person for person, holder in seats if person == holder or holder not in wanted]
 
     def fits(taken: Sequence[Seat], rest: Sequence[Seat] = ()) -> bool:
-        """Whether it can be done with these of the dear seats, and cheap ones.
+        """Whether it can be done with these of the `dear` seats (which cost two people) and with cheap ones.
 
-        With `rest`: whether that is not ruled out, if more of the dear seats are taken, from among these.
+        With `rest`: whether it may be possible when more `dear` seats, from `rest`, are taken.
         """
         names = {name for seat in taken for name in seat}
         left = max(number - len(taken), 0)

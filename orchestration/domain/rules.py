@@ -1,4 +1,4 @@
-"""The rules. Pure: the same arguments always give the same answer, so the orchestrator may ask."""
+"""The rules of approvals. Pure: equal arguments give equal results, so orchestrators may call them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from orchestration.domain.text import is_blank, prose
 
 R = TypeVar("R", ApprovalRequest, GatheringRequest)
 
-# What the service alone says of a request.
+# The fields of a request that only the service sets.
 STAMPS: Final = ("asked_with", "idempotency_key", "responds_to", "responds_since", "call")
 
 
@@ -30,7 +30,7 @@ def check_request(
     enrolled: Collection[str] | None = None,
     ids: IdReader | None = None,
 ) -> ApprovalRequest:
-    """The request as this policy wants it: its fields as they are kept, its currency filled in.
+    """The request in the form that is kept: its fields read, and its currency filled in.
 
     `enrolled` have a phone for codes; None where that is not known. `ids` reads the IDs of people. Raises
     `InvalidRequestError` naming the field.
@@ -65,16 +65,16 @@ def _with_fields_read(request: ApprovalRequest, policy: Policy, ids: IdReader | 
 
 
 def unstamped(request: R) -> R:
-    """The request as an orchestration may ask it by itself, without what the service alone says of one.
+    """The request without the fields that only the service may set, for an orchestration that asks by itself.
 
-    No token asked it, no key makes it the same as another, and nobody admitted a receiver.
+    It has no token, no idempotency key and no admitted receiver.
     """
     known = type(request).model_fields
     return request.model_copy(update={name: None for name in STAMPS if name in known})
 
 
 def check_receivers(request: ApprovalRequest | GatheringRequest) -> None:
-    """Whether the outcome can go where it is to go. Raises `InvalidRequestError` naming the field."""
+    """Checks that the outcome can be sent to its receivers. Raises `InvalidRequestError` naming the field."""
     if request.callback_format is not None and request.callback_url is None:
         raise InvalidRequestError(
             "callback_format: goes with callback_url, which is missing.", field="callback_format"
@@ -95,7 +95,7 @@ def check_receivers(request: ApprovalRequest | GatheringRequest) -> None:
 def _check_others_suffice(request: ApprovalRequest, policy: Policy, enrolled: Collection[str] | None) -> None:
     """Raises `InvalidRequestError` where too few people are left to decide it without the requester.
 
-    Only the levels' own rounds are looked at: while these can be decided the request can, whomever it escalates to.
+    Only the levels' own rounds are checked: if they can be decided, so can the request, whomever it escalates to.
     """
     barred = set() if policy.allow_self_approval else {request.requester}
     for fault in policy.impossible(barred, escalations=False, enrolled=enrolled, request=request):
@@ -108,7 +108,7 @@ def _check_others_suffice(request: ApprovalRequest, policy: Policy, enrolled: Co
 
 
 def auto_approves(request: ApprovalRequest, policy: Policy) -> str | None:
-    """Why nobody needs to be asked, as a sentence; None where somebody does. Every condition given must hold."""
+    """Why nobody needs to be asked, as a sentence; None if people have to be asked. All given conditions must hold."""
     reasons = []
     if policy.auto_approve_below is not None:
         if request.amount is None or request.amount >= policy.auto_approve_below:
@@ -123,7 +123,7 @@ def auto_approves(request: ApprovalRequest, policy: Policy) -> str | None:
 
 
 def may_decide(decision: Decision, *, policy: Policy, voters: EligibleVoters, members: Members) -> Reason:
-    """Whether this decision counts now: `RECORDED`, or the reason why not.
+    """`RECORDED` if this decision counts now, else the reason why not.
 
     `members` maps each group to the people in it at this moment; a group that is missing has nobody.
     """
@@ -182,10 +182,10 @@ def delegate_fault(
 def absence_delegate(
     own: PersonEntry | None, entered: PersonEntry | None, day: date, *, code: bool
 ) -> str | None:
-    """Who is asked in the place of somebody who is away on that day; None when they are there, or nobody is named.
+    """The delegate of somebody who is away on that day; None if they are not away, or have no delegate.
 
-    What they said themselves (`own`) goes before what the operator entered. With `code`, where they decide with a code
-    only, the operator alone names a delegate: see `EligibleVoters.delegates_in`.
+    What they said themselves (`own`) goes before what the operator entered. With `code` (they decide with a code only),
+    only a delegate whom the operator entered counts: see `EligibleVoters.delegates_in`.
     """
     entry = own or entered
     if entry is None or not entry.is_away(day):
@@ -209,7 +209,7 @@ def may_comment(comment: Comment, *, requester: str, voters: EligibleVoters, mem
 def _seat(
     actor: str, number: int, voters: EligibleVoters, members: Members
 ) -> tuple[Reason, None] | tuple[None, str]:
-    """Why this person has no vote in this round, or else whose seat they vote from."""
+    """Either the reason why this person has no vote in this round, or the holder of the seat they vote from."""
     round_ = voters.round(number)
     if round_ is None:
         return Reason.ROUND_OVER, None

@@ -1,4 +1,4 @@
-"""Salted digests of what people wrote. A receipt has the digest alone, so the text can be erased later.
+"""Salted digests of what people wrote. A receipt has only the digest, so the text can be erased later.
 
 Whoever has a digest and guesses the text cannot check the guess without the salt. The salt stands beside the text, so
 it is erased with it.
@@ -13,7 +13,7 @@ import hmac
 def text_salt(start: str, *what: object) -> str:
     """The salt of one text: 22 characters of base64url. `start` is the secret salt of the request's start.
 
-    `what` says which text of the request it is; each has a salt of its own, and none tells anything of another.
+    `what` says which text of the request it is; each has its own salt, and no salt can be computed from another.
     """
     made = hmac.digest(start.encode(), "\0".join(str(part) for part in what).encode(), "sha256")
     return base64.urlsafe_b64encode(made).decode()[:22]

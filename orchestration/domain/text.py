@@ -1,11 +1,11 @@
-"""The one normaliser of what people type. Whatever comes in goes through it before anything is decided or digested.
+"""Normalises what people type. All input goes through it before anything is decided or digested.
 
-It removes what shows nothing (control, direction, tag and zero-width characters), so text that renders as nothing is
-empty, and what is left is in Unicode form NFC. Doing it twice changes nothing. What to show of it, and how, is the
-business of each surface.
+It removes invisible characters (control, direction, tag and zero-width characters), so text that renders as nothing is
+empty, and what is left is in Unicode form NFC. Doing it twice changes nothing. Each surface decides how to show the
+text.
 
-What shows nothing is listed here by code point, and not asked of Python's Unicode tables: a later Python, which knows
-more characters, reads a recorded text as it was digested.
+The invisible characters are listed here by code point, not taken from Python's Unicode tables. So a later Python, which
+knows more characters, still reads a recorded text as it was digested.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _NOTHING: Final = re.compile(
     + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0x10000, 0x110000, 0x10000))
     + "]"
 )
-# These show nothing by themselves, and change what is beside them: they stay where that is so.
+# These are invisible but can change the characters beside them: they stay where they do.
 _JOINER: Final = re.compile("[\u200c\u200d]")
 _SELECTOR: Final = re.compile("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _DEPENDS: Final = re.compile(f"{_JOINER.pattern}|{_SELECTOR.pattern}")
 _SPACE: Final = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000]")
 _KEYCAP: Final = "\u20e3"
-# More marks than any script puts on a letter climb over the lines above.
+# The most combining marks on a letter: more than any script uses would cover the lines above.
 MOST_MARKS: Final = 4
 _DECEIVING: Final = f"{CONTROL}{DIRECTION}\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029\ud800-\udfff"
 _HOSTILE: Final = re.compile(f"[{_DECEIVING}]")
@@ -95,7 +95,7 @@ def phone_number(text: str) -> str:
 def hostile(text: str, *, one_line: bool = False) -> str | None:
     """The first character that can only deceive or disturb (control, direction, half a character), or None.
 
-    People paste such things, so from them they are removed. A program is told.
+    Such characters are removed from the input of people, who may paste them. A program gets an error.
     """
     found = (_HOSTILE_LINE if one_line else _HOSTILE).search(text)
     return found[0] if found else None
@@ -124,14 +124,14 @@ def _without_idle(text: str) -> str:
 
 
 def _joins(character: str) -> bool:
-    """Whether a joiner beside this one may change it: letters of other scripts than Latin, marks and emoji."""
+    """Whether a joiner may change this character: letters of scripts other than Latin, marks and emoji."""
     return (
         character > "\u024f" and unicodedata.category(character)[0] in "LMS" and not _JOINER.match(character)
     )
 
 
 def _selectable(character: str) -> bool:
-    """Whether a variation selector may follow."""
+    """Whether a variation selector may follow this character."""
     return (
         character > "\x7f" and unicodedata.category(character)[0] in "LSPN" and not _DEPENDS.match(character)
     )
@@ -155,9 +155,9 @@ def scalar_text(value: object) -> object:
         return str(value).lower()
     if (
         isinstance(value, int) and value.bit_length() <= 1000
-    ):  # Python writes out no number of thousands of digits
+    ):  # Python refuses to write a number with thousands of digits
         return str(value)
-    if isinstance(value, float):  # what has too many digits is refused where it is read, and not rounded here
+    if isinstance(value, float):  # a number with too many digits is refused later, not rounded here
         return f"{Decimal(repr(value)):f}".removesuffix(".0")
     return value
 
@@ -170,6 +170,6 @@ def _of_line(value: object) -> object:
     return line(value) if isinstance(value, str) else value
 
 
-# For the fields of models: limits that stand beside these hold for what is kept.
+# Types for the fields of models. Limits given with them apply to the normalised text.
 Prose = Annotated[str, BeforeValidator(_of_text)]
 Line = Annotated[str, BeforeValidator(_of_line)]

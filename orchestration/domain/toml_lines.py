@@ -8,7 +8,7 @@ from typing import Any, Final
 
 Location = tuple[str | int, ...]
 
-# Tables and lists inside each other. What reads a file further goes as deep as the file does.
+# The deepest nesting of tables and lists: later readers of a file recurse as deep as it is nested.
 _DEEPEST: Final = 40
 
 _TOO_DEEP: Final = f"tables or lists in it are more than {_DEEPEST} deep inside each other"
@@ -33,7 +33,7 @@ class TomlError(ValueError):
 
 
 def tables_of(text: str) -> dict[str, Any]:
-    """What the text says. Raises `TomlError`, also for numbers and nesting that no file of ours needs."""
+    """The text's tables. Raises `TomlError`, also for too long numbers and too deep nesting."""
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -73,7 +73,7 @@ class _Reading:
             self._skip(_BLANK)
 
     def _skip(self, what: re.Pattern[str]) -> str:
-        """Goes past it, and returns it."""
+        """Moves past the match and returns its text."""
         found = what.match(self._text, self._at)
         skipped = found[0] if found else ""
         self._at += len(skipped)
@@ -97,11 +97,11 @@ class _Reading:
             if place in self._entries:
                 place = (*place, self._entries[place] - 1)
             self.lines.setdefault(place, line)
-        self.lines[place] = line  # also of a table that one below it has named before
+        self.lines[place] = line  # also for a table that an earlier header of a subtable named
         return place
 
     def _keys(self) -> list[str]:
-        """Those of a dotted key, and what space is after it."""
+        """Reads the parts of a dotted key, and the space after it."""
         keys: list[str] = []
         while True:
             self._skip(_SPACE)

@@ -1,1 +1,1 @@
-"""Helpers that any workflow here may use: inbox, outbox, the type of a durable function."""
+"""Helpers for every workflow: the inbox, the outbox, and the type of a durable function."""

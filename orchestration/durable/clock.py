@@ -1,4 +1,4 @@
-"""An orchestration's own time. The SDK's times are naive UTC; ours are aware."""
+"""The current time and timers of an orchestration. The SDK's times are naive UTC; ours are aware."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from durabletask.task import CancellableTask, OrchestrationContext
 
 
 def now(ctx: OrchestrationContext) -> datetime:
-    """The time of the present turn, aware UTC; the same in each replay."""
+    """The time of the present turn, aware UTC. It is the same in each replay."""
     return ctx.current_utc_datetime.replace(tzinfo=UTC)
 
 
 def timer(ctx: OrchestrationContext, moment: datetime) -> CancellableTask[None]:
-    """A task that completes at that aware moment."""
+    """A task that completes at the given time, which is aware."""
     return ctx.create_timer(moment.astimezone(UTC).replace(tzinfo=None))

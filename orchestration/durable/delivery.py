@@ -1,4 +1,4 @@
-"""What an activity makes of its effect: whatever was foreseen becomes data, for the outbox and for the history."""
+"""Turns the foreseen errors of an activity into data, for the outbox and for the history."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from orchestration.domain.errors import CountersignError, DeliveryError, Throttl
 
 
 def deliver(act: Callable[[], Delivery]) -> Delivery:
-    """Acts, and turns "wait", "never" and "not now" into data. An error that nobody foresaw fails the activity."""
+    """Calls `act` and turns "wait", "never" and "not now" into data. An unforeseen error fails the activity."""
     try:
         return act()
     except ThrottledError as error:

@@ -1,4 +1,4 @@
-"""The type of a durable function: what an orchestrator, and each helper of it, is."""
+"""The type of orchestrators and of their helpers."""
 
 from __future__ import annotations
 

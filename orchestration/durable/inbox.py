@@ -1,4 +1,4 @@
-"""Events of a running orchestration, in the order of their arrival, none lost."""
+"""The events that a running orchestration has received, in the order of their arrival. None is lost."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ T = TypeVar("T")
 
 
 class Inbox:
-    """Keeps exactly one waiter alive per event name, and lines up what arrives: events, and timers under a name.
+    """Queues what arrives: events, and timers under a name. Keeps exactly one waiter alive per event name.
 
     The SDK hands events to the waiters of a name in turn, so a waiter that is abandoned swallows the next event.
-    It knows no order between names; so whatever else is waited for is waited for through `meanwhile`, which lines
-    up each arrival at its moment. A vote sent before the deadline counts, and one sent after it does not, also
-    where both came in while something was being looked up.
-    An event that is waited for is an `EventName`, and so one that nothing from outside may raise.
+    The SDK keeps no order between names. So an orchestration waits for any other task through `meanwhile`, which
+    queues each arrival at once. A vote sent before the deadline then counts, and one sent after it does not, even
+    when both arrive during a look-up.
+    The inbox waits only for names of `EventName`, and nothing from outside may raise these names.
     Payloads are taken raw: anyone may raise an event, and one that does not fit must not fail the instance.
     """
 
@@ -33,7 +33,7 @@ class Inbox:
         self._arrived: deque[tuple[str, Any]] = deque()
 
     def watch(self, name: str, timer: CancellableTask[Any]) -> None:
-        """Lines up the timer under that name when it fires, in place of an earlier one."""
+        """Queues the timer under that name when it fires. It replaces an earlier timer of the name."""
         self.drop(name)
         self._timers[name] = timer
 
@@ -48,21 +48,21 @@ class Inbox:
         self._arrived = deque(one for one in self._arrived if one[0] != name)
 
     def waits(self) -> list[Task[Any]]:
-        """What to wait on."""
+        """The tasks to wait on."""
         return [*self._waiters.values(), *self._timers.values()]
 
     def take(self) -> tuple[str, Any] | None:
-        """What has arrived first, as (name, raw payload); None when nothing has."""
+        """Takes the first arrival, as (name, raw payload); None when nothing has arrived."""
         self._line_up()
         return self._arrived.popleft() if self._arrived else None
 
     def has_arrived(self) -> bool:
-        """Whether anything has that was not taken."""
+        """Whether something has arrived that was not taken yet."""
         self._line_up()
         return bool(self._arrived)
 
     def meanwhile(self, task: Task[T]) -> Generator[Task[Any], Any, T]:
-        """The task's result; what arrives in the meantime lines up. Raises what the task raises."""
+        """Waits for the task and returns its result. Queues what arrives meanwhile. Raises what the task raises."""
         while not task.is_complete:
             yield when_any([task, *self.waits()])
             self._line_up()

@@ -1,4 +1,4 @@
-"""Does an effect once in this process, however often its activity is called: work is dispatched again after a lease."""
+"""Runs an effect once in this process, even if the hub gives its activity out again after a lease has run out."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ DELIVERIES_REMEMBERED: Final = 10_000
 
 
 class Once:
-    """Remembers what was done. Safe to share between threads.
+    """Remembers which effects are done. Safe to share between threads.
 
-    What `intents` says may have been begun before is looked for before it is posted. No times are compared for that:
-    they are those of different clocks, and clocks are set.
+    When `intents` says that a post may have begun before, the message is looked for before it is posted. This
+    compares no times: they would come from different clocks, and clocks can be set.
     """
 
     def __init__(self, intents: Intents) -> None:
@@ -32,18 +32,20 @@ class Once:
         self._under_way: dict[Hashable, threading.Lock] = {}
 
     def attempt(self, ctx: ActivityContext, given: Posting, what: str) -> PostTry:
-        """The try to post `what` that this activity is."""
+        """Returns this activity's try to post `what`."""
         return PostTry(self._intents, ctx.orchestration_id, ctx.task_id, what, maybe_done=given.maybe_done)
 
     def run(
         self, key: Hashable, attempt: PostTry, act: Callable[[], Delivery], *, looks: bool = False
     ) -> Delivery:
-        """Acts, unless this process has done it: its answer may have been lost on the way to the hub.
+        """Calls `act` and returns its delivery, or the known delivery if this process has acted already.
 
-        With `looks` it only looks for a message: what it has not found is looked for again the next time.
+        This process may be asked again because the first answer was lost on the way to the hub.
 
-        Whatever comes of it, it is `unsure` where another try may have done it too: so also where this process was
-        given it again, for in between another may have been given it.
+        With `looks`, `act` only looks for a message. If it does not find one, the next call looks again.
+
+        The delivery is `unsure` where another try may have acted too. This holds also when this process is asked
+        again: another process may have been given the activity in between.
         """
         with self._lock:
             turn = self._under_way.setdefault(key, threading.Lock())

@@ -1,4 +1,4 @@
-"""The outbox of a running orchestration: its items are done in the background, retried durably, in order in each lane.
+"""The outbox of a running orchestration: runs its items in the background, durably retried, in order in each lane.
 
 Activities run at least once and carry no attempt number, so the retry loop is ours: each try knows its number.
 Nothing here blocks the orchestration: a chat system that is down for an hour delays no decision and no deadline.
@@ -20,15 +20,15 @@ from orchestration.durable import clock
 FIRST_BACKOFF: Final = timedelta(seconds=1)
 LONGEST_BACKOFF: Final = timedelta(minutes=5)
 SHORTEST_PAUSE: Final = timedelta(milliseconds=100)
-# Whoever waits for an item hears that it fails, once it has failed for so long.
+# The runner is told that an item is late once it has failed for this long.
 LATE_AFTER: Final = timedelta(minutes=1)
 
 
 class OutboxItem(Recorded):
-    """One thing to do outside. `give_up` is how long it is retried, counted from its first try.
+    """One thing to do outside. It is retried for `give_up`, counted from its first try.
 
-    Of the items with an `urgency` the lowest goes first: none starts while a more urgent one is under way. An item
-    without one neither waits nor is waited for.
+    Among items with an `urgency` the lowest number goes first: none starts while a more urgent one is under way. An
+    item without an urgency waits for no other item, and none waits for it.
     """
 
     longest_backoff: ClassVar[timedelta] = LONGEST_BACKOFF
@@ -40,20 +40,20 @@ class OutboxItem(Recorded):
     )
 
     def covered_by(self, waiting: OutboxItem) -> bool:  # noqa: ARG002 - for those items that look
-        """Whether `waiting`, still to be started in the same lane, does all that this one would do."""
+        """Whether `waiting`, an item of the same lane that has not started, does all that this one would do."""
         return False
 
     def joined(self, later: OutboxItem) -> Self | None:  # noqa: ARG002 - as above
-        """One item that does this and then `later`, where that is less to do; None where each stays its own."""
+        """One item that does the work of this one and then of `later`, where that saves work; else None."""
         return None
 
 
 class Attempted(Protocol):
-    """What an item's activity returns: done, unless `retry_after`, `failed` or `impossible` is set."""
+    """The result of an item's activity: done, unless `retry_after`, `failed` or `impossible` is set."""
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds to wait before the next try; this one did nothing."""
+        """Seconds to wait before the next try. Set where this try did nothing."""
         ...
 
     @property
@@ -68,7 +68,7 @@ class Attempted(Protocol):
 
     @property
     def unsure(self) -> bool:
-        """Whether another try may have done it: an earlier one, or this one where it was not done for certain."""
+        """Whether another try may have done it: an earlier one, or this one where its success is not certain."""
         ...
 
 
@@ -79,9 +79,9 @@ Result_contra = TypeVar("Result_contra", bound=Attempted, contravariant=True)
 
 
 class Lane(BaseModel, Generic[Item]):
-    """Items that keep their order, and how far the first of them has come. Mutable: the outbox owns it.
+    """Items that run in order, and the state of the first of them. Mutable: the outbox owns it.
 
-    `maybe_done` says that a try of the first item may have done it. It is looked for then, before it is done again.
+    `maybe_done` says that a try of the first item may have succeeded. The next try then looks for the effect first.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -95,26 +95,26 @@ class Lane(BaseModel, Generic[Item]):
 
 
 class Runner(Protocol[Item_contra, Result_contra]):
-    """Knows what an item means."""
+    """Turns an item into a call of an activity, and is told the results."""
 
     def build(self, item: Item_contra, attempt: int, *, maybe_done: bool) -> tuple[str, BaseModel]:
         """The activity to call and its input, from what is true now."""
         ...
 
     def done(self, item: Item_contra, result: Result_contra) -> None:
-        """It was done."""
+        """Called when the item was done."""
         ...
 
     def put_off(self, item: Item_contra, attempt: int, problem: str, pause: timedelta) -> None:
-        """That try failed, and the next one is after the pause. For a line in the log."""
+        """Called when try number `attempt` failed and the next one follows after `pause`; for a line in the log."""
         ...
 
     def late(self, item: Item_contra, problem: str) -> None:
-        """It has failed for a minute, and is still tried. Told once."""
+        """Called once, when the item has failed for a minute and is still tried."""
         ...
 
     def failed(self, item: Item_contra, problem: str) -> None:
-        """It is impossible, or its time is over."""
+        """Called when the item is impossible or was retried for as long as `give_up` allows."""
         ...
 
 
@@ -122,7 +122,7 @@ class Outbox(Generic[Item, Result]):
     """Runs items while the orchestration waits for other things.
 
     Wait on `waits()`, then call `step()`: it takes the results of what has finished and starts the next try of each
-    lane. `lanes` belongs to the caller's state: with nothing `running` it is all that a later generation needs.
+    lane. `lanes` belongs to the caller's state: while nothing is `running`, a later generation needs nothing else.
     `result_type` is what the activities return.
     """
 
@@ -141,12 +141,13 @@ class Outbox(Generic[Item, Result]):
         self._result_type = result_type
         self._running: dict[str, Task[Any]] = {}
         self._pausing: dict[str, CancellableTask[None]] = {}
-        self.written = 0  # bytes of inputs and failures that its activities have put into this history
+        self.written = 0  # bytes of the inputs and failures that its activities have added to this history
 
     def put(self, lane: str, item: Item, *, after: timedelta | None = None, hurry: bool = False) -> None:
-        """Adds an item behind those of its lane, unless one that waits there covers it, or takes it in.
+        """Adds an item at the end of its lane, unless an item that waits there covers it or can be joined with it.
 
-        The first item of a new lane starts `after` so long. With `hurry`, the one that covers it waits no longer.
+        The first item of a new lane starts after the time `after`. With `hurry`, a waiting item that covers this
+        one starts without further delay.
         """
         if after is not None and lane not in self._lanes:
             self._lanes[lane] = Lane[Item](not_before=self._now() + after)
@@ -156,7 +157,7 @@ class Outbox(Generic[Item, Result]):
             if hurry and not running:
                 self._wake(lane)
             return
-        # What was tried stays what it was, or it would not be known again.
+        # An item that was tried must not change: its effect could not be found again.
         tried = 1 if running or known.attempt or known.maybe_done else 0
         if len(queue) > tried and (both := queue[-1].joined(item)) is not None:
             queue[-1] = both
@@ -164,7 +165,7 @@ class Outbox(Generic[Item, Result]):
             queue.append(item)
 
     def withdraw(self, unwanted: Callable[[Item], bool]) -> None:
-        """Takes out the items that nobody wants any more, but for those that are under way."""
+        """Removes the items for which `unwanted` is true, except those that are under way."""
         for key, lane in self._lanes.items():
             if not lane.queue:
                 continue
@@ -180,7 +181,7 @@ class Outbox(Generic[Item, Result]):
                 pause.cancel()
 
     def look_now(self, lane: str) -> None:
-        """Has the lane not wait any longer, where it is not known whether its first item was done."""
+        """Ends the pause of the lane where it is not known whether its first item was done."""
         found = self._lanes.get(lane)
         if found is not None and found.maybe_done and lane not in self._running:
             self._wake(lane)
@@ -191,12 +192,12 @@ class Outbox(Generic[Item, Result]):
             pause.cancel()
 
     def waits(self) -> list[Task[Any]]:
-        """What is under way."""
+        """The tasks to wait on: running tries and pauses."""
         return [*self._running.values(), *self._pausing.values()]
 
     @property
     def running(self) -> bool:
-        """Whether a try is under way, whose result only this generation can take."""
+        """Whether a try is under way. Only this generation can take its result."""
         return bool(self._running)
 
     def busy(self) -> bool:
@@ -204,9 +205,10 @@ class Outbox(Generic[Item, Result]):
         return bool(self._lanes)
 
     def step(self, *, start: bool = True, most: int | None = None) -> None:
-        """Takes the results of what has finished and, unless told not to, starts what can start.
+        """Takes the results of what has finished and, unless `start` is false, starts what can start.
 
-        Nothing more starts once `most` bytes are `written`. Give it where a later generation starts the rest.
+        Starts nothing more once `written` has reached `most` bytes. Give `most` where a later generation starts the
+        rest.
         """
         for key in [key for key, task in self._running.items() if task.is_complete]:
             self._take_result(key, self._running.pop(key))
@@ -242,7 +244,7 @@ class Outbox(Generic[Item, Result]):
         return other is not None and other < urgency
 
     def _take_result(self, key: str, task: Task[Any]) -> None:
-        """One try is over: done, given up, or a pause before the next."""
+        """Handles the end of one try: the item is done or given up, or a pause follows before the next try."""
         lane = self._lanes[key]
         item, since = lane.queue[0], lane.since or self._now()
         result: Result | None = None
@@ -251,7 +253,7 @@ class Outbox(Generic[Item, Result]):
         except TaskFailedError as error:
             problem: str | None = (
                 error.details.message
-            )  # the error's own text is this one, wrapped by the SDK
+            )  # the error's own text is this message with the SDK's words around it
             lane.maybe_done = True
             self.written += len(
                 (error.details.message + (error.details.stack_trace or "")).encode(errors="replace")
@@ -272,7 +274,7 @@ class Outbox(Generic[Item, Result]):
             self._runner.failed(item, impossible or problem or "it kept failing")
 
     def _put_off(self, lane: Lane[Item], result: Result | None, problem: str, left: timedelta) -> None:
-        """Until the next try. The last one is when the time to give up has come, and no earlier."""
+        """Plans the next try after a pause. The last try comes exactly when the time to give up has come."""
         item, attempt = lane.queue[0], lane.attempt
         if result is not None and result.retry_after is not None:
             lane.attempt -= 1
@@ -280,7 +282,8 @@ class Outbox(Generic[Item, Result]):
         else:
             pause = min(FIRST_BACKOFF * 2 ** min(attempt - 1, 12), item.longest_backoff, left)
         lane.not_before = self._now() + pause
-        # The next try does what was asked for during this one. It says something else, so its turn may be another.
+        # The next try also does what was asked for during this one. It then says something new, so its place in the
+        # order may differ.
         left_over = [later for later in lane.queue[1:] if not later.covered_by(item)]
         if len(left_over) < len(lane.queue) - 1 and result is not None and result.retry_after is not None:
             lane.not_before = None
@@ -294,6 +297,6 @@ class Outbox(Generic[Item, Result]):
 
 
 def _urgency(entry: tuple[str, Lane[Any]]) -> int:
-    """By which the lanes start; what has none starts first, since nothing waits for it."""
+    """The order in which lanes start. A lane without an urgency starts first, since nothing waits for it."""
     queue = entry[1].queue
     return queue[0].urgency or 0 if queue else 0

@@ -1,4 +1,4 @@
-"""One try of an activity to post something: whether an earlier one may have posted it, asked right before the post."""
+"""One try of an activity to post something. Checks right before the post whether an earlier try may have posted it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from orchestration.domain.errors import HubUnavailableError, TryFailedError
 from orchestration.hub import MachineTime, TimeSource
 from orchestration.ports import Intents
 
-# What is known here is old after so long: another process may have been given the same meanwhile, and has looked and
-# posted. Less than `COPIES_AFTER`, when the copies of such a post are looked for.
+# What this process knows is too old after this time: another process may have been given the same post meanwhile,
+# and may have looked and posted. Shorter than `COPIES_AFTER`, when copies of such a post are looked for.
 LONGEST: Final = timedelta(seconds=10)
 # A call to a chat system ends after ten seconds on our side. On the other side it may end a little later.
 COPIES_AFTER: Final = timedelta(seconds=20)
@@ -20,7 +20,7 @@ HELD_UP: Final = "This process was held up before it could post."
 
 
 class PostTry:
-    """`unsure` says whether another try may have posted it too. `maybe_done` is what is known of that beforehand.
+    """One try to post. `unsure` says whether another try may have posted too; `maybe_done` is its first value.
 
     Another try is an earlier one of the same outbox, or the same activity that the hub gave out before.
     """
@@ -42,9 +42,10 @@ class PostTry:
         self.unsure = maybe_done
 
     def begin(self, is_there: Callable[[], bool]) -> bool:
-        """Whether to post now. `is_there` looks for it, and is called only where another try may have posted it.
+        """Whether to post now. Calls `is_there` to look for the post only where another try may have posted it.
 
-        Raises `TryFailedError` where that cannot be told, or was told too long ago.
+        Raises `TryFailedError` where it is not known whether another try may have posted, or where finding out took
+        too long.
         """
         since = self._clock.boot()
         self._ask()
@@ -55,12 +56,12 @@ class PostTry:
         return True
 
     def put_off(self) -> None:
-        """This try ends without an effect, and another activity tries again.
+        """Ends this try without an effect. Another activity will try again.
 
-        The hub knows of this activity alone whether it was given out before. What an earlier holder of it may have
-        posted would be forgotten with it, so `unsure` has to say it from here on.
+        The hub knows only of this activity whether it was given out before, and the next try is another activity.
+        So `unsure` has to record from here on that an earlier holder of this one may have posted.
         """
-        with contextlib.suppress(TryFailedError):  # `unsure` is set
+        with contextlib.suppress(TryFailedError):  # `unsure` is set in that case
             self._ask()
 
     def _ask(self) -> None:

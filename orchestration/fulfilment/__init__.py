@@ -1,1 +1,1 @@
-"""The fulfilment workflow: what was approved goes on through states that signed events move."""
+"""The fulfilment workflow: an approved request moves through states, driven by signed events."""

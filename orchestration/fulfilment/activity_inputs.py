@@ -1,4 +1,4 @@
-"""Which activity does an item of the outbox, and with what input. Made when a try starts, from what is true then."""
+"""Chooses the activity for an item of the outbox and builds its input, from the state at the start of the try."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TYPE: Final = "fulfilment.entered"
 
 
 class FulfilmentInputs:
-    """Of one fulfilment. `given` is what the approval handed over last."""
+    """Builds the activity inputs of one fulfilment. `given` is what the approval handed over last."""
 
     def __init__(self, instance_id: str, given: HandOverInput, record: FulfilmentRecord) -> None:
         self.instance_id = instance_id
@@ -42,7 +42,7 @@ class FulfilmentInputs:
 
     @property
     def whole_id(self) -> str:
-        """The fulfilment's ID, also in the instance that says that it was stopped: whatever goes out is the same."""
+        """The fulfilment's ID, the same in the instance that reports a stop, so that both send under the same ID."""
         return fulfilment_id(self.given.request_id, self.given.card.nonce)
 
     # ---- what is true now --------------------------------------------------------------------------------
@@ -57,12 +57,12 @@ class FulfilmentInputs:
         return fulfilment.state(step.state) if step is not None and fulfilment is not None else None
 
     def action(self, number: int, index: int) -> Action | None:
-        """What is done on entering the state of that step."""
+        """The action at that index of the state that the step entered."""
         state = self.state_of(self.step(number))
         return state.on_enter[index] if state is not None else None
 
     def line(self) -> FulfilmentLine:
-        """What a card says of it."""
+        """The line about the fulfilment on a card."""
         record, fulfilment = self.record, self.given.policy.fulfilment
         over = record.end is not None or record.stopped is not None
         entered = [step.state for step in record.steps if step.cause != "stopped"]
@@ -76,7 +76,7 @@ class FulfilmentInputs:
         )
 
     def card(self, round_: int) -> Card:
-        """What the copy of that round must say now."""
+        """The present content of the card's copy of that round."""
         shown = [one.state for one in self.record.actions]
         return self.given.card.model_copy(
             update={
@@ -90,7 +90,7 @@ class FulfilmentInputs:
     # ---- the activities ----------------------------------------------------------------------------------
 
     def build(self, item: FulfilmentItem, attempt: int, *, maybe_done: bool) -> tuple[str, BaseModel]:
-        """The activity and its input, from what is true now."""
+        """The activity to call and its input, from the present state."""
         given = self.given
         match item:
             case EditCard(ref=ref):
@@ -170,7 +170,7 @@ class FulfilmentInputs:
         )
 
     def _event(self, step: FulfilmentStep) -> dict[str, Any]:
-        """A step as other systems get it; the same over all tries."""
+        """The step in the form that other systems get. It is the same in every try."""
         entered = {
             "id": self.whole_id,
             "step": step.number,
@@ -188,5 +188,5 @@ class FulfilmentInputs:
 
 
 def message_id_of(item: RunEntryAction) -> str:
-    """Of the message that an action sends."""
+    """The ID of the message that an action sends."""
     return f"fulfilment:action:{item.step}:{item.index}"

@@ -1,4 +1,4 @@
-"""The effects of a fulfilment: a step goes on record, then its actions run; card, thread and people are told."""
+"""The effects of a fulfilment: puts steps on record, then runs their actions; updates cards, the thread and people."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ log = logging.getLogger(__name__)
 
 RECORDS_RETRIED_FOR: Final = timedelta(
     days=366
-)  # a full disk is freed by somebody, and then everything goes on
-FIRST_NUMBER: Final = 1_000_000  # of its lines in the thread: those of the approval count from 1
+)  # somebody will free a full disk, and then the fulfilment goes on
+FIRST_NUMBER: Final = 1_000_000  # of its lines in the thread; the approval's own lines count from 1
 ANSWER_KEPT: Final = 300
 ACTIONS_KEPT: Final = 20
 
 
 class FulfilmentEffects:
-    """Hears of what happens, and puts what is to be done into the outbox. `inputs` knows what is true now."""
+    """Listens to the machine and puts the effects into the outbox. `inputs` knows the present state."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class FulfilmentEffects:
         *,
         cut_short: bool,
     ) -> None:
-        """`cut_short`: another instance was, before its end, and this one says so. No action is begun any more."""
+        """`cut_short`: this instance reports that another was stopped before its end. It begins no action any more."""
         self._cut_short = cut_short
         self._inputs = inputs
         self._record = inputs.record
@@ -63,7 +63,7 @@ class FulfilmentEffects:
     # ---- what happened -----------------------------------------------------------------------------------
 
     def entered(self, step: FulfilmentStep, state: FulfilmentState) -> None:
-        """A state was entered: it goes on record, and everybody sees it. Its actions run once it is on record."""
+        """Puts the entered state on record and shows it to everybody. Its actions run once it is on record."""
         self._put_on_record(step)
         self.refresh_cards()
         said = self._reply(
@@ -77,9 +77,10 @@ class FulfilmentEffects:
             self._tell(self._inputs.given.request.requester, said)
 
     def finish(self) -> None:
-        """Another instance came to its end, and was stopped before it had done everything: this one does it.
+        """Does what is left of an instance that reached its end but was stopped before it had done everything.
 
-        What may have been done before has the same key, or is looked for.
+        An action that may have run before is sent with the same key; a message that may have been sent is looked
+        for.
         """
         self.record_what_is_left()
         self.refresh_cards()
@@ -98,20 +99,20 @@ class FulfilmentEffects:
             self._run(action.step, action.index, action.state.label, maybe_done=True)
 
     def refused(self, delivery: HookDelivery, why: str) -> None:
-        """An event of the policy moved nothing: its owner has to know."""
+        """Tells whoever is in charge that an event of the policy moved nothing."""
         said = self._reply(
             StepKind.EVENT_REFUSED, state=self._record.state, event=delivery.name, text=why[:ANSWER_KEPT]
         )
         self._tell(self.in_charge(), said)
 
     def overdue(self, state: FulfilmentState) -> None:
-        """Its owner is reminded."""
+        """Reminds whoever is in charge."""
         self.refresh_cards()
         owner = self.in_charge()
         self._tell(owner, self._reply(StepKind.STATE_OVERDUE, state=state.name, people=[owner]))
 
     def escalated(self, state: FulfilmentState) -> None:
-        """The others are told."""
+        """Tells the people in `escalate_to`."""
         fulfilment = self._inputs.given.policy.fulfilment
         others = fulfilment.escalate_to if fulfilment else []
         said = self._reply(StepKind.STATE_ESCALATED, state=state.name, people=list(others))
@@ -119,7 +120,7 @@ class FulfilmentEffects:
             self._tell(other, said)
 
     def stopped(self, step: FulfilmentStep) -> None:
-        """The instance was cut short: nothing moves it any more."""
+        """Reports that the instance was cut short and that nothing moves it any more."""
         self._put_on_record(step)
         self.refresh_cards()
         said = self._reply(StepKind.FULFILMENT_STOPPED, state=self._record.state, status=self._record.stopped)
@@ -133,7 +134,7 @@ class FulfilmentEffects:
     # ---- cards, the thread, messages ---------------------------------------------------------------------
 
     def cards_changed(self) -> None:
-        """The approval has handed over what its cards say: they are drawn anew, and lines that waited follow."""
+        """Redraws the cards, whose content the approval has handed over, and posts the lines that waited for a card."""
         self.refresh_cards()
         if self._inputs.given.cards:
             held, self._record.held = self._record.held, []
@@ -141,7 +142,7 @@ class FulfilmentEffects:
                 self._put_reply(step)
 
     def refresh_cards(self) -> None:
-        """Has every posted copy edited to what is true now."""
+        """Has every posted copy edited to the present state."""
         for ref in self._inputs.given.cards:
             item = EditCard(ref=ref, give_up=self._inputs.given.policy.edits_retried_for)
             self.outbox.put(f"card:{ref.round}:{ref.ts}", item)
@@ -176,13 +177,13 @@ class FulfilmentEffects:
         self.outbox.put("record_step", RecordStep(number=step.number, give_up=RECORDS_RETRIED_FOR))
 
     def record_what_is_left(self) -> None:
-        """Puts on record the steps of the instance that was cut short which are not there yet."""
+        """Puts those steps of the interrupted instance on record that are not there yet."""
         for step in self._record.steps:
             if not step.on_record:
                 self._put_on_record(step)
 
     def _recorded(self, number: int) -> None:
-        """Nothing goes out before it is on record; then the actions of its state run."""
+        """Runs the actions of the step's state, now that the step is on record."""
         self._mark(number, on_record=True)
         step = self._inputs.step(number)
         state = self._inputs.state_of(step)
@@ -198,7 +199,7 @@ class FulfilmentEffects:
         self.outbox.put(f"run_entry_action:{step}:{index}", item)
 
     def retry_failed(self) -> bool:
-        """Does again what failed; False when nothing did."""
+        """Runs the failed actions again; False when none had failed."""
         failed = [one for one in self._record.actions if one.state.status == "failed"]
         for one in failed:
             self._run(one.step, one.index, one.state.label)
@@ -231,11 +232,11 @@ class FulfilmentEffects:
     # ---- running an item: the outbox asks ----------------------------------------------------------------
 
     def build(self, item: FulfilmentItem, attempt: int, *, maybe_done: bool) -> tuple[str, BaseModel]:
-        """The activity and its input, from what is true now."""
+        """The activity to call and its input, from the present state."""
         return self._inputs.build(item, attempt, maybe_done=maybe_done)
 
     def done(self, item: FulfilmentItem, result: Delivery) -> None:
-        """It was done. What another try may have done too is looked for again."""
+        """Handles the success of an item. Where another try may have done it too, has copies removed."""
         match item:
             case RecordStep(number=number):
                 self._recorded(number)
@@ -247,7 +248,7 @@ class FulfilmentEffects:
             self._look_again(item)
 
     def put_off(self, item: FulfilmentItem, attempt: int, problem: str, pause: timedelta) -> None:
-        """It is tried again later."""
+        """Logs that the item is tried again later."""
         self._log.info(
             "%s: %s, try %d: %s; the next in %g s",
             self._inputs.instance_id,
@@ -258,10 +259,10 @@ class FulfilmentEffects:
         )
 
     def late(self, item: FulfilmentItem, problem: str) -> None:
-        """Nobody waits for it."""
+        """Does nothing: nobody waits for it."""
 
     def failed(self, item: FulfilmentItem, problem: str) -> None:
-        """It will not be done."""
+        """Reports that the item will not be done."""
         match item:
             case RunEntryAction():
                 self._acted(item, "failed", problem)
@@ -276,7 +277,7 @@ class FulfilmentEffects:
                 self._log.warning("%s: %s was given up: %s", self._inputs.instance_id, item.kind, problem)
 
     def _look_again(self, item: FulfilmentItem) -> None:
-        """Of what more than one try may have posted, one copy stays."""
+        """Has all but one copy removed of what more than one try may have posted."""
         cards = self._inputs.given.cards
         match item:
             case PostReply(steps=steps) if cards:
@@ -305,5 +306,5 @@ class FulfilmentEffects:
 
 
 def _brought_by(step: FulfilmentStep) -> str | None:
-    """The event that brought it there, or what else did."""
+    """The event that led to the step, or else its cause."""
     return step.event or (None if step.cause is StepCause.EVENT else step.cause.value)

@@ -1,4 +1,4 @@
-"""The state machine of one fulfilment. Pure: events and times in, verdicts out, and a listener hears what happened."""
+"""The state machine of one fulfilment. Pure: takes events and times, returns verdicts, and tells a listener."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ NO_STATE_AHEAD: Final = "no state that can still come awaits it"
 
 
 class FulfilmentListener(Protocol):
-    """Hears what happened, in order."""
+    """Is told what happened, in order."""
 
     def entered(self, step: FulfilmentStep, state: FulfilmentState) -> None:
         """A state was entered."""
         ...
 
     def refused(self, delivery: HookDelivery, why: str) -> None:
-        """An event of the policy moves nothing, and never will. `why` ends a sentence, which a full stop may follow."""
+        """An event of the policy moves nothing, now or later. `why` is the end of a sentence, without a full stop."""
         ...
 
     def overdue(self, state: FulfilmentState) -> None:
-        """The state takes longer than it may."""
+        """The fulfilment has been in the state for longer than it may."""
         ...
 
     def escalated(self, state: FulfilmentState) -> None:
-        """It still does."""
+        """The state is still overdue after the time set for an escalation."""
         ...
 
     def stopped(self, step: FulfilmentStep) -> None:
@@ -56,12 +56,12 @@ class FulfilmentListener(Protocol):
         ...
 
     def retry_failed(self) -> bool:
-        """Whether any action had failed, and is tried again."""
+        """Tries failed actions again; returns whether any had failed."""
         ...
 
 
 class FulfilmentMachine:
-    """One fulfilment. It is in one state of its policy; a final one ends it."""
+    """One fulfilment. It is always in one state of its policy; a final state ends it."""
 
     def __init__(self, given: HandOverInput, record: FulfilmentRecord, listener: FulfilmentListener) -> None:
         """Raises `AssertionError` for a policy that declares no fulfilment."""
@@ -74,33 +74,33 @@ class FulfilmentMachine:
 
     @property
     def state(self) -> FulfilmentState:
-        """Where it is."""
+        """The present state."""
         return self.declared.state(self.record.state)
 
     @property
     def owner(self) -> str | None:
-        """Who is reminded, and may call it off."""
+        """The person who is reminded and may cancel; None where the policy names nobody."""
         return self.declared.owner or self._given.policy.owner
 
     @property
     def over(self) -> bool:
-        """Whether nothing moves it any more."""
+        """Whether it has ended or was stopped, so that nothing moves it any more."""
         return self.record.end is not None or self.record.stopped is not None
 
     # ---- what moves it -----------------------------------------------------------------------------------
 
     def begin(self, now: datetime) -> None:
-        """The first state is entered."""
+        """Enters the first state."""
         self._enter(self.declared.first.name, StepCause.APPROVED, now)
 
     def receive(  # noqa: PLR0911 - one for each thing that can become of it
         self, delivery: HookDelivery, now: datetime
     ) -> FulfilmentVerdict:
-        """An event came. One delivery counts once; one that is early waits for its state."""
+        """Handles an event; returns the verdict. A delivery counts once. An early event waits for its state."""
         name, key = delivery.name, delivery_key(delivery)
         if (
             key in self.record.seen
-        ):  # first, so that who did not hear the answer is not refused the second time
+        ):  # first, so that a sender who missed the answer is not refused the second time
             return self._repeated(delivery, key)
         if self.over:
             return self._verdict(delivery.attempt_id, FulfilmentReason.ENDED)
@@ -120,7 +120,7 @@ class FulfilmentMachine:
         return self._verdict(delivery.attempt_id, FulfilmentReason.WAITS)
 
     def cancel(self, given: FulfilmentCancellation, now: datetime) -> FulfilmentVerdict:
-        """Its owner calls it off, where the state allows that."""
+        """Cancels the fulfilment for its owner, where the state allows that. Returns the verdict."""
         reason = FulfilmentReason.MOVED
         if self.owner is None or given.actor != self.owner:
             reason = FulfilmentReason.NOT_THE_OWNER
@@ -140,7 +140,7 @@ class FulfilmentMachine:
         return self._verdict(given.attempt_id, reason)
 
     def retry(self, given: FulfilmentRetry) -> FulfilmentVerdict:
-        """Whoever is in charge has what failed tried again, also once it is over."""
+        """Tries failed actions again for whoever is in charge, also after the end. Returns the verdict."""
         if given.actor != (self.owner or self._given.request.requester):
             return self._verdict(given.attempt_id, FulfilmentReason.NOT_IN_CHARGE)
         tried = self._listener.retry_failed()
@@ -166,20 +166,20 @@ class FulfilmentMachine:
                 self._enter(state.on_timeout, StepCause.TIMEOUT, now)
 
     def next_time(self) -> datetime | None:
-        """When time passes next that matters."""
+        """When to call `time_passes` next; None where no time matters."""
         record = self.record
         if self.over or record.escalated:
             return None
         return record.escalate_at if record.overdue else record.deadline
 
     def stop(self, how: Status, now: datetime) -> None:
-        """The instance that was in this state was cut short."""
+        """Records that the instance was stopped in its present state."""
         record = self.record
         record.stopped, record.kept = how, []
         self._listener.stopped(self._step(record.state, StepCause.STOPPED, now))
 
     def _repeated(self, delivery: HookDelivery, key: str) -> FulfilmentVerdict:
-        """The same again: what moved nothing is not said to have counted, and is not judged anew."""
+        """The verdict on a repeated delivery. Conditions that failed the first time are not checked again."""
         state = self.record.unmet.get(key)
         if state is None:
             return self._verdict(delivery.attempt_id, FulfilmentReason.DUPLICATE)
@@ -189,7 +189,7 @@ class FulfilmentMachine:
     # ---- how it moves ------------------------------------------------------------------------------------
 
     def _answer(self, delivery: HookDelivery, now: datetime) -> str | None:
-        """Moves by an event that the state awaits. Returns what it would have to say where its conditions fail."""
+        """Moves by an event that the state awaits. If its conditions fail, returns what the event would have to say."""
         state, given = self.state, self._given
         found = state.answer_to(delivery.name, delivery.payload, given.request, given.request_id)
         if found is None:
@@ -241,7 +241,7 @@ class FulfilmentMachine:
         return step
 
     def _still_kept(self) -> list[FulfilmentStep]:
-        """The newest steps, and those of which something is still to be done; payloads of fewer."""
+        """The newest steps, and those with work left to do. Fewer of them keep their payloads."""
         needed = {
             item.number if isinstance(item, RecordStep) else item.step
             for lane in self.record.lanes.values()
@@ -258,7 +258,7 @@ class FulfilmentMachine:
         ]
 
     def _take_kept(self, now: datetime) -> None:
-        """The events that waited for this state, oldest first. Those that no state ahead awaits are refused."""
+        """Applies the events that waited for this state, oldest first. Refuses those that no later state awaits."""
         record = self.record
         ahead = self.declared.ahead(record.state)
         for delivery in [one for one in record.kept if one.name not in ahead]:
@@ -273,7 +273,7 @@ class FulfilmentMachine:
             self._answer(due, now)
 
     def _refuse(self, delivery: HookDelivery, why: str) -> None:
-        """It is told, for the first few of a state: whoever has an address may send as often as they like."""
+        """Reports a refusal, but only the first few in each state: a sender may send as often as it likes."""
         self.record.refused += 1
         if self.record.refused < REFUSALS_TOLD:
             self._listener.refused(delivery, why)
@@ -297,5 +297,5 @@ class FulfilmentMachine:
 
 
 def delivery_key(delivery: HookDelivery) -> str:
-    """What tells a delivery from all others: the event's name, and the ID that its sender gave it."""
+    """A key for a delivery: the hash of the event's name and of the ID that its sender gave it."""
     return hashlib.sha256(f"{delivery.name}\0{delivery.delivery_id}".encode()).hexdigest()[:32]

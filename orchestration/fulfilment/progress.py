@@ -1,4 +1,4 @@
-"""Reads what a hub says of a `fulfilment` instance into our models."""
+"""Reads the hub's state of a `fulfilment` instance into our models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from orchestration.fulfilment.models import FulfilmentInput, FulfilmentProgress
 
 
 def fulfilment_progress(state: OrchestrationState) -> FulfilmentProgress:
-    """Where it stands. Before its first turn that is made from its input. Raises `UnknownRequestError`."""
+    """The progress of a fulfilment. Before its first turn, it is made from the input. Raises `UnknownRequestError`."""
     if state.name != FULFILMENT:
         raise UnknownRequestError
     try:
@@ -40,7 +40,7 @@ def fulfilment_progress(state: OrchestrationState) -> FulfilmentProgress:
         )
     cut_short = CUT_SHORT.get(state.runtime_status)
     if state.runtime_status is OrchestrationStatus.COMPLETED:
-        cut_short = Status.FAILED  # a turn of ours publishes how it ended before it completes, under its seal
+        cut_short = Status.FAILED  # a turn of ours publishes its end, under its seal, before it completes
     if cut_short is not None and not found.over:
         return found.model_copy(update={"stopped": cut_short, "awaits": [], "deadline": None})
     return found

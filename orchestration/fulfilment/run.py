@@ -1,4 +1,4 @@
-"""One fulfilment under way: what comes in, and the durable waiting. `fulfilment` says in which order."""
+"""One fulfilment under way: handles what comes in, and waits durably. The order of the steps is in `fulfilment`."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from orchestration.fulfilment.models import (
 
 log = logging.getLogger(__name__)
 
-# What the inbox calls the timers.
+# The names of the timers in the inbox.
 TIME: Final = "time"
 LINGER: Final = "linger"
-# After so much it continues as new, as an approval does.
+# After this many events or bytes it continues as new, as an approval does.
 CONTINUE_AFTER_EVENTS: Final = 100
 CONTINUE_AFTER_BYTES: Final = 1024 * 1024
 
 
 class FulfilmentRun:
-    """One fulfilment under way: its machine, and the durable means to act on it."""
+    """One fulfilment under way: its state machine, its inbox and its outbox."""
 
     def __init__(self, ctx: OrchestrationContext, given: FulfilmentInput) -> None:
         self._ctx = ctx
@@ -69,9 +69,9 @@ class FulfilmentRun:
         return FulfilmentInput(given=self._inputs.given, record=self._record, stopped=self._given.stopped)
 
     def begin(self) -> None:
-        """In the first generation the first state is entered; or it is said that another instance was stopped."""
+        """Enters the first state in the first generation, or reports that another instance was stopped."""
         if self._given.stopped is not None and self._record.end is not None:
-            if not self._record.lanes:  # else an earlier generation has begun with it
+            if not self._record.lanes:  # otherwise an earlier generation has begun that work
                 self._effects.finish()
         elif self._given.stopped is not None and self._record.stopped is None:
             self._effects.record_what_is_left()
@@ -85,7 +85,7 @@ class FulfilmentRun:
     # ---- waiting -----------------------------------------------------------------------------------------
 
     def goes_on(self) -> bool:
-        """Moves the effects along and publishes where it stands. False once nothing is left to do."""
+        """Starts the effects that can start and publishes the progress. False once nothing is left to do."""
         self._outbox.step(start=not self._long())
         self._ctx.set_custom_status(self.progress())
         return not self._machine.over or self._outbox.busy() or self._is_lingering()
@@ -95,11 +95,11 @@ class FulfilmentRun:
         return self._long() and not self._outbox.running
 
     def whatever_comes(self) -> Task[Any]:
-        """What to wait for."""
+        """A task that completes as soon as something arrives or an effect ends."""
         return when_any([*self._inbox.waits(), *self._outbox.waits()])
 
     def handle(self) -> None:
-        """Everything that has come, in the order in which it came."""
+        """Handles everything that has arrived, in the order of arrival."""
         while (arrived := self._inbox.take()) is not None:
             self._happened += 1
             name, payload = arrived
@@ -115,7 +115,7 @@ class FulfilmentRun:
         return self._happened >= CONTINUE_AFTER_EVENTS or self._outbox.written >= CONTINUE_AFTER_BYTES
 
     def _watch(self) -> None:
-        """Has the inbox say when time matters next."""
+        """Sets the timer for the next time that matters."""
         when = self._machine.next_time()
         if when is None:
             self._inbox.drop(TIME)
@@ -143,7 +143,7 @@ class FulfilmentRun:
             self._effects.cards_changed()
 
     def _linger(self) -> None:
-        """The approval may still post a card, or have an action tried again: somebody has to draw the cards then."""
+        """Keeps the instance alive to redraw cards: the approval may still post a card or try an action again."""
         policy = self._inputs.given.policy
         self._record.linger_until = self.now() + policy.edits_retried_for + 2 * policy.actions_retried_for
 
@@ -173,7 +173,7 @@ class FulfilmentRun:
             self._log.error("%s: an event cannot be read: %s", self._ctx.instance_id, error)
 
     def progress(self) -> FulfilmentProgress:
-        """What is published."""
+        """The progress to publish."""
         record, given = self._record, self._inputs.given
         over = self._machine.over
         return FulfilmentProgress(

@@ -1,4 +1,4 @@
-"""The `fulfilment` orchestration: what was approved goes on until a final state. Deterministic, no I/O.
+"""The `fulfilment` orchestration: moves an approved request on to a final state. Deterministic, no I/O.
 
 Read `fulfilment` first. The waiting is durable: each `yield` may last weeks.
 """
@@ -13,7 +13,7 @@ from orchestration.fulfilment.run import FulfilmentRun
 
 
 def fulfilment(ctx: OrchestrationContext, given: FulfilmentInput) -> Durable[FulfilmentProgress | None]:
-    """Takes what comes, one after the other, until a final state and everything that it set going is done."""
+    """Handles one arrival after the other, until a final state is reached and all its effects are done."""
     run = FulfilmentRun(ctx, given)
     run.begin()
     while run.goes_on():

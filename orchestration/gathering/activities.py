@@ -28,7 +28,7 @@ from orchestration.ports import GatheringAskers, GatheringNotifier, GatheringRec
 
 
 class GatheringActivities:
-    """Bound to the outside through ports. `book` gives the policies as they are now, `ids` checks who asks."""
+    """Reaches the outside through ports. `book` gives the policies as they are now; `ids` checks who asks."""
 
     def __init__(
         self,
@@ -49,7 +49,10 @@ class GatheringActivities:
         self._once = Once(intents)
 
     def post_gathering(self, ctx: ActivityContext, given: GatheringPostInput) -> Delivery:
-        """Posts one message once, however often it is called: remembered in this process, else looked for."""
+        """Posts one message once, however often it is called.
+
+        An earlier post is remembered in this process, or looked for in the chat system.
+        """
         view = given.view
         attempt = self._once.attempt(ctx, given, f"gathering {view.nonce} {given.message_id}")
         found: CardRef | None = None
@@ -70,7 +73,7 @@ class GatheringActivities:
         return self._once.run(key, attempt, post, looks=given.only_if_found)
 
     def edit_gathering(self, _: ActivityContext, given: GatheringEditInput) -> Delivery:
-        """Makes a posted message say what is true. Idempotent by nature."""
+        """Edits a posted message to what is true now. Idempotent."""
 
         def edit() -> Delivery:
             self._notifier.edit_gathering(given)
@@ -79,7 +82,10 @@ class GatheringActivities:
         return deliver(edit)
 
     def ask_system(self, _: ActivityContext, given: AskSystemInput) -> Delivery:
-        """POSTs what is asked. The ID stays the same over all tries, so that the other side can tell a repeat."""
+        """POSTs the question to a system.
+
+        Its ID is the same for all tries, so that the receiver can recognise a repeat.
+        """
         return deliver(lambda: Delivery(answer=self._systems.ask_system(given)))
 
     def record_gathering(self, _: ActivityContext, given: RecordGatheringInput) -> Delivery:
@@ -87,7 +93,7 @@ class GatheringActivities:
         return deliver(lambda: Delivery(answer=self._records.record_gathering(given)))
 
     def take_gathering_policy(self, _: ActivityContext, given: GatheringRequest) -> TakenGathering:
-        """Gives an orchestration that asks without the service what the service adds for a person or a program."""
+        """Gives an orchestration that asks directly what the service adds for a person or a program."""
         try:
             known = taken_gathering(rules.unstamped(given), self._book(), self._ids)
             return TakenGathering(given=known.model_copy(update={"asked_without_seal": True}))
@@ -95,7 +101,7 @@ class GatheringActivities:
             return TakenGathering(problem=str(error))
 
     def read_gathering(self, _: ActivityContext, given: ReadGatheringInput) -> AskedGathering | None:
-        """Reads it for the orchestration that asked: see `request_gathering`."""
+        """Reads the result for the orchestration that asked: see `request_gathering`."""
         return self._askers.read_gathering(given)
 
 

@@ -1,4 +1,4 @@
-"""Which activity does an item of a gathering's outbox, and with what input. Made when a try starts."""
+"""Gives the activity for each item of a gathering's outbox, and its input. The input is made when a try starts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from orchestration.gathering.record import GatheringRecord
 
 
 class GatheringInputs:
-    """Of one gathering."""
+    """Makes the activity inputs of one gathering."""
 
     def __init__(self, record: GatheringRecord) -> None:
         self._record = record
@@ -38,7 +38,7 @@ class GatheringInputs:
     def build(  # noqa: C901, PLR0911 - one arm for each kind of item
         self, item: AnyGatheringItem, attempt: int, *, maybe_done: bool
     ) -> tuple[str, BaseModel]:
-        """The activity and its input, from what is true now."""
+        """The activity and its input, from the present state."""
         record, request = self._record, self._record.request
         match item:
             case PostGathering():

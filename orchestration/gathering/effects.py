@@ -1,4 +1,4 @@
-"""The effects of a gathering: what each item of its outbox sends, and what follows when it is done or lost."""
+"""The effects of a gathering: the input of each item of its outbox, and what follows when it is done or given up."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class GatheringEffects(GatheringPosts):
-    """What is posted, asked and sent. What an item sends is made when its try starts. See `GatheringPosts`."""
+    """The posts and calls of a gathering. The input of an item is made when its try starts. See `GatheringPosts`."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class GatheringEffects(GatheringPosts):
         super().__init__(record, self.outbox, now, maybe_done=maybe_done)
 
     def tell_of_end(self) -> None:
-        """The thread, the requester and, once it is on record, the programs hear of the end."""
+        """Tells the thread and the requester of the end, and the programs once it is on record."""
         self.post_end()
         state = self._record.state
         if state.record_pending:
@@ -68,13 +68,13 @@ class GatheringEffects(GatheringPosts):
     # ---- running an item: the outbox asks ----------------------------------------------------------------
 
     def build(self, item: AnyGatheringItem, attempt: int, *, maybe_done: bool) -> tuple[str, BaseModel]:
-        """The activity and its input, from what is true now."""
+        """The activity and its input, from the present state."""
         if isinstance(item, PostGathering):
             self._shown[item.message_id] = projection.view_for(self._record, item.source)
         return self._inputs.build(item, attempt, maybe_done=maybe_done)
 
     def done(self, item: AnyGatheringItem, delivery: Delivery) -> None:
-        """It was done. What another try may have done too is looked for again."""
+        """Handles an item that is done. A second copy that another try may have made is looked for later."""
         match item:
             case PostGathering():
                 self._posted(item, delivery)
@@ -110,13 +110,13 @@ class GatheringEffects(GatheringPosts):
             held, self._record.state.held_replies = self._record.state.held_replies, []
             for step in held:
                 self._put_reply(step)
-        # The copy of another try says what was true then.
+        # A copy from another try shows an older state.
         now_true = projection.view_for(self._record, item.source)
         if delivery.unsure or now_true != self._shown.get(item.message_id):
             self._edit(post)
 
     def put_off(self, item: AnyGatheringItem, attempt: int, problem: str, pause: timedelta) -> None:
-        """It is tried again later."""
+        """Handles an item that will be tried again later."""
         self._log.info(
             "%s: %s, try %d: %s; the next in %g s",
             self._record.request_id,
@@ -127,14 +127,14 @@ class GatheringEffects(GatheringPosts):
         )
 
     def late(self, item: AnyGatheringItem, problem: str) -> None:
-        """It has failed for a minute, and is still tried. Who waits for it sees why on the card."""
+        """Handles an item that has failed for a minute and is still tried. The card shows why it is late."""
         if isinstance(item, PostGathering) and item.message_id == CARD and not self._record.ended:
             self._tell_trouble("late", f"The card could not be posted yet: {problem}")
         elif isinstance(item, (PostGathering, AskSystem)) and item.source and not self._record.ended:
             self._note_problem(item.source, f"it is tried again ({problem})")
 
     def failed(self, item: AnyGatheringItem, problem: str) -> None:
-        """It will not be done."""
+        """Handles an item that was given up."""
         problem = problem[:PROBLEM]
         match item:
             case PostGathering(message_id="card"):

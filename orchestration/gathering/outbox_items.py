@@ -1,4 +1,4 @@
-"""The effects of a gathering as data: what is still to do outside. A later generation gets them with the state."""
+"""The effects of a gathering as data: what is still to do outside. Carried in the state to the next generation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from orchestration.durable.outbox import OutboxItem
 
 
 class PostGathering(OutboxItem):
-    """Post one message: the card, what a person is asked by, or what somebody is told."""
+    """Post one message: the card, a question to a person, or a notice."""
 
     urgency: ClassVar[int | None] = 1
 
@@ -37,7 +37,7 @@ class PostGathering(OutboxItem):
 
 
 class EditGathering(OutboxItem):
-    """Make a posted message say what is true when the try starts."""
+    """Edit a posted message to what is true when the try starts."""
 
     urgency: ClassVar[int | None] = 2
 
@@ -49,19 +49,19 @@ class EditGathering(OutboxItem):
     ref: CardRef
 
     def covered_by(self, waiting: OutboxItem) -> bool:
-        """A lane holds the edits of one message, and each edit says what is true when it starts."""
+        """Whether a waiting edit makes this unnecessary: a lane has one message's edits, each of the newest state."""
         return isinstance(waiting, EditGathering)
 
 
 class AskSystem(OutboxItem):
-    """POST to a system what it is asked."""
+    """POST its question to a system."""
 
     kind: Literal["ask_system"] = "ask_system"
     source: str
 
 
 class RecordGathering(OutboxItem):
-    """Have the result signed into the records."""
+    """Sign the result and put it on record."""
 
     kind: Literal["record_gathering"] = "record_gathering"
 

@@ -1,6 +1,6 @@
-"""What people see of a gathering: the card and its thread, what each is asked by, and messages that tell something.
+"""What people see of a gathering: the card and its thread, the questions to people, and notices.
 
-Whatever may have been posted is looked for before it is posted again, and of its copies one stays.
+Before anything is posted again, an earlier post is looked for; all copies but one are deleted.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from orchestration.gathering.record import CARD, GatheringRecord
 ENDED: Final = "ended"
 ESCALATION: Final = "escalation"
 MISSING: Final = "Answers are missing"
-PROBLEM: Final = 300  # characters of why something failed
-REMINDERS_LOOKED_FOR: Final = 2  # the newest; an older one is on record, or was not posted
-# What stays on screen and is edited; the others say something once.
+PROBLEM: Final = 300  # characters of a reason for a failure
+REMINDERS_LOOKED_FOR: Final = 2  # the newest; older ones are on record, or were not posted
+# These messages are edited to stay up to date; the others are posted once.
 KEPT: Final = frozenset({Purpose.CARD, Purpose.ASK, Purpose.REMIND, Purpose.ESCALATION})
 
 
 class GatheringPosts:
     """Puts into the outbox what people see of one gathering.
 
-    With `maybe_done` another orchestration may have said how it ended.
+    With `maybe_done`, another orchestration may already have posted how it ended.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class GatheringPosts:
         self._maybe_done = maybe_done
 
     def post_card(self) -> None:
-        """Posts the card, and asks each system that has an address."""
+        """Posts the card, and sends each system that has an address its question."""
         policy = self._record.policy
         self._post(CARD, Purpose.CARD, policy.channel)
         for name, source in policy.sources.items():
@@ -57,13 +57,13 @@ class GatheringPosts:
                 self._outbox.put(f"system:{name}", AskSystem(source=name, give_up=self._left()))
 
     def ask_people(self) -> None:
-        """Asks the person of each source, or whoever is asked in their place."""
+        """Asks the person of each source, or their delegate."""
         for name in self._record.policy.sources:
             if (person := self._record.asked_for(name)) is not None:
                 self._ask(name, person)
 
     def ask_delegates(self, absent: Collection[str]) -> None:
-        """Says who is asked in the place of these people, and asks each of those. Their own messages say it too."""
+        """Announces the delegates of these people, and asks each delegate. The people's own messages also name them."""
         record = self._record
         for person in absent:
             self.post_reply(StepKind.ASKED_INSTEAD, actor=person, to=record.state.delegates[person])
@@ -74,7 +74,7 @@ class GatheringPosts:
                 self.refresh_after(name)
 
     def remind(self, but: Collection[str] = ()) -> None:
-        """Reminds whoever is asked and has not answered, by a message with the same button; nobody of `but`."""
+        """Reminds everybody who is asked and has not answered, except `but`, by a message with the same button."""
         record = self._record
         record.state.reminded += 1
         people = []
@@ -87,7 +87,7 @@ class GatheringPosts:
             self.post_reply(StepKind.REMINDED, people=list(dict.fromkeys(people)))
 
     def escalate(self) -> None:
-        """Tells the channel of the escalation whose answers are missing. What it says there stays true."""
+        """Tells the escalation's channel whose answers are missing. That message is never edited."""
         escalation = self._record.policy.escalation
         if escalation is None:
             raise AssertionError("nothing escalates without a place for it")
@@ -96,18 +96,18 @@ class GatheringPosts:
         self.post_reply(StepKind.ESCALATED, place=escalation.channel, text=MISSING)
 
     def refresh(self) -> None:
-        """Has every posted message edited to what is true now."""
+        """Edits every posted message to what is true now."""
         for post in self._record.state.posts:
             self._edit(post)
 
     def refresh_after(self, source: str) -> None:
-        """The card, and what that source was asked by, say the answer. The others say nothing of it."""
+        """Edits the card and the messages about that source to show its answer. The others do not show it."""
         for post in self._record.state.posts:
             if post.source in {None, source}:
                 self._edit(post)
 
     def post_reply(self, kind: StepKind, **what: object) -> Step:
-        """Adds a line to the thread under the card. Lines from before that card wait for it."""
+        """Adds a line to the thread under the card. Until the card is posted, lines are held."""
         step = self._record.step(kind, self._now(), **what)
         if self._record.card is None:
             self._record.state.held_replies.append(step)
@@ -116,7 +116,7 @@ class GatheringPosts:
         return step
 
     def post_end(self) -> None:
-        """The thread and the requester hear of the end, and every posted message says it."""
+        """Tells the thread and the requester of the end, and edits every posted message to show it."""
         state = self._record.state
         missing = [self._record.policy.title_of(name) for name in self._record.missing]
         self.post_reply(StepKind.GATHERED, actor=state.ended_by, text=state.reason, people=missing)
@@ -124,9 +124,9 @@ class GatheringPosts:
         self._post(ENDED, Purpose.ENDED, self._record.request.requester, maybe_done=self._maybe_done)
 
     def look_for_posts(self, looks: int) -> None:
-        """Edits what may have been posted as the instance ended. The card is posted if it was not.
+        """Edits messages that may have been posted as the instance ended. Posts the card if it is missing.
 
-        Such a post may still be on its way, so what is not found is looked for `looks` times in all.
+        A post may still be on its way, so a message that is not found is looked for `looks` times in all.
         """
         posted = {post.message_id for post in self._record.state.posts}
         if CARD not in posted:
@@ -149,7 +149,7 @@ class GatheringPosts:
                 )
 
     def _maybe_posted(self) -> Iterator[tuple[str | None, str, str]]:
-        """The messages beside the card: the source that is asked by it, the person or the channel, the message's ID."""
+        """The messages beside the card that may exist: its source, the person or channel, and the message's ID."""
         record = self._record
         if record.policy.escalation is not None and record.state.escalated_at is not None:
             yield None, record.policy.escalation.channel, ESCALATION
@@ -167,7 +167,7 @@ class GatheringPosts:
         self._post(self._ask_id(source, person), Purpose.ASK, person, source=source)
 
     def _ask_id(self, source: str, person: str) -> str:
-        """The message by which a person is asked for a source. That to a delegate is another one."""
+        """The ID of the message that asks a person for a source. The message to a delegate has another ID."""
         own = self._record.policy.sources[source].person == person
         return f"{Purpose.ASK}:{source}" if own else f"{Purpose.ASK}:{source}:delegate"
 
@@ -238,17 +238,17 @@ class GatheringPosts:
             self.refresh_after(source)
 
     def _forget_problem(self, source: str | None) -> None:
-        """It was asked after all."""
+        """Removes the source's problem, because it could be asked after all."""
         if source is not None and self._record.state.problems.pop(source, None) is not None:
             self.refresh_after(source)
 
     def _tell_trouble(self, what: str, words: str) -> None:
-        """The policy's owner hears of what keeps failing; without an owner, the requester does."""
+        """Tells the policy's owner what keeps failing; without an owner, the requester."""
         to = self._record.policy.owner or self._record.request.requester
         self._post(f"trouble:{what}", Purpose.TROUBLE, to, text=words[:PROBLEM])
 
     def _not_asked(self, item: PostGathering | AskSystem, source: str, problem: str) -> None:
-        """Where a delegate cannot be reached, the person who is away is asked all the same."""
+        """Reports a source that cannot be asked. If a delegate cannot be reached, asks the absent person instead."""
         absent = self._record.policy.sources[source].person
         asked = item.person if isinstance(item, PostGathering) else None
         self.post_reply(

@@ -23,14 +23,15 @@ from orchestration.gathering.state import GatheringInput
 
 
 def view(record: GatheringRecord) -> GatheringView:
-    """What every message about it must say now."""
+    """The present content of every message about it."""
     return shown(progress(record), record.request, record.policy)
 
 
 def view_for(record: GatheringRecord, source: str | None) -> GatheringView:
-    """What one message must say now. Who is asked reads of nobody else, so it carries no other source's answer.
+    """The present content of one message.
 
-    With twenty sources and their answers in each of twenty messages, a turn would be too large for the hub.
+    A message to a person shows no other source's answer. If it did, twenty messages with twenty answers each would make
+    a turn too large for the hub.
     """
     whole = view(record)
     if source is None:
@@ -40,7 +41,7 @@ def view_for(record: GatheringRecord, source: str | None) -> GatheringView:
 
 
 def shown(known: GatheringProgress, request: GatheringRequest, policy: GatheringPolicy) -> GatheringView:
-    """The same, from what is published of it."""
+    """The same content, made from the published progress."""
     ended = known.result
     return GatheringView(
         request_id=known.request_id,
@@ -70,18 +71,18 @@ def _shown(source: SourceState, policy: GatheringPolicy) -> SourceShown:
         for field in fields
         if field.name in values
     ]
-    # Once is enough: with its label.
+    # The values are shown once, with their labels.
     answer = source.answer and source.answer.model_copy(update={"values": {}})
     return SourceShown(state=source.model_copy(update={"answer": answer}), values=labelled)
 
 
 def shown_source(record: GatheringRecord, name: str) -> SourceShown:
-    """One source as it is shown."""
+    """One source as a message shows it."""
     return next(_shown(one, record.policy) for one in sources(record) if one.name == name)
 
 
 def sources(record: GatheringRecord) -> list[SourceState]:
-    """Each source as it stands, in the policy's order."""
+    """The present state of each source, in the policy's order."""
     return [
         SourceState(
             name=name,
@@ -124,7 +125,7 @@ def progress(record: GatheringRecord) -> GatheringProgress:
 
 
 def result(record: GatheringRecord) -> Gathered:
-    """The output, once `end` was called."""
+    """The output, after `end` was called."""
     state = record.state
     if state.ended_at is None:
         raise ValueError("the gathering has not ended")
@@ -145,12 +146,12 @@ def result(record: GatheringRecord) -> Gathered:
 
 
 def result_id(record: GatheringRecord) -> str:
-    """Of this start of the gathering: after a purge the same ID may be asked anew."""
+    """The ID of the result of this start of the gathering: after a purge the same gathering ID may be asked anew."""
     return f"{record.request_id}:{record.identity.nonce}:{record.state.status}"
 
 
 def result_event(record: GatheringRecord) -> dict[str, Any]:
-    """The result as others get it; the same each time."""
+    """The result as it is sent to others; the same each time."""
     ended = result(record)
     request = record.request.model_dump(
         mode="json",
@@ -176,7 +177,7 @@ def response_parts(record: GatheringRecord) -> dict[str, JsonValue]:
 
 
 def refused(result: Gathered, given: GatheringInput) -> GatheringProgress:
-    """The custom status of a gathering that no policy would take."""
+    """The custom status of a gathering that no policy accepts."""
     return GatheringProgress(
         request_id=result.request_id,
         status=GatheringStatus.FAILED,

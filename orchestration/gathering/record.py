@@ -1,4 +1,4 @@
-"""What is known of one gathering while it runs. No I/O, no durable calls: commands in, verdicts out."""
+"""The state of one gathering while it runs. No I/O, no durable calls: takes commands and gives verdicts."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ class GatheringRecord:
 
     @property
     def ended(self) -> bool:
-        """Whether no answer is taken any more."""
+        """Whether the gathering has ended: no answer is accepted any more."""
         return self.state.status.ended
 
     @property
     def card(self) -> CardRef | None:
-        """Where the card in the channel is; None before it is posted."""
+        """The card in the channel; None before it is posted."""
         return next((post.ref for post in self.state.posts if post.message_id == CARD), None)
 
     @property
@@ -68,7 +68,7 @@ class GatheringRecord:
 
     @property
     def awaited(self) -> list[str]:
-        """Whose answer is still missing: the people who are asked, and those who are asked in their place."""
+        """The people whose answer is still missing: those who are asked, and their delegates."""
         if self.ended:
             return []
         asked = [one for name in self.missing if (one := self.policy.sources[name].person) is not None]
@@ -76,12 +76,12 @@ class GatheringRecord:
         return list(dict.fromkeys(found))
 
     def asked_for(self, source: str) -> str | None:
-        """Who is asked for that source: its person, or their delegate. None where it is a system."""
+        """The person who is asked for that source, or their delegate. None for a system."""
         person = self.policy.sources[source].person
         return person if person is None else self.state.delegates.get(person, person)
 
     def may_stand_in(self, delegate: str, person: str) -> bool:
-        """Whether `delegate` may be asked in the place of `person`: one hop, and whom the policy lets."""
+        """Whether `delegate` may be asked in place of `person`: one hop only, and only if the policy allows them."""
         if delegate in self.state.delegates:
             return False
         entered = (self.people or {}).get(person)
@@ -95,14 +95,14 @@ class GatheringRecord:
     # ---- commands ----------------------------------------------------------------------------------------
 
     def known_verdict(self, command: GatheringCommand) -> Reason | None:
-        """The verdict on this command, or on its ID, if it was handled so long ago that its verdict was forgotten."""
+        """The verdict on a command whose ID was accepted before: unchanged, or an ID used twice; None if it is new."""
         known = self.state.handled.get(command.command_id)
         if known is None:
             return None
         return Reason.UNCHANGED if known == command.fingerprint() else Reason.ID_REUSED
 
     def has_verdict(self, command_id: str, fingerprint: str = "") -> bool:
-        """Whether this very command already has its verdict (a delivery that came twice)."""
+        """Whether exactly this command already has its verdict (a delivery that came twice)."""
         return any(verdict.is_on(command_id, fingerprint) for verdict in self.state.verdicts)
 
     def give_verdict(self, command_id: str, reason: Reason, fingerprint: str = "") -> None:
@@ -116,15 +116,15 @@ class GatheringRecord:
         self.state.verdicts = [*self.state.verdicts, verdict][-VERDICTS_KEPT:]
 
     def unfit(self, command: GatheringCommand) -> Reason | None:
-        """Why it is not even looked at: it has ended, or the command is about another start of it."""
+        """Why the command is refused unread: the gathering has ended, or the command is for another start of it."""
         if command.nonce not in {None, self.identity.nonce}:
             return Reason.OUTDATED
         return Reason.ALREADY_ENDED if self.ended else None
 
     def take(self, answer: GatheringAnswer, now: datetime) -> Reason:
-        """Keeps the answer of a source, in the place of an earlier one.
+        """Stores the answer of a source, in place of an earlier one.
 
-        Only the asked may give it, or who is asked in their place; that one changes no answer of the asked themselves.
+        Only the person asked or their delegate may answer. A delegate cannot change an answer that the person gave.
         """
         if not self._may_answer(answer):
             return Reason.NOT_ASKED
@@ -165,13 +165,13 @@ class GatheringRecord:
         return answer.actor is None and answer.way is AnswerWay.HOOK
 
     def end(self, status: GatheringStatus, now: datetime, *, by: str | None = None, reason: str = "") -> None:
-        """It has ended. Called once; nothing changes it afterwards."""
+        """Ends the gathering. Called once; nothing changes it afterwards."""
         state = self.state
         state.status, state.ended_at, state.ended_by, state.reason = status, now, by, reason
         state.record_pending = True
 
     def next_reminder(self, now: datetime) -> datetime | None:
-        """When the next reminder is due; None where the deadline comes first."""
+        """When the next reminder is due; None if the deadline comes first."""
         every = self.policy.remind_every or timedelta(0)
         following = now + every
         return following if every and following < self.state.deadline else None
@@ -179,11 +179,11 @@ class GatheringRecord:
     # ---- steps -------------------------------------------------------------------------------------------
 
     def step(self, kind: StepKind, now: datetime, **what: object) -> Step:
-        """The next line of the thread. That of the end has the number 0, whoever makes it: there is one."""
+        """The next line of the thread. The line of the end always has the number 0, so that there is only one."""
         number = 0 if kind is StepKind.GATHERED else self.next_number()
         return Step.model_validate({"number": number, "kind": kind, "at": now, **what})
 
     def next_number(self) -> int:
-        """A number that no other line or message of this gathering has, whoever goes on with it."""
+        """A number that no other line or message of this gathering has, in any generation."""
         self.state.steps += 1
         return self.state.steps

@@ -1,4 +1,4 @@
-"""One gathering under way: what happens to it, and the durable waiting. `gathering` says in which order."""
+"""One open gathering: its events, and the durable waiting. `gathering` sets the order of the steps."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class GatheringRun:
         self._lookups = PeopleLookups(ctx, self._inbox, self.now, self.record.people or {})
         self._worklists = WorklistUpdates(ctx, ctx.instance_id)
         self._happened = 0
-        self._heard = 0  # bytes of the commands in this history, from whomever
+        self._heard = 0  # bytes of the commands in this history, from anybody
 
     def now(self) -> datetime:
         """The orchestration's own time, aware UTC."""
@@ -70,7 +70,7 @@ class GatheringRun:
         return self._given.model_copy(update={"state": self.record.state})
 
     def begin(self) -> Durable[None]:
-        """In the first generation, asks everybody. The card and the systems do not wait for who is away."""
+        """In the first generation, asks everybody. The look-up of absences delays neither the card nor the systems."""
         if self._given.state is None:
             request = self.record.request
             self._worklists.asked(request.requester, request.asked_with)
@@ -80,7 +80,7 @@ class GatheringRun:
             self._list_change([])
 
     def collect(self) -> Durable[None]:
-        """Returns once it has ended: all have answered, the time is over, or the requester wants no more."""
+        """Returns once it has ended: all have answered, the deadline has passed, or the requester has stopped it."""
         state = self.record.state
         if self.record.ended:
             return
@@ -99,14 +99,14 @@ class GatheringRun:
                 self._handle(*arrived)
             elif self.now() >= state.deadline:
                 self._end(GatheringStatus.INCOMPLETE, reason=TIME_IS_UP)
-            else:  # a timer of an earlier generation, which not every hub holds back
+            else:  # a timer of an earlier generation, which some hubs still deliver
                 self._inbox.watch(DEADLINE, clock.timer(self._ctx, state.deadline))
         self._inbox.drop(DEADLINE)
         self._inbox.drop(REMINDER)
         self._inbox.drop(ESCALATION)
 
     def finish(self) -> Durable[None]:
-        """Lets every effect finish. Whoever answers meanwhile is told that it is too late."""
+        """Lets every effect finish. An answer that comes meanwhile is refused as too late."""
         while self._busy():
             arrived = self._inbox.take()
             if arrived is not None:
@@ -117,7 +117,7 @@ class GatheringRun:
                 yield from self._wait()
 
     def _wait(self) -> Durable[None]:
-        """For whatever comes next. Raises `ContinueAsNew` when the history is long and no try is under way."""
+        """Waits for the next event. Raises `ContinueAsNew` when the history is long and no try is under way."""
         if self._long() and not self._outbox.running:
             raise ContinueAsNew
         yield when_any([*self._inbox.waits(), *self._outbox.waits()])
@@ -130,7 +130,7 @@ class GatheringRun:
         return CONTINUE_AS_NEW_BYTES - self._heard
 
     def _busy(self) -> bool:
-        """Moves the effects along and publishes where things stand; always true, to open a waiting loop."""
+        """Runs the outbox and publishes the status; always true, to open a waiting loop."""
         self._outbox.step(start=not self._long(), most=self._room())
         self._ctx.set_custom_status(projection.progress(self.record))
         return True
@@ -166,10 +166,10 @@ class GatheringRun:
     # ---- who is asked ------------------------------------------------------------------------------------
 
     def _find_delegates(self) -> Durable[list[str]]:
-        """Puts a delegate in the place of each person who is away and has not answered; returns those who are new.
+        """Puts a delegate in the place of each person who is away and has not answered; returns the new ones.
 
-        Where that person may not answer here, or is away too, or is nobody whom the directory knows as active, the
-        person is asked all the same: an absence is no reason that nobody is asked.
+        The person is still asked if the delegate may not answer here, is away too, or is not known to the directory as
+        active. So an absence never leaves a source without anybody to ask.
         """
         record, found = self.record, list[str]()
         if record.people is None or record.policy.delegates == []:
@@ -193,7 +193,7 @@ class GatheringRun:
         return found
 
     def _list_change(self, before: Collection[str], done: str | None = None) -> None:
-        """Keeps the worklists of those who are awaited. `done` is who has answered just now."""
+        """Updates the worklists of the people who are awaited. `done` are those who have answered just now."""
         if self.record.people is None:
             return
         now = self.record.awaited
@@ -251,7 +251,7 @@ class GatheringRun:
         return reason
 
     def _tell_answer(self, source: str, kind: StepKind) -> None:
-        """The thread has room for more of the answer than the card."""
+        """Posts the answer in the thread, which has room for more of it than the card."""
         shown = projection.shown_source(self.record, source)
         said = "\n".join(value.on_one_line() for value in shown.values)
         answer = self.record.state.answers[source]

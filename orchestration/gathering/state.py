@@ -1,4 +1,4 @@
-"""What the `gathering` orchestration carries: its input, and the state that a later generation goes on from."""
+"""The data of the `gathering` orchestration: its input, and the state that the next generation continues from."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class GatheringState(BaseModel):
 
 
 class GatheringInput(Recorded):
-    """The input of the `gathering` orchestration. The requester is stamped by the service, never by a message body."""
+    """The input of the `gathering` orchestration. The service sets the requester; no message body does."""
 
     request: GatheringRequest
     nonce: str = ""
@@ -73,7 +73,7 @@ class GatheringInput(Recorded):
 
 
 class TakenGathering(Recorded):
-    """Result of `take_gathering_policy`: the input to go on with, or why there is none."""
+    """Result of `take_gathering_policy`: the input to continue with, or why there is none."""
 
     given: GatheringInput | None = None
     problem: str = ""

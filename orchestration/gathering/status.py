@@ -1,4 +1,4 @@
-"""Reads what a hub says of a `gathering` instance into our models."""
+"""Reads a hub's state of a `gathering` instance into our models."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from orchestration.gathering import projection
 from orchestration.gathering.record import GatheringRecord
 from orchestration.gathering.state import GatheringInput
 
-# The ends of an orchestration that run no line of its own code.
+# The ends of an orchestration without any of its own code running.
 STOPPED: Final = {
     OrchestrationStatus.FAILED: GatheringStatus.FAILED,
     OrchestrationStatus.TERMINATED: GatheringStatus.TERMINATED,
@@ -36,7 +36,7 @@ STOPPED_BECAUSE: Final = {
 
 @dataclass(frozen=True)
 class GatheringRead:
-    """One gathering as it stands, read from its instance once. `policy` is as it was when it was asked."""
+    """One gathering, read from its instance once. `policy` is as it was when it was asked."""
 
     progress: GatheringProgress
     request: GatheringRequest
@@ -48,7 +48,7 @@ class GatheringRead:
         return self.progress.result.collected_at if self.progress.result else None
 
     def involved(self) -> set[str]:
-        """Whose it is: who asked, who is asked or answered for somebody, and the policy's owner."""
+        """The people of a gathering: the requester, everybody who is asked or has answered, and the policy's owner."""
         found = {self.request.requester, self.policy.owner, *self.policy.people()}
         for source in self.progress.sources:
             found |= {source.delegate, source.answer.actor if source.answer else None}
@@ -56,7 +56,7 @@ class GatheringRead:
 
 
 def gathering_read(state: OrchestrationState) -> GatheringRead:
-    """The gathering of an instance. Raises `UnknownRequestError`, also where no policy was taken for it."""
+    """The gathering of an instance. Raises `UnknownRequestError`, also if no policy was taken for it."""
     given = input_of(state)
     if given.policy is None or not given.nonce:
         raise UnknownRequestError
@@ -64,10 +64,10 @@ def gathering_read(state: OrchestrationState) -> GatheringRead:
 
 
 def gathering_progress_of(state: OrchestrationState) -> GatheringProgress:
-    """The published progress; before the first turn, or where none could run, made from the input.
+    """The published progress. Before the first turn, or if none could run, it is made from the input.
 
-    A gathering whose orchestration was cut short has a result too, so that nobody waits for one in vain. Raises
-    `UnknownRequestError`.
+    A gathering whose orchestration was stopped from outside has a result too, so that nobody waits for one in vain.
+    Raises `UnknownRequestError`.
     """
     published = published_of(state, GatheringProgress)
     stopped, why = STOPPED.get(state.runtime_status), ""
@@ -123,7 +123,7 @@ def _first(state: OrchestrationState) -> GatheringProgress:
 
 
 def input_of(state: OrchestrationState) -> GatheringInput:
-    """What the instance was started with. Raises `UnknownRequestError` where that is no gathering."""
+    """The input that started the instance. Raises `UnknownRequestError` if it is no gathering."""
     try:
         given = state.get_input(GatheringInput)
     except ValidationError as error:

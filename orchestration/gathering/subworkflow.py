@@ -19,11 +19,11 @@ from orchestration.durable.generator import Durable
 def request_gathering(
     ctx: OrchestrationContext, request: GatheringRequest, *, instance_id: str | None = None
 ) -> Durable[Gathered]:
-    """Asks everybody, and waits durably; the result as soon as it is on record.
+    """Asks everybody, and waits durably. Returns the result once it is on record.
 
     `instance_id` becomes the gathering's ID; without one it is made from the policy's name. A request that no policy
-    takes ends as `failed`, with the reason. Works with any data converter. The event that tells of the result is
-    believed in nothing: see `request_approval`, which raises the same errors.
+    takes ends as `failed`, with the reason. Works with any data converter. Nothing in the event that
+    reports the result is trusted: see `request_approval`, which raises the same errors.
     """
     child = instance_id or f"{request.policy}-{ctx.new_uuid().replace('-', '')[:12]}"
     asked = request.model_copy(update={"notify_instance": asker_of(ctx, child)})
@@ -32,7 +32,7 @@ def request_gathering(
 
 
 def _read(ctx: OrchestrationContext, child: str, asked: GatheringRequest) -> Durable[Gathered | None]:
-    """The result of that very request, from its instance; None where there is none, or it is of another request."""
+    """The result of exactly that request, from its instance; None if there is none, or it is of another request."""
     asker = asked.notify_instance and asked.notify_instance.model_dump()
     read: Any = yield ctx.call_activity("read_gathering", input={"request_id": child, "asker": asker})
     if read is None:

@@ -17,7 +17,7 @@ from orchestration.gathering.state import GatheringInput, TakenGathering
 
 
 def gathering(ctx: OrchestrationContext, given: GatheringInput) -> Durable[Gathered | None]:
-    """Asks everybody, waits until all have answered or the time is over, and returns what came in."""
+    """Asks everybody, waits until all have answered or the deadline has passed, and returns the answers."""
     if given.policy is None or not given.nonce:
         return (yield from take_policy(ctx, given))
     run = GatheringRun(ctx, given)
@@ -32,7 +32,7 @@ def gathering(ctx: OrchestrationContext, given: GatheringInput) -> Durable[Gathe
 
 
 def take_policy(ctx: OrchestrationContext, given: GatheringInput) -> Durable[Gathered | None]:
-    """Another orchestration asked: it has no policy and no nonce. This generation takes both, and continues as new."""
+    """Adds the policy and a nonce to a request of another orchestration, and continues as new."""
     taken: TakenGathering = yield ctx.call_activity(
         "take_gathering_policy", input=given.request, return_type=TakenGathering
     )

@@ -34,7 +34,7 @@ NOT_ASKED: Final = "Whoever gave it is none of those whom the policy asks any mo
 
 
 class GrantActivities:
-    """Bound to the outside through ports. `book` gives the policies as they are now."""
+    """Reaches the outside through ports. `book` gives the policies as they are now."""
 
     def __init__(
         self,
@@ -51,15 +51,18 @@ class GrantActivities:
         self._once = Once(intents)
 
     def start_grant(self, _: ActivityContext, given: StartGrantInput) -> Delivery:
-        """Starts the grant, once however often."""
+        """Starts the grant once, however often it is called."""
         return deliver(lambda: Delivery(answer=self._grants.start(given)))
 
     def tell_use(self, _: ActivityContext, given: TellUseInput) -> Delivery:
-        """Tells the grant of a use. The same use again is told once on its card."""
+        """Tells the grant of a use. A repeated use is shown once on its card."""
         return deliver(lambda: Delivery(answer=self._grants.tell_use(given)))
 
     def post_grant(self, ctx: ActivityContext, given: GrantPostInput) -> Delivery:
-        """Posts the card once, however often it is called: remembered in this process, else looked for."""
+        """Posts the card once, however often it is called.
+
+        An earlier post is remembered in this process, or looked for in the chat system.
+        """
         facts = given.view.facts
         what = "trouble" if given.trouble else "card"
         attempt = self._once.attempt(ctx, given, f"{facts.id} {what}")
@@ -77,7 +80,7 @@ class GrantActivities:
         return self._once.run(("grant", facts.id, what), attempt, post)
 
     def edit_grant(self, _: ActivityContext, given: GrantEditInput) -> Delivery:
-        """Makes the card say what is true. Idempotent by nature."""
+        """Edits the card to what is true now. Idempotent."""
 
         def edit() -> Delivery:
             self._notifier.edit_grant(given)
@@ -86,9 +89,9 @@ class GrantActivities:
         return deliver(edit)
 
     def check_grant(self, _: ActivityContext, given: GrantCheckInput) -> GrantStanding:
-        """Whether it counts by the policy, the people and the grant itself as they are now.
+        """Whether the grant counts, given the policy, the people and the grant itself as they are now.
 
-        Raises where nobody can tell: then nothing is approved by it.
+        Raises if that cannot be found out: then the grant approves nothing.
         """
         if given.before_use and not self._grants.stands(given):
             return GrantStanding(stands=False)
@@ -96,7 +99,7 @@ class GrantActivities:
         if reason and given.before_use:
             try:
                 self._grants.doubt(given.grant)
-            except CountersignError as error:  # it counts for nothing all the same, and the sweep tells it
+            except CountersignError as error:  # it still counts for nothing, and the sweep will tell it
                 log.info("%s was not told that it counts no more: %s", given.grant, error)
         return GrantStanding(stands=not reason, reason=reason)
 
@@ -112,7 +115,7 @@ class GrantActivities:
         return "" if self._is_asked(given.granted_by, policy) else NOT_ASKED
 
     def _is_asked(self, person: str, policy: Policy) -> bool:
-        """Whether the policy's one level asks them, by name or through a group."""
+        """Whether the policy's single level asks this person, by name or through a group."""
         approvers = policy.levels[0].approvers
         groups = policy.groups_in(approvers)
         if person in approvers and person not in groups:
@@ -122,5 +125,5 @@ class GrantActivities:
     def _members(self, group: str) -> list[str]:
         try:
             return self._directory.members(group)
-        except DeliveryError:  # there is no such group any more
+        except DeliveryError:  # the group no longer exists
             return []

@@ -28,7 +28,7 @@ PROBLEM: Final = 300  # characters
 
 
 class GrantEffects:
-    """Posts and edits. `lost(problem)` is told where there will never be a card."""
+    """Posts and edits the card and its thread. `lost(problem)` is called if the card can never be posted."""
 
     def __init__(
         self,
@@ -50,11 +50,11 @@ class GrantEffects:
         self.outbox: Outbox[AnyGrantItem, Delivery] = Outbox(ctx, now, state.lanes, self, Delivery)
 
     def post_card(self) -> None:
-        """The card goes where the level asks."""
+        """Posts the card to the channel of the level."""
         self.outbox.put("card", PostGrant(place=self._given.channel, give_up=EDITS_RETRIED_FOR))
 
     def refresh(self) -> None:
-        """Has the card say what is true now."""
+        """Edits the card to what is true now."""
         if self._state.card is not None:
             self.outbox.put(
                 "card",
@@ -63,7 +63,7 @@ class GrantEffects:
             )
 
     def post_reply(self, kind: StepKind, number: int, **what: object) -> None:
-        """Adds a line to the thread: a use has its number, the end has 0. Lines from before the card wait for it."""
+        """Adds a line to the thread: a use has its number, the end has 0. Until the card is posted, lines are held."""
         step = Step.model_validate({"number": number, "kind": kind, "at": self._now(), **what})
         if self._state.card is None:
             self._state.held_replies.append(step)
@@ -71,7 +71,7 @@ class GrantEffects:
             self._put_reply(step)
 
     def tell_without_card(self, problem: str) -> None:
-        """Whoever gave it hears that it does not count."""
+        """Tells the person who gave the grant that it does not count."""
         item = PostGrant(
             place=self._given.facts.granted_by, trouble=problem[:PROBLEM], give_up=MESSAGES_RETRIED_FOR
         )
@@ -79,13 +79,13 @@ class GrantEffects:
 
     def _put_reply(self, step: Step) -> None:
         item = PostReply(steps=[step], give_up=MESSAGES_RETRIED_FOR, maybe_done=self._stopped)
-        # What an instance that was stopped may have said is looked for line by line.
+        # Each line that a stopped instance may have posted is looked for.
         self.outbox.put(f"post_reply:{step.number}" if self._stopped else "post_reply", item)
 
     # ---- running an item: the outbox asks ----------------------------------------------------------------
 
     def build(self, item: AnyGrantItem, attempt: int, *, maybe_done: bool) -> tuple[str, BaseModel]:
-        """The activity and its input, from what is true now."""
+        """The activity and its input, from the present state."""
         facts, view = self._given.facts, self._view()
         match item:
             case PostGrant(place=place, trouble=trouble):
@@ -118,7 +118,7 @@ class GrantEffects:
                 )
 
     def done(self, item: AnyGrantItem, delivery: Delivery) -> None:
-        """It was done. What another try may have done too is looked for again."""
+        """Handles an item that is done. A second copy that another try may have made is looked for later."""
         match item:
             case PostGrant(trouble="") if delivery.card is not None:
                 self._state.card = delivery.card
@@ -145,7 +145,7 @@ class GrantEffects:
                 pass
 
     def put_off(self, item: AnyGrantItem, attempt: int, problem: str, pause: timedelta) -> None:
-        """It is tried again later."""
+        """Handles an item that will be tried again later."""
         self._log.info(
             "%s: %s, try %d: %s; the next in %g s",
             self._given.facts.id,
@@ -161,7 +161,7 @@ class GrantEffects:
             self._lost(problem)
 
     def failed(self, item: AnyGrantItem, problem: str) -> None:
-        """It will not be done."""
+        """Handles an item that was given up."""
         if isinstance(item, PostGrant) and not item.trouble:
             self._lost(problem)
         else:

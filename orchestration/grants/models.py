@@ -1,4 +1,4 @@
-"""The nouns of a standing grant's workflow: its input and state, what may be done to it, what others may see of it."""
+"""The data types of a standing grant's workflow: its input and state, its events, and what others may see of it."""
 
 from __future__ import annotations
 
@@ -22,13 +22,19 @@ EVENT_DOUBTED: Final = EventName.GRANT_DOUBTED
 
 
 class GrantRevocation(Stamped):
-    """Payload of `GrantRevoked`: calls are to be asked about again. `operator`: an operator's token, for anybody."""
+    """Payload of `GrantRevoked`: from now on, people are asked about each call again.
+
+    `operator` says that an operator's token revokes it: then `actor` may be anybody.
+    """
 
     operator: bool = False
 
 
 class GrantDoubt(Recorded):
-    """Payload of `GrantDoubted`: something may have changed, so the grant is to look. It says nothing else."""
+    """Payload of `GrantDoubted`: something may have changed, so the grant has to check itself.
+
+    It contains nothing else.
+    """
 
 
 class PostGrant(OutboxItem):
@@ -42,7 +48,7 @@ class PostGrant(OutboxItem):
 
 
 class EditGrant(OutboxItem):
-    """Make the card say what is true when the try starts."""
+    """Edit the card to what is true when the try starts."""
 
     urgency: ClassVar[int | None] = 2
 
@@ -50,7 +56,7 @@ class EditGrant(OutboxItem):
     ref: CardRef
 
     def covered_by(self, waiting: OutboxItem) -> bool:
-        """There is one card, and each edit says what is true when it starts."""
+        """Whether a waiting edit makes this unnecessary: there is one card, and each edit shows the newest state."""
         return isinstance(waiting, EditGrant)
 
 
@@ -102,11 +108,11 @@ class GrantProgress(Recorded):
     verdicts: list[Verdict] = Field(default_factory=list, description="The last ones, newest last")
 
     def stands(self, now: datetime) -> bool:
-        """Whether what it approved may be used now."""
+        """Whether the calls it approved may be made now."""
         return self.opened and self.ended is None and now < self.facts.terms.until
 
     def view(self) -> GrantView:
-        """What its card shows."""
+        """The content of its card."""
         return GrantView(
             facts=self.facts,
             used=self.used,

@@ -1,4 +1,4 @@
-"""One standing grant: what happens to it, and the durable waiting. `standing_grant` says in which order."""
+"""One standing grant: its events, and the durable waiting. `standing_grant` sets the order of the steps."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _USES: TypeAdapter[list[CountedUse]] = TypeAdapter(list[CountedUse])
 
 
 class GrantRun:
-    """One grant under way, and the durable means to act on it."""
+    """One open grant, and the durable means to act on it."""
 
     def __init__(self, ctx: OrchestrationContext, given: GrantInput) -> None:
         self._ctx = ctx
@@ -76,7 +76,7 @@ class GrantRun:
         return self._given.model_copy(update={"state": self.state})
 
     def progress(self) -> GrantProgress:
-        """What is published."""
+        """The status to publish."""
         state = self.state
         return GrantProgress(
             facts=self._facts,
@@ -98,7 +98,7 @@ class GrantRun:
     # ---- what happens to it ------------------------------------------------------------------------------
 
     def open(self) -> Durable[None]:
-        """In the first generation: from here on it counts, and its card is posted."""
+        """In the first generation, opens the grant, which counts from then on, and posts its card."""
         if self._given.stopped and self.state.ended is None:
             yield from self._close(GrantEnd.FAILED, reason=STOPPED)
         if self._given.state is not None:
@@ -121,9 +121,10 @@ class GrantRun:
             self._ended(GrantEnd.FAILED, reason=TOO_MANY)
 
     def stand(self) -> Durable[None]:
-        """Returns once it has ended: over, revoked, or by something that has changed.
+        """Returns once the grant has ended: expired, revoked, or invalid after a change.
 
-        One that is used up stands until then. What it approved may be yet to be made, and people can still end that.
+        A grant that is used up stays open until it expires: calls that it approved may not have been made yet, and
+        people can still revoke it.
         """
         if self.state.ended is not None:
             return
@@ -144,7 +145,7 @@ class GrantRun:
         self._inbox.drop(DEADLINE)
 
     def finish(self) -> Durable[None]:
-        """Lets every effect finish. Whoever revokes it meanwhile is told that it has ended."""
+        """Lets every effect finish. A revocation that comes meanwhile is answered that the grant has ended."""
         while self._busy():
             arrived = self._inbox.take()
             if arrived is not None:
@@ -157,11 +158,11 @@ class GrantRun:
     def _deadline(self) -> Durable[None]:
         if self.now() >= self._facts.terms.until:
             yield from self._close(GrantEnd.EXPIRED)
-        else:  # a timer of an earlier generation, which not every hub holds back
+        else:  # a timer of an earlier generation, which some hubs still deliver
             self._inbox.watch(DEADLINE, clock.timer(self._ctx, self._facts.terms.until))
 
     def _wait(self) -> Durable[None]:
-        """For whatever comes next. Raises `ContinueAsNew` when the history is long and no try is under way."""
+        """Waits for the next event. Raises `ContinueAsNew` when the history is long and no try is under way."""
         if self._long() and not self._outbox.running:
             raise ContinueAsNew
         yield when_any([*self._inbox.waits(), *self._outbox.waits()])
@@ -170,13 +171,13 @@ class GrantRun:
         return self._happened >= CONTINUE_AS_NEW_AFTER or self._outbox.written >= CONTINUE_AS_NEW_BYTES
 
     def _busy(self) -> bool:
-        """Moves the effects along and publishes where things stand; always true, to open a waiting loop."""
+        """Runs the outbox and publishes the status; always true, to open a waiting loop."""
         self._outbox.step(start=not self._long())
         self._ctx.set_custom_status(self.progress())
         return True
 
     def _card_lost(self, problem: str) -> None:
-        """A grant whose uses nobody sees is none."""
+        """Makes `stand` end the grant, because nobody would see its uses."""
         if self.state.ended is None:
             self._no_card = problem or "Slack does not take it."
 
@@ -200,7 +201,7 @@ class GrantRun:
                 self._answer(command_id, Reason.MALFORMED)
 
     def _used(self, uses: list[CountedUse]) -> None:
-        """Each use is a line of the thread, once, however often it is told."""
+        """Posts each use as a line of the thread, once, however often it is reported."""
         known = {use.number for use in self.state.uses}
         new = [use for use in uses if use.number not in known]
         if not new:
@@ -236,7 +237,7 @@ class GrantRun:
         return Reason.RECORDED
 
     def _may_revoke(self, person: str) -> Durable[Reason]:
-        """Whoever gave it or answers for the agent, the policy's owner, and whoever may decide by the policy."""
+        """Whether the person may revoke it: its giver, who answers for the agent, the policy's owner, any approver."""
         given = self._given.given
         people = {self._facts.granted_by, self._facts.requester, given.owner, *given.deciders}
         if person in people - set(given.groups):
@@ -255,7 +256,7 @@ class GrantRun:
         return Reason.RECORDED if may else Reason.NOT_AN_APPROVER
 
     def _look(self) -> Durable[None]:
-        """Something may have changed. Where nobody can tell, it goes on: each use asks again."""
+        """Checks whether the grant still counts. If that cannot be found out, it goes on: each use is checked again."""
         given = GrantCheckInput(
             grant=self._facts.id,
             granted_by=self._facts.granted_by,
@@ -272,7 +273,7 @@ class GrantRun:
             yield from self._close(GrantEnd.LAPSED, reason=standing.reason)
 
     def _close(self, end: GrantEnd, *, by: str | None = None, reason: str = "") -> Durable[None]:
-        """No use counts from here on. Those that did and were not told yet are told now."""
+        """Closes the grant: no later use counts. Reports the uses that counted and were not reported yet."""
         closing = CloseGrant(id=self._facts.id, now=self.now())
         uses = yield from self._call("close", closing.model_dump(mode="json"))
         self._used(_USES.validate_python(uses or []))

@@ -1,4 +1,4 @@
-"""Reads what a hub says of a `standing_grant` instance into our models."""
+"""Reads a hub's state of a `standing_grant` instance into our models."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from orchestration.domain.request import STANDING_GRANT
 from orchestration.grants.models import GrantInput, GrantProgress
 from orchestration.grants.run import STOPPED
 
-# One that is held hears of no revocation, so it counts for nothing either.
+# A suspended instance receives no revocation, so its grant counts for nothing either.
 STILL: Final = OVER | {OrchestrationStatus.SUSPENDED}
 
 
 def grant_progress_of(state: OrchestrationState) -> GrantProgress:
-    """How the grant stands. One that was stopped or is held from outside has failed, so nothing counts by it.
+    """The progress of the grant. A grant whose instance was stopped or suspended from outside has failed.
 
     Raises `UnknownRequestError`.
     """

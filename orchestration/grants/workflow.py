@@ -1,6 +1,6 @@
 """The `standing_grant` orchestration: opens a grant, shows its uses, ends it. Deterministic, no I/O.
 
-It alone says whether the grant stands; the entity `grant_uses` alone counts its uses.
+Only this orchestration says whether the grant stands; only the entity `grant_uses` counts its uses.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from orchestration.grants.run import GrantRun
 
 
 def standing_grant(ctx: OrchestrationContext, given: GrantInput) -> Durable[GrantProgress | None]:
-    """From the moment it counts until it has ended. Returns how it stood then."""
+    """Runs from when the grant begins to count until it has ended. Returns its last progress."""
     run = GrantRun(ctx, given)
     try:
         yield from run.open()

@@ -1,1 +1,1 @@
-"""Tool calls of agents that wait for people: which approval is used up, by whom, and the result of the call."""
+"""Tool calls of agents that wait for people: which approvals are used, by whom, and the result of each call."""

@@ -1,7 +1,7 @@
-"""The `agent_run` entity: which list of waiting calls the calls of one run of an agent are on. Its key is the run's.
+"""The `agent_run` entity: the lists of waiting calls of one run of an agent. Its key is the run's.
 
 An entity runs one operation at a time across all processes. So calls that come at the same moment are on one list, and
-a list that all calls have left gets no other one.
+no call joins a list that all its calls have left.
 """
 
 from __future__ import annotations
@@ -14,39 +14,39 @@ from pydantic import Field
 from orchestration.domain.names import call_list_id
 from orchestration.domain.request import Recorded
 
-# Calls that one list ever takes: all of them are in its state and in each edit of its card.
+# The most calls that one list takes: all of them are in its state and in each edit of its card.
 MOST: Final = 20
 
 
 class RunMember(Recorded):
-    """Argument of `join` and `leave`: that start of a request."""
+    """Argument of `join` and `leave`: one start of a request."""
 
     request_id: str
     nonce: str
 
 
 class ListedMember(RunMember):
-    """A call that waits, and the list that it is on."""
+    """A waiting call, and the list it is on."""
 
     list_id: str
 
 
 class RunState(Recorded):
-    """The state of the entity: the list that takes calls, how many it has taken, and the calls that have not ended."""
+    """The state of the entity: the list that takes calls now, how many it has taken, and the calls not yet ended."""
 
     list_id: str = ""
     joined: int = 0
     members: list[ListedMember] = Field(default_factory=list)
 
     def list_of(self, member: RunMember) -> str | None:
-        """The list that it is on; None where it is on none."""
+        """The list that the call is on; None if it is on none."""
         return next((one.list_id for one in self.members if _is(one, member)), None)
 
 
 def agent_run(ctx: EntityContext, given: Any) -> Any:
-    """Operations: `join` (a RunMember) → the ID of its list; `leave` (a RunMember); `over` (a list) → whether it is.
+    """Operations: `join` (a RunMember) → the ID of its list; `leave` (a RunMember); `over` (a list) → bool; `touch`.
 
-    A list is over once all that joined it have left, and takes no other one then. `touch` changes nothing.
+    A list is over once all calls that joined it have left and no other call can join it. `touch` changes nothing.
     """
     state = RunState.model_validate(ctx.get_state(dict, {}))
     answer: Any = None

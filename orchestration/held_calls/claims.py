@@ -1,7 +1,8 @@
-"""The `held_call` entity: which approvals of one tool call are used up. Its key is that of the call.
+"""The `held_call` entity: which approvals of one tool call are used. Its key is that of the call.
 
-An entity runs one operation at a time across all processes, so an approval is used once. `number` counts what was
-settled: the request that is open, or approved and not used, is the one that was asked under it. It only ever grows.
+An entity runs one operation at a time across all processes, so an approval is used once. `number` is how many requests
+for the call are settled. The request that is open, or approved and unused, is the one asked under this number. It never
+decreases.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ CLAIMS_KEPT: Final = 5
 
 
 class Claim(Recorded):
-    """Argument of `claim`: `attempt` is to make the call that was approved under this number.
+    """Argument of `claim`: `attempt` wants to make the call that was approved under this number.
 
-    `at` is when it was claimed; None of one by an older release.
+    `at` is when it was claimed; None for a claim by an older release.
     """
 
     number: int
@@ -30,34 +31,34 @@ class Claim(Recorded):
     at: datetime | None = None
 
     def same(self, other: Claim | None) -> bool:
-        """Whether it is the same claim, perhaps made again a little later."""
+        """Whether it is the same claim, perhaps repeated at another time."""
         return other is not None and self == other.model_copy(update={"at": self.at})
 
 
 class HeldCallState(Recorded):
-    """The state of the entity. The claims are oldest first."""
+    """The state of the entity. The oldest claim is first."""
 
     number: int = 0
     claims: list[Claim] = Field(default_factory=list)
 
     @property
     def last_claim(self) -> Claim | None:
-        """The claim that settled the number before this one; None where that was passed by."""
+        """The claim that settled the previous number; None if that number was passed by."""
         return self.claim_on(self.number - 1)
 
     def claim_on(self, number: int) -> Claim | None:
-        """Who used the approval of that number; None where nobody did, or where that is long ago."""
+        """The claim that used the approval of that number; None if there is none, or if it was forgotten."""
         return next((claim for claim in self.claims if claim.number == number), None)
 
     def forgot(self, number: int) -> bool:
-        """Whether it cannot be told any more if the approval of that number was used."""
+        """Whether it is no longer known if the approval of that number was used."""
         return len(self.claims) >= CLAIMS_KEPT and number < self.claims[0].number
 
 
 def held_call(ctx: EntityContext, given: Any) -> None:
     """Operations: `claim` (a Claim), of which the first for a number counts; `pass_by` (a number).
 
-    Both settle the number, and neither does anything for one that is settled. `touch` changes nothing.
+    Both settle the number, and do nothing if it is already settled. `touch` changes nothing.
     """
     state = HeldCallState.model_validate(ctx.get_state(dict, {}))
     match ctx.operation:

@@ -1,7 +1,7 @@
 """The `grant_uses` entity: counts the uses of the standing grants for calls of one pattern. Its key is the pattern's.
 
-An entity runs one operation at a time across all processes, so no grant is used more often than it says. A request that
-comes again, as after a kill, is the same use.
+An entity runs one operation at a time across all processes, so no grant is used more often than it allows. A request
+that is repeated, for example after a kill, is the same use.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class OpenGrant(Recorded):
 
 
 class UseGrant(Recorded):
-    """Argument of `use`: that start of a request wants to be approved by this grant."""
+    """Argument of `use`: this start of a request asks to be approved by this grant."""
 
     id: str
     request_id: str
@@ -41,7 +41,7 @@ class UseGrant(Recorded):
 
 
 class CloseGrant(Recorded):
-    """Argument of `close`: from now on it counts for nothing more."""
+    """Argument of `close`: from now on the grant approves nothing more."""
 
     id: str
     now: datetime
@@ -55,7 +55,7 @@ class Candidate(Recorded):
 
 
 class GrantCount(Recorded):
-    """One grant and its uses, the oldest first."""
+    """One grant and its uses, the oldest use first."""
 
     id: str
     granted_by: str
@@ -65,25 +65,25 @@ class GrantCount(Recorded):
     closed: bool = False
 
     def usable(self, now: datetime) -> bool:
-        """Whether one more use counts."""
+        """Whether the grant can be used once more."""
         return not self.closed and now < self.until and len(self.uses) < self.of
 
     def use_of(self, request_id: str, nonce: str) -> CountedUse | None:
-        """The use by that start of a request; None where it made none."""
+        """The use by that start of a request; None if there is none."""
         return next((one for one in self.uses if (one.request_id, one.nonce) == (request_id, nonce)), None)
 
 
 class GrantUsesState(Recorded):
-    """The state of the entity. A grant whose time is over is forgotten with the next one that opens."""
+    """The state of the entity. Expired grants are dropped when the next grant opens."""
 
     grants: list[GrantCount] = Field(default_factory=list)
 
     def of(self, grant: str) -> GrantCount | None:
-        """The grant of that ID."""
+        """The grant of that ID; None if there is none."""
         return next((one for one in self.grants if one.id == grant), None)
 
     def with_changed(self, changed: GrantCount) -> GrantUsesState:
-        """The state with this grant as it is now."""
+        """The state with this grant replaced by its changed form."""
         kept = [changed if one.id == changed.id else one for one in self.grants]
         return GrantUsesState(grants=kept)
 
@@ -91,7 +91,7 @@ class GrantUsesState(Recorded):
 def grant_uses(ctx: EntityContext, given: Any) -> Any:
     """Operations: `open` (an OpenGrant) → whether it counts; `candidates` ({now}) → a list of Candidate.
 
-    `use` (a UseGrant) → a GrantUse, or None where it does not count; `close` (a CloseGrant) → a list of CountedUse.
+    `use` (a UseGrant) → a GrantUse, or None if it does not count; `close` (a CloseGrant) → a list of CountedUse.
     """
     state = GrantUsesState.model_validate(ctx.get_state(dict, {}))
     answer: Any = None
@@ -123,7 +123,7 @@ def grant_uses(ctx: EntityContext, given: Any) -> Any:
 def _open(state: GrantUsesState, asked: OpenGrant) -> tuple[GrantUsesState, bool]:
     if (known := state.of(asked.id)) is not None:
         return state, not known.closed
-    # A closed one stays until its time is over, so that nothing opens it again.
+    # A closed grant is kept until it expires, so that it cannot be opened again.
     kept = [one for one in state.grants if asked.now < one.until]
     if sum(not one.closed for one in kept) >= AT_ONCE or asked.now >= asked.until:
         return state, False

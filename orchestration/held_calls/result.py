@@ -1,6 +1,6 @@
-"""The `call_result` orchestration: that it was started is the record of what came of a call.
+"""The `call_result` orchestration: its input is the recorded result of a call.
 
-A hub starts one instance of an ID, so the first result of a call is the one that counts. The retention forgets it.
+A hub starts only one instance of an ID, so the first result of a call is the one that counts. The retention deletes it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from orchestration.domain.request import Recorded
 
 
 class CallResult(Recorded):
-    """The result of a call, and when.
+    """The result of a call, and its time.
 
-    It is encrypted, because it holds whatever a tool reads; None if it is too large. `made` is False if the call was
-    claimed, and certainly not made.
+    It is encrypted, because it contains whatever a tool reads; None if it is too large. `made` is False if the call was
+    claimed, but certainly not made.
     """
 
     at: datetime
@@ -25,4 +25,4 @@ class CallResult(Recorded):
 
 
 def call_result(_ctx: OrchestrationContext, _given: CallResult) -> None:
-    """Does nothing: it ends in its first turn, and is forgotten with the retention."""
+    """Does nothing: the instance is the record. It ends in its first turn, and the retention deletes it."""

@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None, *, run_once: Collection[str] = ()) -
 
 
 class _HubParser(argparse.ArgumentParser):
-    """As argparse's, but a wrong argument has the exit status of whatever is not done."""
+    """The parser of argparse, but a wrong argument ends the program with the exit status NOT_DONE."""
 
     def error(self, message: str) -> NoReturn:
         _complain(f"{self.format_usage()}{self.prog}: {message}")
@@ -72,7 +72,7 @@ def _complain(text: str) -> None:
 
 
 def _discard(stream: TextIO) -> None:
-    """What is left in the stream goes nowhere. Without this Python would try again at its end, and fail loudly."""
+    """Discards what is left in the stream. Otherwise Python would write it again at exit, and print an error."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -105,16 +105,16 @@ def _serve(arguments: list[str], run_once: Collection[str]) -> int:
 
 
 def stop_signal() -> Callable[[], None]:
-    """Listens for SIGINT and SIGTERM from now on. What it returns waits for the first of them.
+    """Listens for SIGINT and SIGTERM from now on; returns a function that waits for the first of them.
 
-    A handler runs in the middle of whatever the main thread does, so it must take no lock: that of an event could be
-    held by the very wait that it interrupts, and the process would hang.
+    A signal handler interrupts the main thread anywhere, so it must take no lock. With a `threading.Event`, the
+    interrupted wait could hold the event's lock, and the process would hang.
     """
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
 
     def on_signal(_number: int, _frame: object) -> None:
-        with suppress(BlockingIOError):  # it is full of signals already
+        with suppress(BlockingIOError):  # the pipe is full of signals already
             os.write(writing, b"s")
 
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -44,25 +44,24 @@ _T = TypeVar("_T")
 
 # The SDK's worker reconnects after 120 s without a message.
 _PING_S: Final = 30.0
-# Between two tries to write what must be written.
+# Seconds between two tries to write what must be written.
 _AGAIN_S: Final = 1.0
 # How long calls in progress may take when the hub stops.
 _GRACE_S: Final = 1.0
-# Where an answer of a worker was lost on the way, what it holds is its own for so many leases more.
+# If an answer of a worker was lost on the way, the worker may hold its items for this many leases more.
 _LOST_ANSWER_LEASES: Final = 5
 
 
 class Hub:
     """A durable task hub on one file, for the durabletask SDK's clients and workers.
 
-    `listen`, `token_file` and `authenticate` say who can reach it: see `transport.doors`. A worker keeps what it was
-    given for as long as it is connected and alive. `lease` is how long its side of the connection may give no sign of
-    life before other workers get its work, and `work_limit` how long a live one may take for one work item; both in
-    real time and not by `clock`. Instances that ended longer than `retention` ago, by the hub's clock, are deleted.
-    Instances of the orchestrations that `embedded` says that it runs inside a program of which it is a part, and does
-    not log who can reach it. `run_once` names are never rewound or restarted, and none but the one that started them
-    can replace them: what they did stands. `busy_poll` makes the hub faster under load if it has a process of its own
-    (see busy_polling.py); in a process with its workers it gains nothing.
+    `listen`, `token_file` and `authenticate` say who can reach it: see `transport.doors`. A worker keeps its work items
+    for as long as it is connected and alive. If it gives no sign of life for `lease`, other workers get its work.
+    `work_limit` is how long a live worker may take for one work item. Both are in real time, not by `clock`. Instances
+    that ended longer than `retention` ago, by the hub's clock, are deleted. `embedded` says that the hub is part of
+    another program; then it does not log who can reach it. `run_once` names are never rewound or restarted, and none
+    but the one that started them can replace them: what they did stands. `busy_poll` makes the hub faster under load if
+    it has a process of its own (see busy_polling.py); in a process with its workers it gains nothing.
     """
 
     def __init__(  # noqa: PLR0913  # settings, each with a default
@@ -191,12 +190,12 @@ class Hub:
         return self._call(self._next_timer(beyond))
 
     def warnings(self) -> list[str]:
-        """Who can reach it without a token, what is wrong with its time and is deleted for that; empty mostly."""
+        """Warnings: who can reach it without a token, what is wrong with its time, what it will delete; often none."""
         housekeeping_says = self._housekeeper.warnings() if self._housekeeper else []
         return self._doors.warnings() + self._time_keeper.warnings() + housekeeping_says
 
     def problem(self) -> str | None:
-        """Why it records nothing now, as a sentence; None where it does."""
+        """A sentence that says why the hub records nothing now, or None where it does."""
         return self._room_keeper.problem() if self._room_keeper else None
 
     def _call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
@@ -225,7 +224,7 @@ class Hub:
             self._timer_loop.clock_moved()
             self._housekeeper.clock_moved()
         if self._store is not None:
-            self._store.wake()  # what waited for a worker that knows it may have waited long enough
+            self._store.wake()  # work may have waited long enough for a worker that knows it
 
     async def _next_timer(self, beyond: timedelta | None) -> datetime | None:
         if self._store is None:
@@ -328,7 +327,8 @@ def _connect(
         task.add_done_callback(running.discard)
 
     def after_batch() -> bool:
-        # Without room nothing is begun: its answer could not be recorded, and would be lost if the hub were killed.
+        # While the disk is full no work is dispatched: its answer could not be recorded, and would be lost if the hub
+        # were killed.
         can_dispatch = dispatcher.can_dispatch and room_keeper.problem() is None
         more = can_dispatch and store.read_all(dispatcher.dispatch)
         while dispatcher.too_long:
@@ -349,7 +349,7 @@ def _connect(
 
 
 async def _fail_too_long(store: GroupCommitStore, key: int) -> None:
-    """Fail the instance, however long the file cannot be written. Nothing else would ever look at it again."""
+    """Fail the instance; try again until the file can be written, because nothing else looks at the instance again."""
     while True:
         try:
             await store.run(partial(turns.fail_too_long, key=key))
@@ -360,7 +360,7 @@ async def _fail_too_long(store: GroupCommitStore, key: int) -> None:
 
 
 async def _write_down(store: GroupCommitStore, record: str) -> None:
-    """Keep what workers run. It is written down again in time, so a file that cannot be written now loses little."""
+    """Write the record of what workers run. Errors are ignored, because it is written again later."""
     with contextlib.suppress(HubError, sqlite3.Error):
         await store.run(partial(known_work.write_down, record=record))
 
@@ -370,9 +370,9 @@ def _skips(tx: Transaction) -> list[tuple[int, int]]:
 
 
 async def _watch_workers(store: GroupCommitStore, dispatcher: Dispatcher, step: float) -> None:
-    """Look every `step` seconds whether workers are alive, and dispatch again what is not theirs any more.
+    """Check every `step` seconds whether workers are alive; dispatch again what silent ones hold or was held too long.
 
-    A message goes to each of them now and then: without any, the SDK's worker takes the connection for broken.
+    Each worker is sent a message from time to time. Without one, the SDK's worker would take the connection for broken.
     """
     since_ping = 0.0
     while True:

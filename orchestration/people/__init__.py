@@ -1,1 +1,1 @@
-"""A person: what waits for them, whether they are away, and how they hear of a change of that."""
+"""A person: the requests that wait for them, their absence, and how they are told when their delegate changes."""

@@ -1,4 +1,4 @@
-"""The I/O of telling a person about their delegate. The number lives in these functions only."""
+"""The I/O of telling a person about their delegate. Phone numbers stay within these functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orchestration.domain.errors import DeliveryError, SmsRefusedError
 from orchestration.durable.delivery import deliver
 from orchestration.ports import Notifier, Phones, SmsSender
 
-# Fixed words: nothing that anybody wrote comes into a text.
+# Fixed words: no text that anybody wrote goes into an SMS.
 TEXT_NAMED: Final = (
     "Countersign: somebody else is asked in your place while you are away. "
     "If you did not set that, tell whoever runs Countersign."
@@ -29,7 +29,7 @@ REMEMBERED: Final = 1000
 class PeopleActivities:
     """Tells people through the ports. Without `phones` and `sender` there is no SMS account, and nobody is texted.
 
-    A try that this process has done is not done again. After a crash at the wrong moment a message may come twice, with
+    A message that this process has sent is not sent again. After a crash at the wrong moment it may come twice, with
     the same words.
     """
 
@@ -43,11 +43,11 @@ class PeopleActivities:
         self._done: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def tell_delegate_change(self, ctx: ActivityContext, given: DelegateChange) -> Delivery:
-        """A direct message to the person."""
+        """Sends the person a direct message."""
         return self._once((ctx.orchestration_id, "tell"), lambda: self._notifier.tell_delegate_change(given))
 
     def text_delegate_change(self, ctx: ActivityContext, given: DelegateChange) -> Delivery:
-        """An SMS, where the operator enrolled a phone for the person and its country is one that is sent to."""
+        """Sends an SMS, if the operator enrolled a phone for the person and SMS to its country are allowed."""
         return self._once((ctx.orchestration_id, "text"), lambda: self._text(given))
 
     def _text(self, given: DelegateChange) -> None:

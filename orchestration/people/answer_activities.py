@@ -1,4 +1,4 @@
-"""The I/O of an answer that is owed to a person."""
+"""The I/O of an answer that is still owed to a person."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from orchestration.ports import AnswerFinder, Notifier
 
 
 class AnswerActivities:
-    """Finds the words through one port and says them through the other."""
+    """Gets the words through one port and sends them through the other."""
 
     def __init__(self, answers: AnswerFinder, notifier: Notifier) -> None:
         self._answers = answers
         self._notifier = notifier
 
     def tell_answer(self, _: ActivityContext, given: OwedAnswer) -> Delivery:
-        """Tells the person, if there is something to say. Nobody can look for what only they see: it may come twice."""
+        """Tells the person, if there is something to say.
+
+        It may come twice: a message only they see cannot be looked for.
+        """
 
         def tell() -> Delivery:
             if words := given.words or self._answers.find(given):

@@ -1,6 +1,7 @@
-"""The `delegate_change` orchestration: tells a person that who is asked in their place has changed.
+"""The `delegate_change` orchestration: tells a person that their delegate has changed.
 
-The `person` entity starts it in the same commit as the change, so no way in can leave it out and no crash can lose it.
+The `person` entity starts it in the same commit as the change, so every change is told, whatever its source, and no
+crash can lose the message.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class TellChange(Tell):
 
 
 def delegate_change(ctx: OrchestrationContext, given: DelegateChange) -> Durable[None]:
-    """A direct message, and a text where a phone is enrolled; each is tried for a day."""
+    """Sends a direct message, and an SMS if a phone is enrolled; tries each for a day."""
     outbox: Outbox[TellChange, Delivery] = Outbox(
         ctx, lambda: clock.now(ctx), dict[str, Lane[TellChange]](), _ChangeTelling(ctx, given), Delivery
     )
@@ -43,7 +44,7 @@ def delegate_change(ctx: OrchestrationContext, given: DelegateChange) -> Durable
         outbox.step()
     try:
         may_text = bool(asked.get_result())
-    except TaskFailedError:  # a text too many is better than a warning that is left out
+    except TaskFailedError:  # one SMS too many is better than a missing warning
         may_text = True
     if may_text:
         outbox.put("text", TellChange(activity="text_delegate_change", give_up=RETRIED_FOR))

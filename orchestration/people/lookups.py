@@ -1,4 +1,4 @@
-"""Durable look-ups about people: what they said of being away, and whether they are active in the workspace."""
+"""Durable look-ups about people: the absence they entered, and whether they are active in the workspace."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ LOOKUP_TRIES: Final = 2
 
 
 class PeopleLookups:
-    """Of one orchestration. What arrives while one is awaited lines up in the inbox.
+    """The look-ups of one orchestration. Events that arrive while one is awaited are queued in the inbox.
 
-    `entered` is what the operator's file said of people when it was asked.
+    `entered` is what the operator's file said of people when the request was made.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class PeopleLookups:
         self._log = ctx.create_replay_safe_logger(log)
 
     def own_entries(self, people: Collection[str]) -> Durable[dict[str, PersonEntry]]:
-        """What these said of being away, of each who said something. All are asked for at once."""
+        """The absence entries of those people who made one. All are asked for at once."""
         calls: dict[str, Task[Any]] = {
             person: self._ctx.call_entity(EntityInstanceId(PERSON, entity_key(person)), "entry")
             for person in dict.fromkeys(people)
@@ -60,13 +60,13 @@ class PeopleLookups:
         return found
 
     def own_entry(self, person: str) -> Durable[PersonEntry | None]:
-        """What they said of being away; None where they said nothing."""
+        """The person's own absence entry; None if there is none."""
         return (yield from self.own_entries([person])).get(person)
 
     def unfit_delegate(self, person: str) -> Durable[Reason | None]:
-        """Why this person stands in for nobody now: they are away, or no human, active member of the workspace.
+        """Why this person cannot stand in for anybody now: they are away, or no human, active member of the workspace.
 
-        None where nothing is against it.
+        None if nothing is against it.
         """
         entry = (yield from self.own_entry(person)) or self._entered.get(person)
         if entry is not None and entry.is_away(self._now().date()):

@@ -1,9 +1,9 @@
-"""The `owed_answer` orchestration: tells people what came of something they did, however long that takes.
+"""The `owed_answer` orchestration: tells people the result of something they did, however long that takes.
 
-Whoever took their acts starts it before they acknowledge them, where they cannot tell them in time: one for all the
-answers that come to be owed at the same time. They go on trying, and raise `AnswerTold` once a person knows. Who does
-not know by then, because they were killed or the act is still not handled, is told from here. An answer that was told
-and not reported so comes twice, with the same words.
+The process that took their acts starts it before it acknowledges them, if it cannot answer in time: one instance for
+all answers owed at the same moment. That process keeps trying, and raises `AnswerTold` once a person knows. If it was
+killed, or the act is still not handled, this orchestration tells the person. An answer whose `AnswerTold` was lost
+comes twice, with the same words.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from orchestration.durable.inbox import Inbox
 from orchestration.durable.outbox import Lane, Outbox
 from orchestration.people.telling import PersonTelling, Tell
 
-# So long whoever took the act has to tell the person: they wait so long for a verdict.
+# How long the process that took the act has to tell the person: as long as it waits for a verdict.
 FIRST_TURN: Final = timedelta(seconds=10)
 RETRIED_FOR: Final = timedelta(days=1)
-# So long it is told where they acted. The chat system keeps what only one sees for nobody who has left since, so it is
-# told directly after that.
+# For how long the answer is sent to the place where the person acted. The chat system does not keep messages that only
+# one person sees for anybody who has left since, so after that it is sent as a direct message.
 STILL_THERE: Final = timedelta(minutes=1)
-# So many tries are under way at once: no more than a worker does.
+# Tries under way at once: no more than a worker runs.
 MOST_AT_ONCE: Final = 16
-# After so many tries, or bytes of what they were given and failed with, the orchestration continues as new. A chat
-# system that is down for a day would fill a history in an hour.
+# The orchestration continues as new after this many tries, or bytes of their inputs and failures. A chat system that is
+# down for a day would otherwise fill a history in an hour.
 CONTINUE_AFTER_TRIES: Final = 200
 CONTINUE_AFTER_BYTES: Final = 512 * 1024
 
@@ -48,14 +48,17 @@ _Lanes: TypeAlias = dict[str, Lane[TellAnswer]]
 
 
 class AnswersUntold(AnswerBatch):
-    """Input of `owed_answer`: the batch. A later generation gets since when, and how far each that is left has come."""
+    """Input of `owed_answer`: the batch.
+
+    A later generation also gets when it began, and the state of each answer left.
+    """
 
     owed_since: datetime | None = None
     left: dict[int, _Lanes] = Field(default_factory=dict)
 
 
 def owed_answer(ctx: OrchestrationContext, given: AnswersUntold) -> Durable[None]:
-    """Waits until all are told by somebody else, and then tries each of the others for a day."""
+    """Waits for somebody else to tell the answers, and then tries each remaining one for a day."""
     inbox = Inbox(ctx, EventName.ANSWER_TOLD)
     owed_since = given.owed_since or clock.now(ctx)
     left = given.left
@@ -93,7 +96,7 @@ def owed_answer(ctx: OrchestrationContext, given: AnswersUntold) -> Durable[None
 
 
 def _told(inbox: Inbox) -> set[int]:
-    """Which answers have been told since. A report that cannot be read says nothing: they are told once more."""
+    """The answers that were told since the last look. An unreadable report counts for none: they are told once more."""
     told: set[int] = set()
     while (arrived := inbox.take()) is not None:
         try:
@@ -108,7 +111,7 @@ def _lanes() -> _Lanes:
 
 
 class _Telling(PersonTelling):
-    """Tells one person. Each has an outbox, so that what one of them has been told is dropped at once."""
+    """Tells one person. Each has their own outbox, so that it can be dropped as soon as they were told elsewhere."""
 
     def __init__(
         self, ctx: OrchestrationContext, given: OwedAnswer, owed_since: datetime, lanes: _Lanes
@@ -122,7 +125,7 @@ class _Telling(PersonTelling):
         self.tries = 0
 
     def goes_on(self, *, told: bool) -> bool:
-        """Whether anything is left to do. A try that is under way is waited for, whoever has `told` the person."""
+        """Whether anything is left to do. A try under way is waited for, even if the person was `told` elsewhere."""
         return self.outbox.running or (self.outbox.busy() and not told)
 
     def build(self, item: TellAnswer, attempt: int, *, maybe_done: bool) -> tuple[str, OwedAnswer]:  # noqa: ARG002 - what only they see cannot be looked for
@@ -133,7 +136,7 @@ class _Telling(PersonTelling):
 
 
 def _is_long(tellings: Iterable[_Telling]) -> bool:
-    """Whether the history of this generation is."""
+    """Whether the history of this generation is long."""
     tries, written = 0, 0
     for one in tellings:
         tries += one.tries

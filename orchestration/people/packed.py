@@ -1,7 +1,7 @@
-"""A list of IDs with a value each as one text, for the state of an entity, which is read and written whole.
+"""A list of IDs with a value each, as one text, for the state of an entity, which is read and written whole.
 
-JSON has it as one string, so a thousand entries are read and written in the time of one. An ID or a value may be any
-text: what could be taken for the form of the list is escaped.
+In JSON it is a single string, so that a thousand entries are read and written as fast as one. An ID or a value may be
+any text: separators in it are escaped.
 """
 
 from __future__ import annotations
@@ -11,15 +11,18 @@ from urllib.parse import quote, unquote
 
 
 class Packed:
-    """The list, in the order in which it was made. A change gives another one; `str` is its text."""
+    """The list, in the order in which it was made.
+
+    It is immutable: a change returns a new one. `str` gives its text.
+    """
 
     def __init__(self, text: str = "") -> None:
-        """`text` is that of another one. Of none of its entries the ID is there twice."""
+        """`text` is that of another `Packed`. No ID may be in it twice."""
         self._text = text
 
     @classmethod
     def of(cls, entries: Iterable[tuple[str, str]]) -> Packed:
-        """Of each ID and its value. Of no two is the ID the same."""
+        """The list of these pairs of ID and value. No ID may come twice."""
         return cls("".join(f"{_begin(one)}{quote(value, safe='')}" for one, value in entries))
 
     def __str__(self) -> str:
@@ -32,11 +35,11 @@ class Packed:
         return _begin(one) in self._text
 
     def put(self, one: str, value: str) -> Packed:
-        """With this entry, in the place of one with the same ID."""
+        """The list with this entry at its end, in place of one with the same ID."""
         return Packed(f"{self.without(one)}{_begin(one)}{quote(value, safe='')}")
 
     def without(self, one: str) -> Packed:
-        """Without the entry of this ID, where there is one."""
+        """The list without the entry of this ID, if there is one."""
         before, found, after = self._text.partition(_begin(one))
         if not found:
             return self
@@ -49,6 +52,6 @@ def _begin(one: str) -> str:
 
 
 def unpacked(text: str) -> dict[str, str]:
-    """The values by their IDs."""
+    """The values by ID."""
     entries = (entry.partition(":") for entry in text.split())
     return {unquote(one): unquote(value) for one, _, value in entries}

@@ -1,6 +1,7 @@
-"""The `person` entity: what one person is reminded of, and whether they are away. Keyed by the person's ID.
+"""The `person` entity: the reminders of one person, and whether they are away. Keyed by the person's ID.
 
-Only levels that remind, or ask all, tell it. Whatever waits for a person, or for their groups, is on the `worklist`.
+Only levels that remind, or whose quorum is all, tell it what waits. Everything that waits for a person, or for their
+groups, is on the `worklist`.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ from orchestration.people.urgency import most_urgent
 
 # With more than this many waiting, a person gets one digest a day instead of a ping each.
 MANY: Final = 5
-# The state is read and written whole, so of what waits the most urgent are kept, and the others counted.
+# The state is read and written whole, so only the most urgent of the waiting requests are kept; the rest are counted.
 WAITS_KEPT: Final = 200
 DIGEST_KEPT: Final = 20
 DIGEST_EVERY: Final = timedelta(days=1)
-# Changes of a delegate that a person is texted about in an hour. A message in the chat tells them of each.
+# SMS an hour about changes of the delegate. A chat message reports every change.
 TEXTS_PER_HOUR: Final = 5
 CHANGES_KEPT: Final = 20
-# By so much the clocks of two processes may differ that both take changes.
+# How far the clocks of two processes that take changes may differ.
 CLOCKS_DIFFER: Final = timedelta(minutes=5)
 
 
 class Reminder(Recorded):
-    """Whether to ping: with the digest when there is one, not at all when `quiet`."""
+    """Whether to remind: with the digest if there is one, not at all if `quiet`."""
 
     quiet: bool = False
     digest: list[Waiting] = Field(default_factory=list, description="The most urgent")
@@ -39,7 +40,7 @@ class Reminder(Recorded):
 
 
 class Changed(Recorded):
-    """A change of a person's entry that was obeyed."""
+    """A change of a person's entry that was applied."""
 
     id: str
     at: datetime
@@ -58,10 +59,10 @@ class PersonState(Recorded):
 
 
 def person(ctx: EntityContext, given: Any) -> Any:
-    """Operations: `waits` (a Waiting), `done` (a request ID), `remind` ({now}) → Reminder, `entry` → their own word.
+    """Operations: `waits` (a Waiting), `done` (a request ID), `remind` ({now}) → Reminder, `entry` → their own entry.
 
-    `set_entry` (a DelegateChange) starts `delegate_change` where it changes anything. That asks `may_text` ({now}) →
-    whether to send an SMS. `touch` changes nothing.
+    `set_entry` (a DelegateChange) starts `delegate_change` if it changes anything. That orchestration calls `may_text`
+    ({now}) → whether to send an SMS. `touch` changes nothing.
     """
     state = PersonState.model_validate(ctx.get_state(dict, {}))
     match ctx.operation:
@@ -74,7 +75,7 @@ def person(ctx: EntityContext, given: Any) -> Any:
             )
         case "done":
             rest = {request_id: wait for request_id, wait in state.waits.items() if request_id != given}
-            # What is not there may be one of those that were only counted.
+            # A request that is not listed may be one of those that were only counted.
             others = state.unlisted if given in state.waits else max(state.unlisted - 1, 0)
             state = state.model_copy(update={"waits": rest, "unlisted": others})
         case "remind":
@@ -114,10 +115,10 @@ def person(ctx: EntityContext, given: Any) -> Any:
 
 
 def _came_before(change: DelegateChange, state: PersonState) -> bool:
-    """Whether it is a repeat: whoever holds the hub may keep an old change, with its seal, and send it again.
+    """Whether the change is a repeat: whoever controls the hub may keep an old sealed change, and send it again.
 
-    One that was made in the knowledge of all the others is the newest, whatever the clocks say: one that was set back
-    keeps nobody from coming back. Two may be made at once; then their times decide.
+    A change that follows all known ones is the newest, whatever its time says, so that a clock that was set back keeps
+    nobody from returning. Two changes may be made at once; then their times decide.
     """
     if any(one.id == change.change_id for one in state.changes):
         return True
@@ -128,7 +129,7 @@ def _came_before(change: DelegateChange, state: PersonState) -> bool:
 
 
 def _keep(ctx: EntityContext, state: PersonState) -> None:
-    """An empty state is none at all, so that a person for whom nothing waits leaves nothing behind."""
+    """Stores the state. An empty state is deleted, so that a person for whom nothing waits leaves nothing behind."""
     empty = not state.waits and state.entry is None and not state.texted and not state.changes
     ctx.set_state(None if empty else state.model_dump(mode="json", by_alias=True))
 
@@ -144,6 +145,6 @@ def _remind(state: PersonState, now: datetime) -> tuple[Reminder, PersonState]:
 
 
 def _by_deadline(waits: dict[str, Waiting]) -> list[Waiting]:
-    """The most urgent first; those without a deadline last."""
+    """The waiting requests, the most urgent first; those without a deadline last."""
     order = most_urgent((request_id, wait.deadline) for request_id, wait in waits.items())
     return [waits[request_id] for request_id in order]

@@ -1,4 +1,4 @@
-"""What is the same for whatever tells one person something by an outbox: nobody waits for it, and it is logged."""
+"""Shared by all that tell one person something by an outbox: nobody waits for it, and failures are logged."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class Tell(OutboxItem):
 
 
 class PersonTelling:
-    """What the outbox asks; whoever derives from it says in `build` what is told."""
+    """Handles the items of the outbox. Subclasses give the message in `build`."""
 
     def __init__(self, ctx: OrchestrationContext, person: str) -> None:
         self._person = person
         self._log = ctx.create_replay_safe_logger(log)
 
     def done(self, item: Tell, result: Delivery) -> None:
-        """Nothing follows."""
+        """Does nothing: nothing follows."""
 
     def put_off(self, item: Tell, attempt: int, problem: str, pause: timedelta) -> None:
-        """It is tried again later."""
+        """Handles a message that will be tried again later."""
         self._log.info(
             "%s: %s, try %d: %s; the next in %g s",
             self._person,
@@ -41,8 +41,8 @@ class PersonTelling:
         )
 
     def late(self, item: Tell, problem: str) -> None:
-        """Nobody waits for it."""
+        """Does nothing: nobody waits for it."""
 
     def failed(self, item: Tell, problem: str) -> None:
-        """It will not be told."""
+        """Handles a message that was given up."""
         self._log.error("%s: %s was given up: %s", self._person, item.activity, problem)

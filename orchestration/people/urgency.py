@@ -1,4 +1,4 @@
-"""What waits for a person, in the order in which it has to be decided."""
+"""The order in which a person has to decide the requests that wait for them."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def most_urgent(deadlines: Iterable[tuple[str, datetime | None]]) -> list[str]:
-    """Request IDs, by deadline. Those without one come last. The order of equals is kept."""
+    """The request IDs by deadline; those without one last. Equal ones keep their order."""
     return [one for one, _ in sorted(deadlines, key=lambda item: (item[1] is None, item[1] or _NEVER))]

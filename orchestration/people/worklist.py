@@ -1,8 +1,7 @@
-"""The `worklist` entity: the requests that concern a person or a user group. Its key is their ID.
+"""The `worklist` entity: the IDs of the requests that concern a person or a user group. Its key is their ID.
 
-It says where to look. What a request is about and how it stands is asked of the request itself, so that nothing here
-can be out of date or tell more than a card does, and what was purged is gone. An ID that is signalled twice is there
-once.
+It holds IDs only. The content and status of a request are read from the request itself. So nothing here can be out of
+date, show more than a card does, or outlive a purge. An ID that is signalled twice is listed once.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from orchestration.domain.request import WORKLIST, Recorded
 from orchestration.people.packed import Packed, unpacked
 from orchestration.people.urgency import most_urgent
 
-# A state is read and written whole with every signal, so each list is bounded: of what waits, the most urgent are kept
-# and the others counted; of the rest the newest are kept.
+# A state is read and written whole with every signal, so each list is bounded. Of the waiting requests the most urgent
+# are kept and the others counted; of the other lists the newest are kept.
 WAITS_KEPT: Final = 1000
 OPEN_KEPT: Final = 2000
 ASKED_KEPT: Final = 20
@@ -37,10 +36,10 @@ def _by_id(given: Any) -> Any:
 
 
 class WorklistState(Recorded):
-    """The state of the entity. The lists are of request IDs, newest first.
+    """The state of the entity. The lists contain request IDs, newest first.
 
-    Its JSON has what may be a thousand entries, `waits` and `open`, as the text of a `Packed`. A deadline is there in
-    seconds since 1970.
+    In its JSON, `waits` and `open`, which may have a thousand entries, are texts of a `Packed`. A deadline is in
+    seconds since 1970 there.
     """
 
     waits: Annotated[dict[str, datetime | None], BeforeValidator(_deadlines)] = Field(
@@ -71,10 +70,10 @@ class OwnRequest(Recorded):
 def worklist(ctx: EntityContext, given: Any) -> None:
     """Operations: `asked` (an OwnRequest), `waits` (a Wait), and with a request ID `ended`, which undoes `asked`.
 
-    `decided` and `done`, with a request ID too: it waits no more. `touch` changes nothing.
+    `decided` and `done`, also with a request ID: the request no longer waits. `touch` changes nothing.
     """
-    # The JSON of a WorklistState. It is changed as it stands: to read a thousand entries and to write them again would
-    # take longer than all the rest of the operation.
+    # The JSON of a WorklistState, changed without parsing its lists: reading and writing a thousand entries would take
+    # longer than all the rest of the operation.
     state = _brought_forward(ctx.get_state(dict, {}))
     match ctx.operation:
         case "asked":
@@ -100,7 +99,7 @@ def worklist(ctx: EntityContext, given: Any) -> None:
 
 
 def _brought_forward(state: dict[str, Any]) -> dict[str, Any]:
-    """The state, with the lists that an older release wrote as objects of JSON as texts."""
+    """The state, with lists that an older release wrote as JSON objects converted to texts."""
     if any(isinstance(state.get(name), dict) for name in ("waits", "open")):
         known = WorklistState.model_validate(state)
         waits = ((one, _seconds(until)) for one, until in known.waits.items())
@@ -113,7 +112,7 @@ def _seconds(until: datetime | None) -> str:
 
 
 def _wait(state: dict[str, Any], wait: Wait) -> None:
-    """Adds it. Where that is one too many, the least urgent one is counted instead."""
+    """Adds the request. If that is one too many, the least urgent one is only counted."""
     waits = Packed(state.get("waits", "")).put(wait.request_id, _seconds(wait.until))
     if (over := len(waits) - WAITS_KEPT) > 0:
         deadlines = (
@@ -127,7 +126,7 @@ def _wait(state: dict[str, Any], wait: Wait) -> None:
 
 
 def _done(state: dict[str, Any], request_id: str) -> None:
-    """Takes it out. Where it was not there, it may be one of those that were only counted."""
+    """Removes the request. If it is not listed, it may be one of those that were only counted."""
     waits = Packed(state.get("waits", ""))
     if request_id in waits:
         state["waits"] = str(waits.without(request_id))
@@ -141,34 +140,34 @@ def _put_first(state: dict[str, Any], name: str, request_id: str, kept: int) -> 
 
 
 class WorklistUpdates:
-    """One request's signals to the worklists, from its orchestration."""
+    """Sends one request's signals to the worklists, from its orchestration."""
 
     def __init__(self, ctx: OrchestrationContext, request_id: str) -> None:
         self._ctx = ctx
         self._request_id = request_id
 
     def asked(self, requester: str, token: str | None) -> None:
-        """It is theirs, and open. They asked by this API token, or by none."""
+        """Lists the request as the requester's own and open; `token` is the API token they asked by."""
         self._signal("asked", [requester], OwnRequest(request_id=self._request_id, token=token))
 
     def ended(self, requester: str) -> None:
-        """It is not open any more."""
+        """Removes the request from the requester's open ones."""
         self._signal("ended", [requester])
 
     def waits(self, principals: Collection[str], until: datetime | None) -> None:
-        """These people and groups may decide it now, until then."""
+        """Lists the request for these people and groups, who may decide it `until` then."""
         self._signal("waits", principals, Wait(request_id=self._request_id, until=until))
 
     def decided(self, person: str) -> None:
-        """They have voted."""
+        """Lists the request as decided by this person."""
         self._signal("decided", [person])
 
     def done(self, principals: Collection[str]) -> None:
-        """It waits for them no more."""
+        """Removes the request from the waiting ones of these people and groups."""
         self._signal("done", principals)
 
     def change(self, before: Collection[str], now: Collection[str], until: datetime | None) -> None:
-        """Those who may decide it, until then, are others than before."""
+        """Replaces the people and groups who may decide the request, `until` then."""
         self.done([one for one in before if one not in now])
         self.waits([one for one in now if one not in before], until)
 

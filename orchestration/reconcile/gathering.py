@@ -26,7 +26,7 @@ EDITION: Final = 2
 class ReconcileGatheringInput(Recorded):
     """What is known of the ended instance: its input, its last published progress, and how it ended.
 
-    One of the first `edition`, which an earlier version started, takes the steps that it took there.
+    A `reconcile_gathering` that an earlier version started has the first `edition`, and takes that version's steps.
     """
 
     given: GatheringInput
@@ -44,7 +44,7 @@ class ReconcileGatheringInput(Recorded):
 def reconcile_gathering(
     ctx: OrchestrationContext, ended: ReconcileGatheringInput
 ) -> Durable[Gathered | None]:
-    """Edits every posted message, tells the requester, puts the result on record and sends it. Returns it."""
+    """Edits every posted message, tells the requester, puts the result on record and sends it. Returns the result."""
 
     def now() -> datetime:
         return clock.now(ctx)
@@ -74,13 +74,13 @@ def reconcile_gathering(
 
 
 def _later(ended: ReconcileGatheringInput, state: GatheringState) -> ReconcileGatheringInput:
-    """The input of the next generation. The answers are in it once."""
+    """The input of the next generation. It contains the answers only once."""
     seen = ended.progress.model_copy(update={"sources": [], "posts": [], "verdicts": [], "result": None})
     return ended.model_copy(update={"progress": seen, "own_end": _own_end(ended), "state": state})
 
 
 def _listed(ended: ReconcileGatheringInput) -> list[str]:
-    """On whose worklist it lies: of those whose answer is missing, where it lists anybody."""
+    """The people whose worklist has the gathering: those whose answer is missing. Empty if it used no worklists."""
     if ended.given.people is None:
         return []
     missing = [source for source in ended.progress.sources if source.answer is None]
@@ -89,13 +89,13 @@ def _listed(ended: ReconcileGatheringInput) -> list[str]:
 
 
 def _own_end(ended: ReconcileGatheringInput) -> bool:
-    """Whether it has a result of its own: then it may have told everybody before it was stopped."""
+    """Whether the instance had ended with its own result: then it may have told everybody before it was stopped."""
     seen = ended.progress
     return ended.own_end or (seen.result is not None and seen.result.status is not ended.status)
 
 
 def _record(ended: ReconcileGatheringInput) -> GatheringRecord:
-    """The record as far as the outside saw it, or where an earlier generation left it."""
+    """The record, made from the published progress, or from the state of an earlier generation."""
     seen = ended.progress
     state = ended.state or GatheringState(
         asked_at=seen.asked_at,

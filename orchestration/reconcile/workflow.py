@@ -1,6 +1,7 @@
 """The `reconcile` orchestration: corrects the cards of a request that ended without running its own code.
 
-An instance that is terminated, or whose code crashes, runs nothing of ours. This does what it would have done last.
+If an instance is terminated or its code crashes, it runs none of our code. This orchestration does what it would have
+done last.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def reconcile(ctx: OrchestrationContext, ended: ReconcileInput) -> Durable[Outco
         return clock.now(ctx)
 
     record = _record(ended)
-    # With an outcome of its own, it may have told everybody before it was stopped.
+    # If it had its own outcome, it may have told everybody before it was stopped.
     own = record.ended and record.state.status is not ended.status
     effects = Effects(ctx, record, now, maybe_done=own)
     outbox = effects.outbox
@@ -53,7 +54,7 @@ def reconcile(ctx: OrchestrationContext, ended: ReconcileInput) -> Durable[Outco
     effects.refresh_cards()
     if record.in_digest():
         effects.announce()
-    elif record.state.grant is None:  # what a grant approved has no card
+    elif record.state.grant is None:  # a request that a grant approved has no card
         for post in _maybe_posted(ended, record.policy):
             outbox.put(f"card:{post.round}", post)
     effects.remove_copies_of_cards()
@@ -73,14 +74,14 @@ def reconcile(ctx: OrchestrationContext, ended: ReconcileInput) -> Durable[Outco
 
 
 def _leave_run(ctx: OrchestrationContext, record: Record) -> None:
-    """The card of several calls is not kept waiting for it."""
+    """Removes the request from its list of calls, so that the list's card does not wait for it."""
     if record.run:
         member = RunMember(request_id=record.request_id, nonce=record.identity.nonce)
         ctx.signal_entity(EntityInstanceId(AGENT_RUN, record.run), "leave", member.model_dump(mode="json"))
 
 
 def _named(ended: ReconcileInput) -> Iterator[str]:
-    """On whose worklist it lies: of those whom the open level names, and those whom that escalated to."""
+    """The people and groups whose worklist has the request: those named by the open level and its escalation."""
     if ended.given.policy is not None:
         voters = eligible_voters_of(ended.progress, ended.given.policy, ended.given.request.amount)
         for round_ in voters.rounds:
@@ -89,7 +90,7 @@ def _named(ended: ReconcileInput) -> Iterator[str]:
 
 
 def _maybe_posted(ended: ReconcileInput, policy: Policy) -> Iterator[PostCard]:
-    """The rounds without a card on record: one may have been posted in the moment in which the instance ended."""
+    """The rounds without a known card: a card may have been posted at the moment when the instance ended."""
     seen = ended.progress
     channels: dict[int, str] = {}
     for level, known in zip(policy.levels, seen.levels, strict=False):
@@ -105,7 +106,7 @@ def _maybe_posted(ended: ReconcileInput, policy: Policy) -> Iterator[PostCard]:
 
 
 def _record(ended: ReconcileInput) -> Record:
-    """The record as far as the outside saw it."""
+    """The record, made from the published progress."""
     seen = ended.progress
     past = [
         level if level.status.ended else level.model_copy(update={"status": ended.status})
@@ -127,7 +128,7 @@ def _record(ended: ReconcileInput) -> Record:
         fulfilment_begun=seen.fulfilment_begun,
         escalated=bool(past and past[-1].escalated_to),
     )
-    if seen.outcome is not None:  # it was decided, and stopped before it had told everybody
+    if seen.outcome is not None:  # it was decided, but stopped before it had told everybody
         state.status, state.ended_at = seen.outcome.status, seen.outcome.processed_at
         state.ended_by, state.comments = seen.outcome.processed_by, seen.outcome.comments
         state.reason, state.grant = seen.outcome.reason, seen.outcome.grant

@@ -1,1 +1,1 @@
-"""How a process joins a hub: the connection, what its worker runs, and the JSON on the wire."""
+"""Connects a process to a hub: the connection, the registered functions of its worker, and the JSON on the wire."""

@@ -39,19 +39,20 @@ from orchestration.sealing.client import HistoryInterceptor, SealingInterceptor
 from orchestration.sealing.keys import SealKeys
 from orchestration.sealing.worker import SealingSchedulerWorker, SealingWorker
 
-# The rest of the threads are for turns and operations: they wait for nothing outside, and people wait for them.
+# The other threads are for turns and operations. These wait for nothing outside, and people wait for them.
 THREADS: Final = 24
 ACTIVITIES: Final = 16
-# Turns at once, where the hub is in this process. They share its interpreter, so more would not be done sooner. What
-# comes for an orchestration while its turn waits at the hub is dealt with in that one turn.
+# The number of turns at once where the hub is in this process. Turns share its interpreter, so more turns at once
+# would not finish sooner. An event that arrives while an orchestration's turn waits at the hub is handled in that
+# same turn.
 TURNS_HERE: Final = 6
 HUB_FILE: Final = "hub.db"
 
 
-# A hub process is on this machine: its token is not for a proxy that the environment names.
+# A hub process is on this machine, so its token must not go to a proxy that the environment names.
 _OPTIONS: Final[list[tuple[str, Any]]] = [("grpc.enable_http_proxy", 0), *RECONNECT]
 
-# Where an embedded hub with a skippable clock leaves its address, for whoever is to skip its time.
+# An embedded hub with a skippable clock writes its address to this file, for the program that skips its time.
 HUB_ADDRESS_FILE: Final = "hub.address"
 
 
@@ -62,12 +63,13 @@ REFUSED: Final = (
 
 
 class Connection:
-    """A way to one task hub, for a client and a worker that speak our models. Close it after both have stopped.
+    """The connection to one task hub, for a client and a worker that use our models. Close it after both have stopped.
 
-    `hub` is the embedded hub where this process serves it, None otherwise. `turns` tells of the turns that the worker
-    takes, `dispatches` of the activities that it was given. `token` is sent with each call. Who holds the same `keys`
-    is trusted with what is ours on that hub; the hub itself is not. While `held` says why, clients send nothing that
-    is ours. `precedence` is told of commands that are being recorded: the worker begins nothing meanwhile. What is too
+    `hub` is the embedded hub where this process serves it, None otherwise. `turns` reports the turns that the
+    worker takes, `dispatches` the activities that it was given. `token` is sent with each call.
+    Every process with the same `keys` is trusted with our data on that hub; the hub itself is not. While `held`
+    gives a reason, clients send none of our data.
+    `precedence` is told when commands are being recorded: the worker begins nothing new meanwhile. What is too
     large for the hub goes to `payloads`, where that is given.
     """
 
@@ -91,7 +93,7 @@ class Connection:
         # No other process has a worker at an embedded hub.
         self.turns = Turns(FIRST_LOOK_ALONE, SLOWEST_LOOK_ALONE) if hub else Turns()
         self.precedence = Precedence()
-        # The time of this machine, aware UTC. The clock of another machine may be put in its place.
+        # The time of this machine, aware UTC. It can be replaced by the clock of another machine.
         self.machine_time: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._scheduler = scheduler
         self._credential = credential
@@ -106,11 +108,11 @@ class Connection:
         return self._client(interceptors)
 
     def client_as_stored(self) -> AsyncTaskHubGrpcClient:
-        """A client that opens no seal and makes none: it shows what is stored."""
+        """A client that neither opens nor makes seals: it shows what is stored."""
         return self._client([])
 
     def _client(self, interceptors: list[AsyncClientInterceptor]) -> AsyncTaskHubGrpcClient:
-        """Its calls wait for a hub that is away for a moment."""
+        """A client whose calls wait for a hub that is away for a moment."""
         if self._payloads:
             interceptors += [PayloadInterceptor(self._payloads), HistoryPayloadInterceptor(self._payloads)]
         waiting = ReconnectingInterceptor(lambda: client._channel)  # noqa: SLF001 - the SDK makes a new one now and then
@@ -154,7 +156,8 @@ class Connection:
     def worker(self) -> SealingWorker:
         """A worker on which nothing is registered yet.
 
-        It takes fewer activities than it has threads: none is queued, which another worker could do at once.
+        It takes fewer activities than it has threads, so that no activity queues here that another worker could run
+        at once.
         """
         concurrency = ConcurrencyOptions(
             maximum_concurrent_activity_work_items=ACTIVITIES,
@@ -203,7 +206,7 @@ class Connection:
 
     @property
     def refused(self) -> str:
-        """What to say where the hub refuses our calls: what is wrong, and what to do."""
+        """The message for a hub that refuses our calls: what is wrong, and what to do."""
         return self._scheduler.refused if self._scheduler else REFUSED
 
     @property

@@ -12,11 +12,11 @@ from pydantic_core import to_json
 
 
 class PydanticConverter(DataConverter):
-    """Writes pydantic models (and plain JSON values) and reads them back when a model type is asked for.
+    """Writes pydantic models (and plain JSON values), and reads them back when a model type is asked for.
 
-    Reading validates: a payload that does not fit raises `pydantic.ValidationError`. So event payloads, which
-    anyone may raise, are taken raw and validated by the orchestrator, where a bad one is answered instead.
-    Names that this release does not know are passed over, in whatever model: another release wrote them.
+    Reading validates: a payload that does not fit raises `pydantic.ValidationError`. Anyone may raise an event, so
+    event payloads are taken raw; the orchestrator validates them and answers a bad one.
+    Unknown names are ignored in every model: another release wrote them.
     """
 
     def serialize(self, value: Any) -> str | None:
@@ -24,7 +24,7 @@ class PydanticConverter(DataConverter):
         return None if value is None else to_json(value).decode()
 
     def deserialize(self, data: str | None, target_type: type | None = None) -> Any:
-        """Plain JSON values, or `target_type` validated. What is no JSON stays the text it is."""
+        """Plain JSON values, or a validated `target_type`. Text that is not JSON is returned unchanged."""
         if not data:
             return None
         if target_type is not None:
@@ -34,7 +34,7 @@ class PydanticConverter(DataConverter):
         except (
             ValueError,
             RecursionError,
-        ):  # an event of somebody who speaks no JSON, or nests it without end
+        ):  # an event from a sender that writes no JSON, or nests it too deeply
             return data
 
     def coerce(self, value: Any, target_type: type | None = None) -> Any:
@@ -44,11 +44,11 @@ class PydanticConverter(DataConverter):
         return _adapter(target_type).validate_python(value, extra="ignore")
 
     def can_reconstruct(self, target_type: Any) -> bool:
-        """Only our models are rebuilt from a signature; everything else arrives as plain JSON."""
+        """Whether a value can be rebuilt from a type hint: only our models can. All else arrives as plain JSON."""
         return isinstance(target_type, type) and issubclass(target_type, BaseModel)
 
 
 @cache
 def _adapter(target_type: Any) -> TypeAdapter[Any]:
-    """Made once for each type: making one costs more than reading most payloads with it."""
+    """The adapter of a type, made once: making one takes longer than reading most payloads with it."""
     return TypeAdapter(target_type)

@@ -1,8 +1,9 @@
 """Lets the SDK's worker take its work straight from a hub in this process.
 
-The SDK reads the stream of its work items on a thread, and hands each through a second thread and an event loop to the
-thread that does it. Here the hub hands it to that thread, which hands in its answer without waiting until that is on
-disk. What is used of the worker is private to the SDK; its version is pinned.
+The SDK reads the stream of its work items on a thread, and passes each item through a second thread and an event
+loop to the thread that does the work. Here the hub hands the item directly to the working thread. That thread
+returns its answer without waiting until the answer is on disk. The parts of the worker used here are private to the
+SDK; its version is pinned.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from orchestration.sealing.worker import SealingWorker
 
 
 def take_directly(worker: TaskHubGrpcWorker, channel: LocalChannel) -> None:
-    """Has the worker, which has this channel and was not started yet, do what the hub sends without further ado.
+    """Has the worker take its items straight from the hub of this channel. The worker must not be started yet.
 
-    Its manager must take items from any thread. The stream's other answers, such as a ping, go the SDK's way.
+    Its manager must take items from any thread. Other answers on the stream, such as a ping, are handled by the
+    SDK.
     """
     stub = TaskHubSidecarServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
     manager = worker._async_worker_manager  # noqa: SLF001
@@ -37,7 +39,7 @@ def take_directly(worker: TaskHubGrpcWorker, channel: LocalChannel) -> None:
         kind = item.WhichOneof("request")
         if kind not in handlers:
             return False
-        with suppress(RuntimeError):  # it is stopping: the hub has the item back when the stream ends
+        with suppress(RuntimeError):  # it is stopping: the hub gives the item out again when the stream ends
             manager.submit_activity(*handlers[kind], getattr(item, kind), stub, item.completionToken)
         return True
 
@@ -47,5 +49,5 @@ def take_directly(worker: TaskHubGrpcWorker, channel: LocalChannel) -> None:
 
 
 def _tell(call: Any, message: Any, told: Callable[[Exception | None], None]) -> None:
-    """By a call of the channel, which does not wait."""
+    """Sends an answer by `tell` of the channel, which does not wait."""
     call.tell(message, told)

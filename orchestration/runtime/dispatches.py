@@ -1,4 +1,4 @@
-"""What the hub says of the activities that this process's worker was given: whether a worker was given them before."""
+"""Keeps what the hub says about this worker's activities: whether each was given to a worker before."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from orchestration.hub import AGAIN, DISPATCH_TAG, FIRST
 
 
 class Dispatches:
-    """Safe to share between threads. Each activity runs in one thread, and is asked about from there."""
+    """Knows the activity of each thread. Safe to share between threads: ask in the thread that runs the activity."""
 
     def __init__(self) -> None:
         self._here = threading.local()

@@ -1,4 +1,4 @@
-"""Where a `countersign hub` process is, and the token that it asks for: checked before anything is sent to it."""
+"""The address of a `countersign hub` process and the token for it, checked before anything is sent there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class HubSettingError(CountersignError):
 
 
 def unix_address(setting: str) -> str:
-    """The address of the socket that `unix:PATH` names. Raises `HubSettingError` where another user has made it."""
+    """The address of the socket that `unix:PATH` names. Raises `HubSettingError` where another user owns the socket."""
     path = Path(setting.removeprefix("unix:").removeprefix("//")).expanduser().absolute()
     try:
         found = path.stat()
@@ -64,20 +64,20 @@ def token_for(host: str, given: str | None, file: Path) -> str | None:
 
 @dataclass(frozen=True)
 class NetworkAddress:
-    """What an address of the form `SCHEME://HOST[:PORT]` says; `port` is None where it says none."""
+    """The parts of an address of the form `SCHEME://HOST[:PORT]`; `port` is None where none is given."""
 
     scheme: str
     host: str
     port: int | None
 
     def target(self, usual: int) -> str:
-        """What to call, made of nothing but the host that was looked at; `usual` is its port where none is given."""
+        """The address to call, built only from the checked host and port; `usual` is the port where none is given."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port or usual}"
 
 
 def network_address(text: str) -> NetworkAddress | None:
-    """The address; None for what is none, or names a user."""
+    """The parts of the address; None for text that is no address, or that names a user."""
     try:
         parts = urlsplit(text)
         port = parts.port

@@ -1,4 +1,4 @@
-"""What is ours on a hub that other programs may share: the names that the worker registers and the service raises."""
+"""Names what is ours on a hub that other programs may share: what the worker registers and the service raises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store for what is too large for a Durable Task Scheduler: a container of Azure Blob storage, by a setting."""
+"""The store for what is too large for a Durable Task Scheduler: a container of Azure Blob storage, set by a setting."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 SETTING: Final = "COUNTERSIGN_PAYLOAD_STORE"
-# The container of every SDK, and how its names are written.
+# The container that every SDK uses, and the form of the names in it.
 CONTAINER: Final = "durabletask-payloads"
 _TOKEN: Final = f"blob:v1:{CONTAINER}:"
 UNREACHABLE: Final = (
@@ -33,19 +33,20 @@ UNREACHABLE: Final = (
 
 
 class OurPayloadStore(PayloadStore):
-    """The SDK's store in Azure, used from threads alone. It fetches nothing from other containers of the account.
+    """The SDK's store in Azure, used only from threads. It fetches nothing from other containers of the account.
 
-    Its faults are `HubUnavailableError`: without it the hub cannot be used either.
+    It raises its faults as `HubUnavailableError`: without the store the hub cannot be used either.
     """
 
     def __init__(self, inner: PayloadStore) -> None:
         self._inner = inner
-        # Not the event loop's threads: what runs there may wait for a call to the hub, which waits for this store.
+        # Not the event loop's threads: code there may wait for a call to the hub, and that call waits for this
+        # store.
         self._threads = ThreadPoolExecutor(4, "payloads")
 
     @property
     def options(self) -> LargePayloadStorageOptions:
-        """From how many bytes on a payload is stored, and how many it may have."""
+        """The size in bytes from which a payload is stored, and the largest size allowed."""
         return self._inner.options
 
     def upload(self, data: bytes, *, instance_id: str | None = None) -> str:
@@ -58,7 +59,7 @@ class OurPayloadStore(PayloadStore):
         return await asyncio.get_running_loop().run_in_executor(self._threads, upload)
 
     def download(self, token: str) -> bytes:
-        """UTF-8. Raises `HubUnavailableError`, also where somebody has put there what is none."""
+        """The stored text, read as UTF-8. Raises `HubUnavailableError`, also where the stored bytes are not UTF-8."""
         try:
             found = _translated(lambda: self._inner.download(token))
             found.decode()
@@ -72,7 +73,7 @@ class OurPayloadStore(PayloadStore):
         return await asyncio.get_running_loop().run_in_executor(self._threads, self.download, token)
 
     def is_known_token(self, value: str) -> bool:
-        """Whether it names what is stored in our container."""
+        """Whether the token names a payload in our container."""
         return value.startswith(_TOKEN) and self._inner.is_known_token(value)
 
 
@@ -86,10 +87,10 @@ def _translated(call: Callable[[], T]) -> T:
 def open_payload_store(setting: str, credential: Credential | None) -> PayloadStore:
     """The store of that connection string, or at that `https://ACCOUNT.blob…` by the scheduler's credential.
 
-    Nothing is looked for there yet. Raises `HubSettingError`.
+    Connects to nothing yet. Raises `HubSettingError`.
     """
     try:
-        # Imported late: an extra.
+        # Imported late: it comes with an extra of the package.
         from durabletask.extensions.azure_blob_payloads import (  # noqa: PLC0415
             BlobPayloadStore,
             BlobPayloadStoreOptions,
@@ -112,7 +113,7 @@ def open_payload_store(setting: str, credential: Credential | None) -> PayloadSt
     try:
         store = BlobPayloadStore(options)
         place = urlsplit(store._blob_service_client.url)  # noqa: SLF001 - however it was named
-    except ValueError:  # what it says may hold the account's key
+    except ValueError:  # the error's text may hold the account's key
         raise HubSettingError(
             f"{SETTING}: is neither the https:// address of a storage account's blobs nor its connection string; copy "
             'one from "Access keys" or "Endpoints" of the account.'

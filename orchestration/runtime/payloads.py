@@ -1,7 +1,7 @@
-"""Keeps what is too large for the hub in a store beside it, below the seals: a seal is over the text, wherever that is.
+"""Keeps what is too large for the hub in a store beside it. Texts are sealed first and stored afterwards.
 
-The SDK does this itself where it is given a store. It would do it above the seals: they would be over the name of what
-is stored, and whoever writes to the store could change what it says.
+The SDK can store payloads itself, but it would do so before sealing. The seals would then cover only the names of
+the stored texts, and whoever can write to the store could change the texts.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from durabletask.worker import TaskHubGrpcWorker
 
 
 class PayloadInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
-    """For a client's calls with one answer. It has to come right after what seals."""
+    """Stores and fetches payloads for a client's calls with one answer. Place it right after the sealing one."""
 
     def __init__(self, store: PayloadStore) -> None:
         self._store = store
 
     async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        """Stores what is large in the request, awaits the answer, fetches what is stored of it."""
+        """Stores what is large in the request, awaits the answer, and fetches the stored parts of the answer."""
         await externalize_payloads_async(request, self._store, instance_id=_instance_id(request))
         answer = await (await continuation(client_call_details, request))
         await deexternalize_payloads_async(answer, self._store)
@@ -37,13 +37,13 @@ class PayloadInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
 
 
 class HistoryPayloadInterceptor(grpc.aio.UnaryStreamClientInterceptor):
-    """For the history of an instance."""
+    """Fetches stored payloads in the history of an instance."""
 
     def __init__(self, store: PayloadStore) -> None:
         self._store = store
 
     async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        """The stream, with what is stored of it."""
+        """The stream, with stored payloads fetched."""
         return self._fetched(await continuation(client_call_details, request))
 
     async def _fetched(self, chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
@@ -53,7 +53,7 @@ class HistoryPayloadInterceptor(grpc.aio.UnaryStreamClientInterceptor):
 
 
 class _Storing:
-    """The hub's stub as one work item sees it: what is large in its answer is stored first."""
+    """The hub's stub for one work item. Stores what is large in the answer before sending it."""
 
     def __init__(self, stub: Any, store: PayloadStore, instance_id: str | None) -> None:
         self._stub = stub
@@ -88,7 +88,7 @@ def store_payloads(worker: TaskHubGrpcWorker, store: PayloadStore) -> None:
 
 
 def _instance_id(message: Any) -> str | None:
-    """Under whose name a payload is stored."""
+    """The instance under whose name a payload is stored."""
     if isinstance(message, pb.ActivityRequest):
         return str(message.orchestrationInstance.instanceId)
     return getattr(message, "instanceId", None) or None

@@ -1,7 +1,7 @@
-"""Lets commands go first: while one is being recorded, this process's worker begins nothing new.
+"""Gives commands priority: while one is being recorded, this process's worker begins nothing new.
 
-Somebody waits for a command to be recorded, and their chat system waits for three seconds. What a worker does goes on
-for days, and shares the interpreter with whatever records the commands.
+Somebody waits for a command to be recorded, and their chat system waits for only three seconds. The worker's work
+goes on for days, and it shares the interpreter with the code that records commands.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any, Final
 
 from durabletask.worker import TaskHubGrpcWorker
 
-# Seconds for which a piece of work is put off at most: however many commands come, what is under way goes on.
+# The most seconds for which a piece of work is put off. Work goes on however many commands come.
 LONGEST: Final = 1.0
-# With so many being recorded at once, whoever sent one need not wait for what comes of it: that is put off too.
+# When so many commands are being recorded at once, their senders do not wait for the result: it is put off too.
 CROWD: Final = 8
 
 
 class Precedence:
-    """Counts what is being recorded. Safe to share between threads. `longest` is in seconds."""
+    """Counts the commands being recorded. Safe to share between threads. `longest` is in seconds."""
 
     def __init__(self, longest: float = LONGEST) -> None:
         self._longest = longest
@@ -31,7 +31,7 @@ class Precedence:
 
     @contextmanager
     def ahead(self) -> Iterator[None]:
-        """For as long as something is being recorded that somebody waits for."""
+        """A context in which a command is being recorded that somebody waits for."""
         with self._lock:
             self._recording += 1
             self._free.clear()
@@ -45,18 +45,18 @@ class Precedence:
 
     @property
     def crowded(self) -> bool:
-        """Whether much is being recorded at once."""
+        """Whether many commands are being recorded at once."""
         return self._recording >= CROWD
 
     def give_way(self) -> None:
-        """Returns once nothing is being recorded, or after `longest`. It blocks the thread."""
+        """Blocks the thread until no command is being recorded, but at most for `longest`."""
         self._free.wait(self._longest)
 
 
 def give_way(worker: TaskHubGrpcWorker, precedence: Precedence) -> None:
-    """Has the worker, which was not started yet, begin its turns, activities and operations behind commands.
+    """Has the worker begin turns, activities and operations only after commands. The worker must not be started yet.
 
-    What is wrapped here is private to the SDK; its version is pinned.
+    The methods wrapped here are private to the SDK; its version is pinned.
     """
 
     def behind(execute: Callable[..., Any]) -> Callable[..., Any]:

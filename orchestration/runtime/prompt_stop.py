@@ -1,7 +1,7 @@
 """Hands the items of the SDK's worker to its threads at once, and lets it stop as soon as its work is done.
 
-In the SDK an item passes a queue, a semaphore, a timer and a task before it comes to a thread, and the worker looks
-once a second whether it is to stop. What is overridden here is private to the SDK; its version is pinned.
+In the SDK an item passes a queue, a semaphore, a timer and a task before it reaches a thread, and the worker checks
+once a second whether it is to stop. The methods overridden here are private to the SDK; its version is pinned.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from durabletask.worker import TaskHubGrpcWorker, _AsyncWorkerManager
 
 
 class PromptWorkerManager(_AsyncWorkerManager):
-    """Runs a worker's items on its threads, in the order in which they come. How many come is limited by the hub.
+    """Runs a worker's items on its threads, in the order in which they come. The hub limits how many come.
 
-    `submit_activity` and its like may be called from any thread.
+    `submit_activity` and the other submit methods may be called from any thread.
     """
 
     _told_to_stop: asyncio.Event

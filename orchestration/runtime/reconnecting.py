@@ -1,4 +1,4 @@
-"""Calls to a hub that is away for a moment, as while it is started again: they wait for it, within a bound."""
+"""Lets calls wait, for a bounded time, for a hub that is away for a moment, such as during a restart."""
 
 from __future__ import annotations
 
@@ -12,28 +12,30 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.domain.errors import HubSilentError, HubUnavailableError
 
-# Seconds that a call waits for the connection. The service gives each call 2, and can say then that nothing was sent.
+# Seconds that a call waits for a connection. The service allows 2 s a call; the call fails before that and can
+# still say that nothing was sent.
 PATIENCE: Final = 1.8
-# Seconds between two looks whether there is a connection.
+# Seconds between two checks for a connection.
 _LOOK: Final = 0.02
 # Seconds until a call that the hub has refused for now is sent again.
 _AGAIN: Final = 0.1
 
-# A hub is on this machine or in this network, so trying to connect costs little. gRPC's own pause grows to two minutes.
+# The hub is on this machine or in this network, so connecting costs little. gRPC's default pause grows to two
+# minutes.
 RECONNECT: Final[list[tuple[str, Any]]] = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 500),
 ]
-# The same for workers, whose pause is random, up to this cap. The SDK's own grows to 30 s. The most that both add up
-# to is how long a worker may stay away after its hub is back.
+# The same for workers, whose pause is random, up to this cap; the SDK's default grows to 30 s. The caps of both
+# settings together are the longest time that a worker may stay away after its hub is back.
 WORKER_RECONNECT: Final = GrpcWorkerResiliencyOptions(
     reconnect_backoff_base_seconds=0.25, reconnect_backoff_cap_seconds=1.0, hello_timeout_seconds=5.0
 )
 
-# A call over a channel that is closed says so itself.
+# A call over a closed channel fails with its own error.
 _SETTLED: Final = (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.SHUTDOWN)
 
-# What changes nothing may be sent twice.
+# Requests that change nothing, which may be sent twice.
 _LOOKS: Final = (
     pb.GetInstanceRequest,
     pb.QueryInstancesRequest,
@@ -44,10 +46,10 @@ _LOOKS: Final = (
 
 
 class ReconnectingInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
-    """Waits for the connection before each call, and sends a call again where the hub cannot have acted on it.
+    """Waits for the connection before each call, and repeats a call where the hub cannot have acted on it.
 
-    `channel` gives the channel that the calls go over. `patience` is how long a call waits, in seconds. A call with
-    `wait_for_ready=False` waits for nothing, and is sent once. It has to be the last interceptor that reads or changes
+    `channel` returns the channel of the calls. `patience` is how long a call waits, in seconds. A call with
+    `wait_for_ready=False` does not wait, and is sent once. This must be the last interceptor that reads or changes
     the request.
     """
 
@@ -56,10 +58,10 @@ class ReconnectingInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
         self._patience = patience
 
     async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        """The answer.
+        """Returns the answer.
 
         Raises `HubUnavailableError` where there is no connection in time: nothing was sent. Raises `HubSilentError`
-        where the connection broke before the answer, and the hub may have done what was asked.
+        where the connection broke before the answer: the hub may have done what was asked.
         """
         if client_call_details.wait_for_ready is False:
             return await (await continuation(client_call_details, request))
@@ -76,7 +78,7 @@ class ReconnectingInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
             await _pause(until, _AGAIN)
 
     async def _connected(self, until: float) -> None:
-        # Not wait_for_state_change: gRPC does not bear that it is cancelled.
+        # Not wait_for_state_change: gRPC does not handle its cancellation.
         while (channel := self._channel()) and channel.get_state(try_to_connect=True) not in _SETTLED:
             await _pause(until)
 
@@ -89,9 +91,10 @@ async def _pause(until: float, seconds: float = _LOOK) -> None:
 
 
 def _unsent(error: grpc.aio.AioRpcError) -> bool:
-    """Whether nothing can have come of the call: there was no connection, or the hub says that it did not take it.
+    """Whether the call cannot have had an effect: it was not sent, or the hub answered that it did not take it.
 
-    The hub answers in sentences. What gRPC itself says, such as that the connection was reset, has no full stop.
+    The hub's own answers are sentences. gRPC's own messages, such as that the connection was reset, have no full
+    stop.
     """
     details = error.details() or ""
     return details.startswith("failed to connect") or details.endswith(".")

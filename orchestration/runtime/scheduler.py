@@ -1,4 +1,4 @@
-"""Durable Task Scheduler: its connection string, and the tokens that are sent to it."""
+"""The connection string of a Durable Task Scheduler, and the tokens for it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _REQUIRED: Final = ("Endpoint", "Authentication", "TaskHub")
 
 
 class _Inner(Protocol):
-    """A credential of azure-identity."""
+    """The interface of a credential of azure-identity."""
 
     def get_token(self, *scopes: str) -> AccessToken:
         """Raises `AzureError`."""
@@ -40,7 +40,7 @@ def _identity() -> Any:
     return identity
 
 
-# Each way of authenticating, and what else of a connection string it takes, by the name of the argument.
+# Each way of authenticating, with the further parts of a connection string that it takes, by argument name.
 _MADE: Final[Mapping[str, tuple[Callable[..., _Inner] | None, Mapping[str, str]]]] = {
     "ManagedIdentity": (
         lambda **more: _identity().ManagedIdentityCredential(**more),
@@ -60,10 +60,7 @@ AUTHENTICATIONS: Final = tuple(_MADE)
 
 @dataclass(frozen=True)
 class Scheduler:
-    """What a Durable Task Scheduler connection string says, in the setting of that name.
-
-    `more` is for the credential, by argument.
-    """
+    """The parts of a scheduler's connection string. `setting` has it; `more` are the credential's arguments."""
 
     host: str
     secure: bool
@@ -74,14 +71,14 @@ class Scheduler:
 
     @property
     def refused(self) -> str:
-        """What to do where it refuses our calls."""
+        """The message for a scheduler that refuses our calls: what to do."""
         return (
             f"{self.setting}: the Durable Task Scheduler refuses our calls. Check TaskHub={self.task_hub}, and give "
             f'the identity of Authentication={self.authentication} the role "Durable Task Data Contributor" there.'
         )
 
     def credential(self) -> Credential | None:
-        """Where tokens come from; None where none is sent. Raises `HubSettingError`."""
+        """The credential that gives tokens; None where no token is sent. Raises `HubSettingError`."""
         make, _ = _MADE[self.authentication]
         if make is None:
             return None
@@ -89,7 +86,7 @@ class Scheduler:
             return Credential(make(**self.more), f"{self.setting}: Authentication={self.authentication}")
         except (
             ValueError
-        ) as error:  # of a workload identity, which takes from the environment what is not given
+        ) as error:  # of a workload identity, which reads from the environment what is not given
             raise HubSettingError(
                 f"{self.setting}: Authentication={self.authentication} is not complete; {_one_line(error)}"
             ) from error
@@ -132,7 +129,7 @@ def parse_scheduler(text: str, setting: str = SETTING) -> Scheduler:
 
 
 def _more(authentication: str, known: Mapping[str, str], setting: str) -> dict[str, str]:
-    """What the credential takes. Raises `HubSettingError` where there is a part that nothing takes."""
+    """The credential's arguments. Raises `HubSettingError` for a part that nothing uses."""
     _, takes = _MADE[authentication]
     arguments = {name.lower(): argument for name, argument in takes.items()}
     left = known.keys() - arguments.keys() - {name.lower() for name in _REQUIRED}
@@ -152,16 +149,16 @@ class Credential:
     """
 
     def __init__(self, inner: _Inner, setting: str) -> None:
-        """`setting` names what has to be corrected where there is no token."""
+        """`setting` is the setting to correct where there is no token."""
         self._inner = inner
         self._setting = setting
         self._one_at_a_time = threading.Lock()
-        # Not the event loop's threads: what runs there may wait for a call to the hub, which waits for a token.
+        # Not the event loop's threads: code there may wait for a call to the hub, and that call waits for a token.
         self._thread = ThreadPoolExecutor(1, "scheduler-token")
         self.problem: str | None = None
 
     def get_token(self, *scopes: str, **_: Any) -> AccessToken:
-        """A token that is valid. It blocks the thread. Raises `HubUnavailableError`; the log says why, once."""
+        """Returns a valid token. Blocks the thread. Raises `HubUnavailableError`; the log says why, once."""
         try:
             with self._one_at_a_time:
                 found = self._inner.get_token(*scopes)
@@ -178,17 +175,17 @@ class Credential:
         return found
 
     def for_event_loop(self) -> AsyncCredential:
-        """The same, for the event loop that runs now."""
+        """The same tokens for the running event loop."""
         return AsyncCredential(self, self._thread)
 
     def close(self) -> None:
-        """Ends its connections."""
+        """Closes the credential's connections."""
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._inner.close()
 
 
 class AsyncCredential:
-    """Asks a `Credential` on that thread, once for all that wait at the same time."""
+    """Asks a `Credential` on its thread. Callers that wait at the same time share one request."""
 
     def __init__(self, credential: Credential, thread: Executor) -> None:
         self._credential = credential
@@ -196,16 +193,16 @@ class AsyncCredential:
         self._asking: asyncio.Future[AccessToken] | None = None
 
     async def get_token(self, *scopes: str, **_: Any) -> AccessToken:
-        """A token that is valid. Raises `HubUnavailableError`."""
+        """Returns a valid token. Raises `HubUnavailableError`."""
         if self._asking is None or self._asking.done():
             loop = asyncio.get_running_loop()
             self._asking = loop.run_in_executor(self._thread, self._credential.get_token, *scopes)
             self._asking.add_done_callback(_heard)
-        # Whoever gives up waiting does not stop the others.
+        # A caller that stops waiting does not cancel the request for the others.
         return await asyncio.shield(self._asking)
 
     async def close(self) -> None:
-        """The `Credential` is closed by itself."""
+        """Does nothing: the `Credential` is closed separately."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -220,11 +217,11 @@ class AsyncCredential:
 
 
 def _heard(asking: asyncio.Future[AccessToken]) -> None:
-    """Nobody may be waiting any more, and the log has the failure already."""
+    """Takes the error, so that asyncio does not log it again: the log has it, and nobody may be waiting any more."""
     if not asking.cancelled():
         asking.exception()
 
 
 def _one_line(error: Exception) -> str:
-    """What it says, shortened: azure-identity lists all that it tried."""
+    """The error's text in one line, shortened: azure-identity lists everything that it tried."""
     return " ".join(str(error).split())[:600]

@@ -1,4 +1,4 @@
-"""The SDK's log: one line for a hub that is away, or that has given the work to another worker."""
+"""Shortens the SDK's log to one line for a hub that is away, or that has given the work to another worker."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _DETAILS: Final = re.compile(r'details = "(.*)"')
 
 
 class ForeseenTroubleFilter(logging.Filter):
-    """Shortens what the SDK's worker says of a hub that is away or has no use for an answer; drops what is no news.
+    """Shortens the SDK worker's messages about a hub that is away or refuses an answer; drops needless ones.
 
-    `now` counts seconds.
+    `now` returns seconds.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -37,9 +37,9 @@ class ForeseenTroubleFilter(logging.Filter):
         self._said_at: float | None = None
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is logged. It may be changed."""
+        """Whether to log the record. May change the record."""
         message = record.getMessage()
-        if _CANCELLED_TIMER in message:  # no hub is told that a timer was cancelled, so it fires all the same
+        if _CANCELLED_TIMER in message:  # the hub is never told that a timer was cancelled, so it fires
             return False
         if _AWAY.match(message):
             return self._away(record, message)
@@ -50,7 +50,7 @@ class ForeseenTroubleFilter(logging.Filter):
         return True
 
     def _away(self, record: logging.LogRecord, message: str) -> bool:
-        """The worker tries again and again, and says each try in several lines."""
+        """Whether to log this failed try: the worker tries again and again, and logs several lines for each try."""
         now = self._now()
         if self._said_at is not None and now < self._said_at + SELDOM:
             return False

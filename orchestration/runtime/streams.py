@@ -1,4 +1,4 @@
-"""Sends with a call that is answered by a stream what the SDK sends with other calls: the token, and the task hub."""
+"""Adds to calls with a streamed answer what the SDK adds only to other calls: the token and the task hub."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from durabletask.internal.grpc_interceptor import DefaultAsyncClientInterceptorI
 
 
 class StreamMetadata(grpc.aio.UnaryStreamClientInterceptor):
-    """Has the interceptor `of_calls` deal with streams too.
+    """Has the SDK's interceptor `of_calls` handle streams too.
 
-    It says itself that it does, and gRPC leaves it out: it registers an interceptor for the first of its kinds alone
+    The SDK's interceptor implements streams, but gRPC registers an interceptor only for the first of its kinds
     (https://github.com/grpc/grpc/issues/40946).
     """
 

@@ -1,4 +1,4 @@
-"""Tells whoever waits in this process that its worker has taken a turn, so that nobody has to poll for it."""
+"""Tells waiters in this process that its worker has taken a turn, so that they need not poll."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-FIRST_LOOK: Final = 0.05  # seconds; this process's own worker has mostly taken the turn by then, and said so
+FIRST_LOOK: Final = 0.05  # seconds; by then this process's worker has usually taken the turn
 SLOWEST_LOOK: Final = 0.5
-# Where every turn is taken here, and so told of: each look of a thousand that wait costs those that are to be answered.
+# Where this process takes every turn, each is reported, so waiters look less often. With a thousand waiters, each
+# look would slow down the answers.
 FIRST_LOOK_ALONE: Final = 0.25
 SLOWEST_LOOK_ALONE: Final = 2.0
 
@@ -28,7 +29,7 @@ class TurnWatch:
         self._pause = first_look
 
     def wake(self, status: str | None) -> None:
-        """A turn was taken. From any thread."""
+        """Reports that a turn was taken. May be called from any thread."""
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._woken, status)
 
@@ -37,10 +38,10 @@ class TurnWatch:
         self._turn.set()
 
     async def next(self, limit: float) -> str | None:
-        """Returns after the next turn, or after a while in which another process may have taken one.
+        """Waits for the next turn, or for a time after which another process may have taken one.
 
-        That while grows with each call, and is at most `limit` seconds. Returns the custom status, as JSON, that the
-        last turn has published, where that is known.
+        That time grows with each call, up to `limit` seconds. Returns the custom status that the last turn
+        published, as JSON; None where it is not known.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(self._pause, limit)):
@@ -52,7 +53,7 @@ class TurnWatch:
 
 
 class Turns:
-    """The turns of this process's worker. Safe to share between threads. A turn of another worker is not told."""
+    """The turns of this process's worker. Safe to share between threads. Turns of other workers are not reported."""
 
     def __init__(self, first_look: float = FIRST_LOOK, slowest_look: float = SLOWEST_LOOK) -> None:
         self.first_look = first_look
@@ -61,7 +62,7 @@ class Turns:
         self._watches: defaultdict[str, list[TurnWatch]] = defaultdict(list)
 
     def taken(self, instance_id: str, status: str | None = None) -> None:
-        """A turn of this instance is on disk, with this custom status as JSON where that is known."""
+        """Reports that a turn of this instance is on disk, with its custom status as JSON where that is known."""
         with self._lock:
             watches = list(self._watches.get(instance_id, ()))
         for watch in watches:

@@ -83,7 +83,7 @@ def register(  # noqa: PLR0913, PLR0917 - each is known by its type
     call_lists: CallListActivities | None = None,
 ) -> None:
     """Registers every orchestration, entity and activity. Instances of a newer release are left to a newer worker."""
-    # mypy cannot tell a generator's return type apart in the SDK's union, so it is named here.
+    # mypy cannot infer a generator's return type from the SDK's union, so it is named here.
     _add(worker, cast("Orchestrator[ApprovalInput, Outcome | None]", approval))
     _add(worker, cast("Orchestrator[ApprovalInput, Outcome]", reconcile))
     _add(worker, cast("Orchestrator[DelegateChange, None]", delegate_change))

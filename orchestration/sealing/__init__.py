@@ -1,1 +1,1 @@
-"""Seals on everything that the hub carries for us, so that it may store and carry and has no authority of its own."""
+"""Seals on everything that the hub carries for us, so that the hub can store and deliver it but not forge it."""

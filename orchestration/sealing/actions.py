@@ -29,11 +29,14 @@ class Sealer:
         carried.value = envelope.put(self._keys.seal(place, text, call), text, trace)
 
     def event(self, message: Any, field: str, instance_id: str, name: str) -> None:
-        """Seals an event for that instance. The span in which it is sent goes along."""
+        """Seals an event for that instance, and adds the trace of the span in which it is sent."""
         self.put(message, field, scope.event(instance_id, name), trace=telemetry.traceparent())
 
     def turn(self, response: pb.OrchestratorResponse, read: HistoryReader) -> None:
-        """Everything that a turn of our orchestration sends, and its status. `read` has read what it was told."""
+        """Seals everything that a turn of our orchestration sends, and its status.
+
+        `read` has read the turn's history.
+        """
         if response.HasField("customStatus"):
             self.put(response, "customStatus", scope.status(response.instanceId, read.name))
         for action in response.actions:
@@ -54,7 +57,8 @@ class Sealer:
                     self.put(child, "input", scope.start(child.instanceId, child.name), call)
             case "sendEvent":
                 sent = action.sendEvent
-                # Who is told of an outcome, and by which event, is said in the request: no command comes of that.
+                # The request names the instance and the event by which others are told of an outcome. An event to any
+                # other instance than a child is not sealed, so it can never count as a command.
                 if sent.instance.instanceId in read.children and self._scope.has_event(sent.name):
                     self.event(sent, "data", sent.instance.instanceId, sent.name)
             case "sendEntityMessage":
@@ -73,14 +77,14 @@ class Sealer:
             self.put(sent, "input", place, call if kind == "entityOperationCalled" else "")
 
     def _complete(self, done: pb.CompleteOrchestrationAction, instance_id: str, read: HistoryReader) -> None:
-        """The output, and the next generation's input, are made for whoever called the first generation."""
+        """Seals the output, or the next generation's input, for the caller of the first generation."""
         if done.orchestrationStatus == pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW:
             self.put(done, "result", scope.start(instance_id, read.name), read.called_by)
         elif done.orchestrationStatus == pb.ORCHESTRATION_STATUS_COMPLETED:
             self.put(done, "result", scope.output(instance_id, read.name), read.called_by)
 
     def entity_actions(self, result: pb.EntityBatchResult) -> None:
-        """What an entity of ours sends and starts."""
+        """Seals what an entity of ours sends and starts."""
         for action in result.actions:
             if action.HasField("startNewOrchestration"):
                 begun = action.startNewOrchestration

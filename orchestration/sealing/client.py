@@ -1,4 +1,4 @@
-"""Seals what our client sends to the hub, and shows our services only what is sealed rightly."""
+"""Seals what our client sends to the hub, and shows our services only data with a valid seal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UNREADABLE: Final = (
 
 
 class SealingInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
-    """For calls with one answer. What has no seal of ours is left out of the answer, and logged.
+    """Handles calls with one answer. Data without our seal is removed from the answer, and logged.
 
     While `held` gives a reason, nothing of ours is sent: other processes could not check its seal.
     """
@@ -63,7 +63,10 @@ class SealingInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
             raise HubUnavailableError(f"Nothing was recorded. {held}")
 
     def _open(self, answer: Any, request: Any) -> None:
-        """What was asked about one instance or entity is opened as that one's, whatever the hub calls it."""
+        """Opens the answer.
+
+        If one instance or entity was asked for, its ID is taken from the request, not from the hub's answer.
+        """
         if isinstance(answer, pb.GetInstanceResponse):
             try:
                 self._open_instance(answer.orchestrationState, request.instanceId)
@@ -79,7 +82,7 @@ class SealingInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
                 self._open_entity(entity, entity.instanceId)
 
     def _open_one_of_many(self, state: pb.OrchestrationState) -> None:
-        """One that cannot be read hides no other; it shows nothing."""
+        """Opens one instance of a query. If it cannot be read, it shows nothing; the others are still shown."""
         try:
             self._open_instance(state, state.instanceId)
         except UnknownKeyError as error:
@@ -96,7 +99,7 @@ class SealingInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
         if state.orchestrationStatus == pb.ORCHESTRATION_STATUS_COMPLETED:
             self._open_field(state, "output", scope.output(instance_id, name))
         elif not state.output.value.startswith('"'):
-            state.ClearField("output")  # who stops it may give a reason, in words, and no outcome
+            state.ClearField("output")  # whoever stops an instance may give a reason as text, but no outcome
 
     def _open_entity(self, entity: pb.EntityMetadata, entity_id: str) -> None:
         if self._scope.has_entity(entity_id):
@@ -109,7 +112,10 @@ class SealingInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
     def _open_field(
         self, message: Any, field: str, place: scope.Place, open_member: str | None = None
     ) -> None:
-        """Where there is no seal at all, a text with the one `open_member` stays, as a start may have that much."""
+        """Opens one field.
+
+        A text without any seal stays if it has only the `open_member`, as a start may have that much.
+        """
         carried = getattr(message, field)
         if not carried.value:
             return
@@ -129,7 +135,7 @@ class SealingInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
 
 
 class HistoryInterceptor(grpc.aio.UnaryStreamClientInterceptor):
-    """For the history of an instance: what does not count is not shown as having happened."""
+    """Handles the history of an instance: events without a valid seal are not shown."""
 
     def __init__(self, keys: SealKeys, ours: Scope) -> None:
         self._keys = keys

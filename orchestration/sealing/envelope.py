@@ -1,8 +1,7 @@
-"""How a seal travels: as the first member of the JSON object that it seals, under `$seal`.
+"""How a seal is transported: as the first member, `$seal`, of the JSON object that it seals.
 
-So other programs, dashboards and auditors read the JSON as before. What is no object goes along under `$value`. An
-event may have the trace of whoever raised it behind its seal, under `$trace`: no seal is on that, and nothing but
-traces is read from it.
+So other programs, dashboards and auditors read the JSON as before. A value that is no object is put under `$value`. An
+event may have its sender's trace under `$trace`, after the seal. The trace is not sealed, and only tracing reads it.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ TRACE: Final = "$trace"
 _BEGIN: Final = f'{{"{SEAL}":"'
 _TRACE: Final = f',"{TRACE}":"'
 _VALUE: Final = ',"$value":'
-_LIKE_VALUE: Final = "{" + _VALUE[1:]  # objects that would look like something that is none
+_LIKE_VALUE: Final = "{" + _VALUE[1:]  # objects that look like a wrapped value that is no object
 _LIKE_TRACE: Final = "{" + _TRACE[1:]
-# No seal is on it, so it must not be able to end its own member of the JSON.
+# The trace is not sealed, so its form must not let it end its own JSON member.
 _FORM: Final = re.compile(r"[0-9a-f-]{55}")
 
 
 def put(seal: str, text: str, trace: str = "") -> str:
-    """The JSON `text` with its seal, and with the `traceparent` of who sends it where that is given."""
+    """The JSON `text` with its seal, and with the sender's `traceparent` if one is given."""
     begin = f'{_BEGIN}{seal}"'
     if trace:
         begin += f'{_TRACE}{trace}"'
@@ -32,7 +31,7 @@ def put(seal: str, text: str, trace: str = "") -> str:
 
 
 def take(text: str) -> tuple[str, str]:
-    """The seal and the JSON that was sealed. The seal is empty where there is none."""
+    """The seal and the JSON that was sealed. The seal is empty if there is none."""
     seal, _, rest = _split(text)
     if not seal:
         return "", text
@@ -42,12 +41,12 @@ def take(text: str) -> tuple[str, str]:
 
 
 def trace_of(text: str) -> str:
-    """The `traceparent` beside the seal, as whoever had the text says it; empty where there is none."""
+    """The unsealed `traceparent` beside the seal, which anybody may have changed; empty if there is none."""
     return _split(text)[1]
 
 
 def _split(text: str) -> tuple[str, str, str]:
-    """The seal, the trace and what follows. All are empty where there is no seal."""
+    """The seal, the trace and the rest. All are empty if there is no seal."""
     if not text.startswith(_BEGIN):
         return "", "", ""
     seal, quote, rest = text[len(_BEGIN) :].partition('"')

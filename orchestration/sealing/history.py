@@ -1,4 +1,4 @@
-"""Reads the history of one generation of an orchestration: what is sealed rightly stays, and nothing else counts."""
+"""Reads the history of one generation of an orchestration: keeps events with a valid seal, and drops all others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TASK, CHILD, OPERATION = "task", "child", "operation"
 
 
 class _AwaitedCall(NamedTuple):
-    """A call that the orchestration made: the place of its answer, and the name that the answer has to be made for."""
+    """A call that the orchestration made: the place of its answer, and the name that the answer's seal must have."""
 
     place: scope.Place
     name: str
@@ -33,7 +33,7 @@ class _AwaitedCall(NamedTuple):
 
 @dataclass(frozen=True)
 class _Answer:
-    """How a kind of event answers: which kind of call, where its number and its text are, and how a failure is said."""
+    """How a kind of event answers a call: which kind of call, the fields of number and text, and the failure event."""
 
     call: str
     number: str
@@ -51,7 +51,7 @@ _ANSWERS: Final = {
 }
 _FAILURES: Final = {answer.failure: answer for answer in (_TASK, _CHILD, _OPERATION)}
 
-# What an event tells the orchestration, as text. The hub's time is told to the second: no hub need keep more of it.
+# What an event tells the orchestration, as text. The hub's time is cut to seconds, because some hubs keep no more.
 _TOLD: Final[dict[str, Callable[[pb.HistoryEvent], tuple[str, ...]]]] = {
     "orchestratorStarted": lambda event: (str(event.timestamp.seconds),),
     "eventRaised": lambda event: (event.eventRaised.name.casefold(), event.eventRaised.input.value),
@@ -60,7 +60,8 @@ _TOLD: Final[dict[str, Callable[[pb.HistoryEvent], tuple[str, ...]]]] = {
     "executionResumed": lambda _: (),
     "executionTerminated": lambda _: (),
 }
-# These say that the hub carried out what the orchestration asked for, or frame a turn. They tell it nothing.
+# These events report that the hub did what the orchestration asked for, or mark the limits of a turn. They tell the
+# orchestration nothing.
 _SILENT: Final = frozenset(
     {
         "orchestratorCompleted",
@@ -70,16 +71,16 @@ _SILENT: Final = frozenset(
         "eventSent",
     }
 )
-# So do these, of calls that are answered later.
+# These also tell it nothing; the calls they report are answered later.
 _CALLS: Final = frozenset({"taskScheduled", "subOrchestrationInstanceCreated", "entityOperationCalled"})
 
 
 class StartRefusedError(CountersignError):
-    """The orchestration was started without a seal of ours, or with more than such a start may give."""
+    """The orchestration was started without our seal, or with more than such a start may contain."""
 
 
 def started_as(events: Iterable[pb.HistoryEvent]) -> str:
-    """The name of the orchestration that the first start among the events begins; empty where there is none."""
+    """The name of the orchestration in the first start among the events; empty if there is none."""
     return next((event.executionStarted.name for event in events if event.HasField("executionStarted")), "")
 
 
@@ -103,13 +104,13 @@ class HistoryReader:
 
     @property
     def ours(self) -> bool:
-        """Whether the instance is of an orchestration of ours."""
+        """Whether the instance belongs to an orchestration of ours."""
         return self.name in self._scope.orchestrations
 
     def read(self, event: pb.HistoryEvent) -> bool:
-        """Whether the event counts; what it carries is unsealed in place.
+        """Whether the event counts; its payload is unsealed in place.
 
-        Raises `StartRefusedError`, or `UnknownKeyError` where another process has to read it.
+        Raises `StartRefusedError`, or `UnknownKeyError` if another process has to read it.
         """
         kind = event.WhichOneof("eventType") or ""
         if kind == "executionStarted":
@@ -129,7 +130,7 @@ class HistoryReader:
         return True
 
     def _counts(self, event: pb.HistoryEvent, kind: str) -> bool:
-        """Whether it may be told to our orchestration. What we do not know, we do not tell."""
+        """Whether the event may be given to our orchestration. Unknown kinds of events are not."""
         if kind == "eventRaised":
             return self._is_sealed(event.eventRaised)
         if kind in _ANSWERS:
@@ -152,7 +153,10 @@ class HistoryReader:
             self.digest.add(kind, str(getattr(failed, answer.number)), why.errorType, why.errorMessage)
 
     def _note_call(self, event: pb.HistoryEvent, kind: str) -> None:
-        """The hub says that it took a call (one of `_CALLS`). Only our own turn, at this point, could have named it."""
+        """Notes a call (one of `_CALLS`) that the hub says it took.
+
+        Only our own turn, at this point, could have named it.
+        """
         number: int | str = event.eventId
         match kind:
             case "taskScheduled":
@@ -210,7 +214,10 @@ class HistoryReader:
         return True
 
     def _answered(self, event: pb.HistoryEvent, kind: str, answer: _Answer) -> bool:
-        """Unseals the answer to a call. One without our seal becomes a failure; one to no call does not count."""
+        """Unseals the answer to a call.
+
+        An answer without our seal becomes a failure; an answer to no call does not count.
+        """
         done = getattr(event, kind)
         number = getattr(done, answer.number)
         call = self._calls.get((answer.call, number))

@@ -1,4 +1,4 @@
-"""A digest of what an orchestration was told so far. It binds an answer to the one call that it answers."""
+"""A digest of everything an orchestration was told so far. It binds an answer to exactly one call."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from orchestration.sealing.keys import joined
 
 
 class HistoryDigest:
-    """What an orchestration does follows from what it was told, and from nothing else.
+    """The digest of one history. What an orchestration does depends only on what it was told.
 
-    So a call is known by the digest and its number. The hub can make up two histories in which the same number is
+    So the digest and the number of a call identify it. The hub can make up two histories in which the same number is
     another call, but not two with the same digest.
     """
 
@@ -19,11 +19,11 @@ class HistoryDigest:
         self._so_far = b""
 
     def add(self, *told: str) -> None:
-        """The orchestration was told this too."""
+        """Adds something that the orchestration was told."""
         self._so_far = hashlib.sha256(self._so_far + joined(told)).digest()
 
     def call(self, action_id: int) -> str:
-        """The name of the call with this number that the orchestration makes now; fit for CALL of a seal."""
+        """The name of the call with this number that the orchestration makes now; valid as CALL of a seal."""
         return short(self._so_far + joined(("call", str(action_id))))
 
 

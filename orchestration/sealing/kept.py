@@ -1,8 +1,8 @@
-"""Keeps orchestrations in memory between two turns, so that a turn does not replay what this process has run before.
+"""Keeps orchestrations in memory between turns, so that a turn need not replay what this process has already run.
 
-The hub sends the whole history with each turn. Where it begins with the very bytes that this process was given before,
-and checked, the orchestration goes on from there. Where anything differs, it is replayed from the beginning: after a
-turn that the hub did not take, after another process took a turn, or where the hub goes back in time.
+The hub sends the whole history with each turn. If it begins with exactly the bytes that this process has received and
+checked before, the orchestration continues from there. If anything differs, it is replayed from the beginning: after a
+turn that the hub did not take, after another process took a turn, or if the hub goes back in time.
 
 The executor is private to the SDK, which keeps nothing between two turns; its version is pinned.
 """
@@ -21,13 +21,14 @@ from durabletask.worker import ExecutionResults, _OrchestrationExecutor, _Runtim
 
 from orchestration.sealing.history import HistoryReader
 
-# About 45 KB each. What is not kept is replayed. Where more requests than this are decided one after the other, in the
-# order in which they were asked, each is forgotten right before its turn: a burst of a thousand has to fit.
+# About 45 KB each. An orchestration that is not kept is replayed. If more requests than this are decided one after the
+# other, in the order in which they were asked, each is dropped right before its turn. So a burst of a thousand has to
+# fit.
 MOST_KEPT: Final = 2048
 
 
 class _Executor(_OrchestrationExecutor):
-    """The SDK's executor, which can take one more turn of the orchestration that it has run."""
+    """The SDK's executor, which can also run a next turn of the orchestration that it has run."""
 
     _ctx: _RuntimeOrchestrationContext | None = None
 
@@ -37,14 +38,14 @@ class _Executor(_OrchestrationExecutor):
         return self._ctx is not None and not self._ctx._is_complete  # noqa: SLF001
 
     def process_event(self, ctx: _RuntimeOrchestrationContext, event: pb.HistoryEvent) -> None:
-        """One event, as the SDK has it; keeps the context."""
+        """Processes one event as the SDK does; keeps the context."""
         self._ctx = ctx
         super().process_event(ctx, event)
 
     def go_on(
         self, old_events: Iterable[pb.HistoryEvent], new_events: Iterable[pb.HistoryEvent]
     ) -> ExecutionResults:
-        """The next turn. `old_events` are those that became history since the last one."""
+        """Runs the next turn. `old_events` are those that became history since the last one."""
         ctx = self._ctx
         if ctx is None:
             raise AssertionError("only what has begun goes on")
@@ -75,7 +76,7 @@ class KeptOrchestration:
         return self._executor.waits
 
     def goes_on(self, past: Sequence[pb.HistoryEvent]) -> bool:
-        """Whether the history begins with the very events that this orchestration was given, as they were given."""
+        """Whether the history begins with exactly the bytes of the events that this orchestration has received."""
         if len(past) < self._count:
             return False
         seen = hashlib.sha256()
@@ -83,16 +84,16 @@ class KeptOrchestration:
         return seen.digest() == self._seen.digest()
 
     def turn(self, request: pb.OrchestratorRequest) -> ExecutionResults:
-        """The turn, of what in the request counts and was not there before.
+        """Runs the turn with the new events of the request that count.
 
-        Raises as `HistoryReader.read` and the SDK's executor do. It is of no more use then.
+        Raises as `HistoryReader.read` and the SDK's executor do. After an error this object must not be used again.
         """
         begun = self._count > 0
         past, new = request.pastEvents[self._count :], list(request.newEvents)
         self._count = len(request.pastEvents) + len(new)
         _add(self._seen, past)
-        _add(self._seen, new)  # before they are read: their seals are taken off then
-        # What was told before was logged when it was new.
+        _add(self._seen, new)  # before they are read, because reading removes their seals
+        # Faults in earlier events were logged when those were new.
         past, new = self._read(past, quiet=True), self._read(new, quiet=False)
         if begun and new:
             return self._executor.go_on(past, new)
@@ -104,7 +105,7 @@ class KeptOrchestration:
 
 
 def _add(seen: Any, events: Iterable[pb.HistoryEvent]) -> None:
-    """The bytes of the events, each behind its length."""
+    """Adds the bytes of the events to the hash, each after its length."""
     for event in events:
         data = event.SerializeToString()
         seen.update(len(data).to_bytes(8, "big"))
@@ -112,7 +113,7 @@ def _add(seen: Any, events: Iterable[pb.HistoryEvent]) -> None:
 
 
 class KeptOrchestrations:
-    """Those that had a turn in this process last, by instance ID. Safe to use from several threads."""
+    """The orchestrations that had a turn in this process last, by instance ID. Thread-safe."""
 
     def __init__(self, most: int = MOST_KEPT) -> None:
         self._most = most
@@ -120,13 +121,13 @@ class KeptOrchestrations:
         self._kept: OrderedDict[str, KeptOrchestration] = OrderedDict()
 
     def take(self, request: pb.OrchestratorRequest) -> KeptOrchestration | None:
-        """The one that goes on with this turn, which is then nobody else's; None where it has to be replayed."""
+        """Removes and returns the orchestration that this turn continues; None if it has to be replayed."""
         with self._lock:
             found = self._kept.pop(request.instanceId, None)
         return found if found is not None and found.goes_on(request.pastEvents) else None
 
     def put(self, instance_id: str, orchestration: KeptOrchestration) -> None:
-        """Keeps it for its next turn, if there will be one. The one that waits longest makes room."""
+        """Keeps the orchestration if it will have a next turn. If there are too many, drops the one waiting longest."""
         if not orchestration.waits:
             return
         with self._lock:

@@ -1,4 +1,7 @@
-"""The keys that seal: the first one makes seals, each of them checks. Pure: equal arguments give equal seals."""
+"""The keys for seals: the first one makes seals, and each of them checks seals.
+
+Pure: equal arguments give equal seals.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,12 @@ from typing import Final
 from orchestration.domain.errors import CountersignError
 
 SHORTEST: Final = 32  # bytes
-# The key's ID, the call that it is made for (may be empty) and the MAC. None of them holds a dot or a quote.
+# The key's ID, the call that the seal is made for (may be empty) and the MAC. None of them contains a dot or a quote.
 _SEAL: Final = re.compile(r"([0-9a-f]{8})\.([A-Za-z0-9_-]{0,43})\.([A-Za-z0-9_-]{43})")
 
 
 class BrokenSealError(CountersignError):
-    """There is no seal, or it is not on this text in this place."""
+    """There is no seal, or it does not match this text at this place."""
 
 
 class UnknownKeyError(CountersignError):
@@ -43,7 +46,7 @@ class SealKeys:
 
     @property
     def ids(self) -> list[str]:
-        """The IDs of the keys, the one that makes seals first."""
+        """The IDs of the keys; the first is that of the key that makes seals."""
         return list(self._keys)
 
     def seal(self, place: Sequence[str], text: str, call: str = "") -> str:
@@ -65,17 +68,17 @@ class SealKeys:
 
 
 def key_id_of(key: bytes) -> str:
-    """Eight hex digits that name a key and say nothing of it."""
+    """Eight hex digits that name a key without revealing anything of it."""
     return hashlib.sha256(b"countersign sealing key\0" + key).hexdigest()[:8]
 
 
 def generation_of(seal: str) -> str:
-    """What names the generation of an orchestration that began with this seal: the MAC of its input."""
+    """The name of the generation that began with this seal: the MAC of its input."""
     return seal.rpartition(".")[2]
 
 
 class _Hmac:
-    """HMAC-SHA-256 with one key, which it takes in once: a turn makes and checks a dozen."""
+    """HMAC-SHA-256 with one key, which is prepared once: a turn makes and checks a dozen seals."""
 
     def __init__(self, key: bytes) -> None:
         self._begun = hmac.new(key, digestmod="sha256")
@@ -88,7 +91,7 @@ class _Hmac:
 
 
 def joined(parts: Iterable[str]) -> bytes:
-    """The parts, each behind its length, so that no two lists of parts give the same bytes."""
+    """The parts, each after its length, so that no two lists of parts give the same bytes."""
     out: list[bytes] = []
     for part in parts:
         encoded = part.encode("utf-8", "surrogatepass")

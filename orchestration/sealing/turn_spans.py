@@ -35,7 +35,7 @@ _WORD: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
 class TurnSpan:
-    """One turn of one orchestration. Without traces it is nothing."""
+    """The span of one turn of an orchestration. Does nothing when tracing is off."""
 
     def __init__(self, request: pb.OrchestratorRequest, name: str) -> None:
         self._instance_id = request.instanceId
@@ -48,7 +48,7 @@ class TurnSpan:
 
     @contextmanager
     def open(self) -> Iterator[Self]:
-        """It lasts until left. The turn is taken within it."""
+        """Opens the span. The turn has to run inside this context."""
         if not telemetry.traced():
             yield self
             return
@@ -67,7 +67,7 @@ class TurnSpan:
             yield self
 
     def carry(self, response: pb.OrchestratorResponse, status: str | None) -> None:
-        """Has what the turn asks for begin under this span, and the next turn know the span of the whole.
+        """Makes this span the parent of what the turn asks for, and passes on the whole orchestration's span.
 
         `status` is the custom status that the turn publishes, as JSON.
         """
@@ -88,7 +88,7 @@ class TurnSpan:
 
     @staticmethod
     def _describe(span: Span, status: str | None) -> None:
-        """By the policy and the standing that the turn publishes: words of ours, and nothing beside them."""
+        """Adds the policy and the status that the turn publishes to the span, and nothing else."""
         try:
             said = json.loads(status or "null")
         except ValueError:
@@ -101,12 +101,12 @@ class TurnSpan:
                 span.set_attribute(name, word)
 
     def _whole(self, request: pb.OrchestratorRequest) -> tuple[SpanContext | None, int]:
-        """The span of the whole orchestration, and when it began, in nanoseconds; None for one that nobody traced."""
+        """The span of the whole orchestration, and when it began, in nanoseconds; None if it is not traced."""
         parent = telemetry.read(self._started.traceParent) if self._started else None
         if parent is None:
             return None, 0
         kept = request.orchestrationTraceContext
-        # The hub may say anything, and no turn is to fail by that.
+        # The hub may send anything here, and no turn may fail because of it.
         known = int(kept.spanID.value, 16) if _SPAN_ID.fullmatch(kept.spanID.value) else 0
         span_id = known or secrets.randbits(64) or 1
         begun = (
@@ -140,7 +140,7 @@ def _start_of(request: pb.OrchestratorRequest) -> pb.TraceContext | None:
 
 
 def _causes(request: pb.OrchestratorRequest) -> Iterator[str]:
-    """What in the turn is new and says by which span it came: events first, then answers to what was asked for."""
+    """The traces of the turn's new events: raised events first, then answers to what was asked for."""
     answers: list[str] = []
     calls: dict[tuple[str, int], str] | None = None
     for event in request.newEvents:
@@ -169,7 +169,7 @@ def _once(contexts: Sequence[SpanContext]) -> list[SpanContext]:
 
 
 def _is_time(given: timestamp_pb2.Timestamp) -> bool:
-    """Whether it can be a time of ours: of the time since 1970, and no later than 9999."""
+    """Whether it can be a real time: between 1970 and the year 9999."""
     return 0 < given.seconds < 253_402_300_800 and 0 <= given.nanos < 1_000_000_000
 
 

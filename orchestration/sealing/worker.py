@@ -1,6 +1,6 @@
-"""A worker that counts only what is sealed, and seals what it answers. It stands between the SDK and the hub.
+"""A worker that accepts only sealed data, and seals its answers. It stands between the SDK and the hub.
 
-The three methods are the SDK's own, which hands each work item to one of them; its version is pinned.
+The three overridden methods are private to the SDK, which gives each work item to one of them; its version is pinned.
 """
 
 from __future__ import annotations
@@ -29,35 +29,35 @@ from orchestration.sealing.turn_spans import TurnSpan
 
 log = logging.getLogger(__name__)
 
-# An operation that no entity of ours has: it stands in for one without a seal, and fails as an unknown one does.
+# An operation name that no entity of ours has. It replaces an operation without a seal, which then fails as unknown.
 UNSEALED: Final = "unsealed"
 
 
 class _Over(Protocol):
-    """Is told whether the hub has heard an answer."""
+    """Called with whether the hub has received an answer."""
 
     def __call__(self, *, heard: bool) -> None: ...
 
 
 def _nothing(*, heard: bool) -> None:
-    """There is nothing to do afterwards."""
+    """Does nothing."""
 
 
-# Is told what a call has raised, or None once the hub has answered it.
+# Called with the error of a call, or with None once the hub has answered it.
 _Told = Callable[[Exception | None], None]
 
 
 def _and_wait(call: Callable[[Any], Any], message: Any, told: _Told) -> None:
     try:
         call(message)
-    except (grpc.RpcError, ValueError) as error:  # gRPC raises the second where the channel is closed
+    except (grpc.RpcError, ValueError) as error:  # gRPC raises ValueError if the channel is closed
         told(error)
     else:
         told(None)
 
 
 class _Answers:
-    """The hub's stub as one work item sees it: what it answers with is sealed first, and given by `give`."""
+    """The hub's stub for one work item: seals the answer, and sends it by `give`."""
 
     def __init__(self, stub: Any, seal: Any, method: str, give: Callable[[Any, Any], None]) -> None:
         self._stub = stub
@@ -78,26 +78,26 @@ class _Answers:
 
 
 class SealingWorker(TaskHubGrpcWorker):
-    """For a hub of ours. `sealing` is to be called before the worker starts."""
+    """The worker for our hub. Call `sealing` before it starts."""
 
     _keys: SealKeys
     _ours: Scope
     _sealer: Sealer
     _kept: KeptOrchestrations
-    # Told the ID of each instance whose turn is over, and the custom status that it has put on disk, where it has one.
+    # Called after each turn with the instance's ID, and the custom status that the hub has stored, if there is one.
     turn_taken: Callable[[str, str | None], None] = staticmethod(lambda *_: None)
-    # Told, in the thread that runs an activity and before it begins, the tags that the hub gave it.
+    # Called in the thread of an activity before it begins, with the tags that the hub gave it.
     activity_given: Callable[[Mapping[str, str]], None] = staticmethod(lambda _: None)
-    # Gives the hub an answer by this call. It may return before the hub has it, and tell that later, from any thread.
+    # Sends the hub an answer by this call. It may return early, and report the result later from any thread.
     give: Callable[[Callable[[Any], Any], Any, _Told], None] = staticmethod(_and_wait)
 
     def sealing(self, keys: SealKeys, ours: Scope) -> None:
-        """Has the worker count and seal with these keys what is `ours`."""
+        """Has the worker check and make seals with these keys for everything that is `ours`."""
         self._keys, self._ours, self._sealer = keys, ours, Sealer(keys, ours)
         self._kept = KeptOrchestrations()
 
     def start(self) -> None:
-        """Starts the worker. It asks the hub for the work of what is registered, and leaves other programs theirs."""
+        """Starts the worker. It asks the hub only for work of what is registered, not for that of other programs."""
         self.use_work_item_filters()
         super().start()  # type: ignore[no-untyped-call]  # the SDK annotates it with nothing
 
@@ -123,7 +123,7 @@ class SealingWorker(TaskHubGrpcWorker):
             with tracing.suppress_span_emission():
                 done = kept.turn(req)
         except (UnknownKeyError, AbandonOrchestrationError) as error:
-            if isinstance(error, UnknownKeyError):  # else it is of another version, as the SDK has logged
+            if isinstance(error, UnknownKeyError):  # else another version: the SDK has logged it
                 _report(req.instanceId, error)
             abandoned = pb.AbandonOrchestrationTaskRequest(completionToken=token)
             self._tell(req.instanceId, stub.AbandonTaskOrchestratorWorkItem, abandoned)
@@ -144,8 +144,8 @@ class SealingWorker(TaskHubGrpcWorker):
             taken = True
         span.carry(response, status)
         self._sealer.turn(response, kept.reader)
-        if taken:  # else it may have read more than it has run
-            # Before the hub has the answer: the next turn may come before that call returns.
+        if taken:  # otherwise it may have read more events than it has run
+            # Kept before the hub has the answer, because the next turn may come before that call returns.
             self._kept.put(req.instanceId, kept)
 
         def over(*, heard: bool) -> None:
@@ -156,9 +156,9 @@ class SealingWorker(TaskHubGrpcWorker):
     def _tell(
         self, instance_id: str, call: Callable[[Any], Any], message: Any, over: _Over = _nothing
     ) -> None:
-        """Answers the hub, and calls `over` once that is over.
+        """Answers the hub, and calls `over` when that has succeeded or failed.
 
-        Where it does not hear it, it has the work done again: what the SDK would do about it is of no use.
+        If the hub does not receive the answer, it has the work done again, so the SDK's own handling would not help.
         """
 
         def told(error: Exception | None) -> None:
@@ -258,13 +258,13 @@ class SealingWorker(TaskHubGrpcWorker):
             self._sealer.entity_actions(result)
 
         answers = _Answers(stub, sealed, "CompleteEntityTask", partial(self._tell, req.instanceId))
-        # Not every hub says by which span an operation came. Each of its spans would be a trace of its own then.
+        # Some hubs do not send the span of an operation. Each of its spans would then be a separate trace.
         known = any(operation.HasField("traceContext") for operation in req.operations)
         with telemetry.work({"instance_id": req.instanceId}), tracing.suppress_span_emission(not known):
             return super()._execute_entity_batch(req, answers, completionToken)
 
     def _open_state(self, req: pb.EntityBatchRequest) -> None:
-        """A state that nobody of ours wrote is none: what it says confers nothing."""
+        """Drops a state that has no seal of ours, so that it grants nothing."""
         if not req.entityState.value:
             return
         seal, text = envelope.take(req.entityState.value)
@@ -297,7 +297,7 @@ def _report(what: str, error: UnknownKeyError) -> None:
 
 
 def _failed(details: pb.TaskFailureDetails) -> pb.OrchestratorAction:
-    """It says that the orchestration has failed. -1 is the number of no call."""
+    """The action that fails the orchestration. No call has the number -1."""
     return helpers.new_complete_orchestration_action(
         -1, pb.ORCHESTRATION_STATUS_FAILED, failure_details=details
     )

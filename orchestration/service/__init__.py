@@ -1,1 +1,1 @@
-"""What callers use: start, decide, look, operate."""
+"""The API for callers: start requests, decide them, read them, and operate the server."""

@@ -1,4 +1,4 @@
-"""Answers that are owed to people: put on record before their act is acknowledged, found later, and settled."""
+"""Answers that are owed to people: recorded before an act is acknowledged, then found and delivered later."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ from orchestration.service.grants import GrantService, grant_sentence
 from orchestration.service.messages import SENTENCES, sentence, typed_code
 from orchestration.service.tickets import Ticket
 
-# Seconds for one write. Somebody waits for an acknowledgement, and may have to wait for the write before theirs too.
+# Seconds for one write. The person waits for an acknowledgement, and maybe for the preceding write too.
 WRITE_BUDGET: Final = 1.0
-# Seconds for which reports of one batch gather: each report is a turn of its orchestration.
+# Seconds for which one batch's reports are collected: each report costs a turn of its orchestration.
 REPORT_AFTER: Final = 0.5
-REMEMBERED: Final = 10_000  # acts whose debt is known, should they be delivered once more
+REMEMBERED: Final = 10_000  # acts whose debt is remembered, in case the chat system delivers one again
 NOT_HANDLED: Final = "it is not handled yet"
 
 
 @dataclass(frozen=True)
 class Debt:
-    """An answer that is on record: the batch that it is in, and its place there."""
+    """A recorded answer: its batch, and its index there."""
 
     batch: str
     place: int
@@ -54,10 +54,10 @@ class _Owed(NamedTuple):
 
 
 class OwedAnswers:
-    """What the chat system's side calls. Lives in one event loop.
+    """Records owed answers and settles them, for the chat system's side. Used in one event loop.
 
-    Answers that come to be owed at the same time are one write, one instance on the hub and one turn of it; and so are
-    the reports that they were told.
+    Answers owed at the same time share one write, one instance on the hub and one turn of it. So do the reports that
+    they were delivered.
     """
 
     def __init__(self, client: AsyncTaskHubGrpcClient, precedence: Precedence | None = None) -> None:
@@ -73,9 +73,9 @@ class OwedAnswers:
         return self._precedence.crowded
 
     async def owe(self, answer: OwedAnswer, act: str) -> Debt:
-        """Puts it on record, on disk, and returns the debt. For one `act` there is one debt, as far as is known here.
+        """Records the answer on disk and returns the debt. A repeated `act` gets the same debt, if it is known here.
 
-        Raises `HubUnavailableError`: it is not owed.
+        Raises `HubUnavailableError`: then nothing is owed.
         """
         debt = self._debts.get(act)
         if debt is None or (debt.done() and debt.exception() is not None):
@@ -86,7 +86,7 @@ class OwedAnswers:
             return await asyncio.shield(debt)
 
     async def _record(self, batch: Sequence[_Owed]) -> list[Debt]:
-        """The same acts make the same ID, so a write whose answer was lost is known when it is made once more."""
+        """Writes the batch under an ID made from its acts, so that a repeat of a write is recognised."""
         name = f"{IdPrefix.OWED_ANSWER}-{_name_of([owed.act for owed in batch])}"
         answers = AnswerBatch(answers=[owed.answer for owed in batch])
         try:
@@ -105,9 +105,9 @@ class OwedAnswers:
         return [Debt(name, place) for place in range(len(batch))]
 
     async def settle(self, debt: Debt) -> None:
-        """The person has been told. Raises `HubUnavailableError`: they may be told once more.
+        """Reports that the person has been told. Raises `HubUnavailableError`: they may be told again.
 
-        It is reported at once where all of its batch are told, else with those that are told within a moment.
+        Reports at once if the whole batch is told, else together with those told shortly after.
         """
         report = self._reports.setdefault(debt.batch, _Report(set()))
         await asyncio.shield(report.add(debt.place, partial(self._report, debt.batch, report)))
@@ -135,7 +135,7 @@ class OwedAnswers:
 
 
 class _Report:
-    """What of one batch has been told and is not reported yet. It is `complete` once nothing of it is left to tell."""
+    """The answers of one batch that were told but not reported yet. `complete`: none is left to tell."""
 
     def __init__(self, untold: set[int]) -> None:
         self._untold = untold
@@ -144,7 +144,7 @@ class _Report:
         self.reporting: asyncio.Task[None] | None = None
 
     def add(self, place: int, report: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
-        """It was told; returns the report that will say so."""
+        """Adds an answer that was told; returns the report that will say so."""
         self._told.append(place)
         self._untold.discard(place)
         if not self._untold:
@@ -154,7 +154,7 @@ class _Report:
         return self.reporting
 
     def take(self) -> list[int]:
-        """What the report that is made now says. What is told from now on goes into the next one."""
+        """The contents of the report that is made now. Answers told from now on go into the next one."""
         told, self._told, self.reporting = self._told, [], None
         return told
 
@@ -190,14 +190,14 @@ class HubAnswers:
                 return await self._verdict(owed.verdict)
             if owed.code is not None and self._challenges is not None:
                 return await self._judgement(owed.code, self._challenges)
-        except UnknownRequestError:  # it was purged, or has become too old
+        except UnknownRequestError:  # the act's instance was purged, or has become too old
             return SENTENCES[Reason.UNKNOWN_REQUEST]
         return ""
 
     async def _verdict(self, awaited: AwaitedVerdict) -> str:
         ticket = Ticket(awaited.request_id, awaited.command_id, awaited.fingerprint, retries=awaited.retries)
         words = sentence
-        # Nobody waits here, so a hub that is slow, or far away, has its time.
+        # Nobody waits here, so a slow or distant hub may take longer.
         if self._grants is not None and is_grant_id(ticket.request_id):
             words = grant_sentence
             verdict = await self._grants.verdict(ticket, timeout=0, last_look=COMMIT_BUDGET)

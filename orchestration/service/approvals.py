@@ -80,7 +80,7 @@ C = TypeVar("C", bound=Stamped)
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts, and by which way: taken from a verified payload, a token or an enrolled number, never from a body.
+    """Who acts, and by which way: read from a verified payload, a token or an enrolled number, never from a body.
 
     `token` is the name of the API token, where there is one.
     """
@@ -92,7 +92,7 @@ class Actor:
 
 @dataclass(frozen=True)
 class CallsTogether:
-    """By a policy as it is written: which calls the grants are about that may approve a call, and whose card it shares.
+    """For a call, by its policy as written: the pattern of grants that may approve it, and whose card it shares.
 
     `run` is the key of the agent's run, whose waiting calls are shown together; empty for a card of its own.
     """
@@ -106,8 +106,8 @@ class ApprovalService:
     """`start`, then `decide`, `delegate`, `comment`, `cancel`, `retry`; `status` and `wait` to look.
 
     Each may raise `HubUnavailableError`: nothing was recorded. `book` is called for each new request, so that the
-    policies may be reloaded; requests already open keep their snapshot. `ids` checks whoever a command names, and
-    `request_ids` names new requests.
+    policies may be reloaded; requests already open keep their snapshot. `ids` checks the people whom a command names,
+    and `request_ids` makes the IDs of new requests.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class ApprovalService:
         precedence: Precedence | None = None,
         tally: VerdictTally | None = None,
     ) -> None:
-        """`turns` are those of this process's worker, where it has one: they tell when to look for a verdict."""
+        """`turns` are the worker's turns, if this process has one: they tell when to look for a verdict."""
         self._client = client
         self.book = book
         self._ids = ids
@@ -135,16 +135,16 @@ class ApprovalService:
     async def start(self, request: ApprovalRequest) -> str:
         """Starts the approval of `request` and returns its ID, on disk. `request.requester` was stamped by the caller.
 
-        With an idempotency key the same request starts once, also where the secret has changed since, and its ID is
-        returned each time. Raises `InvalidRequestError` naming the field, or `IdempotencyConflictError`, or
+        With an idempotency key the same request starts once, even if the secret has changed since, and each call
+        returns its ID. Raises `InvalidRequestError` naming the field, or `IdempotencyConflictError`, or
         `TooManyOpenError`.
         """
         return await self.starter.start(taken(request, self.book(), self._ids))
 
     async def start_call(self, request: ApprovalRequest, together: CallsTogether | None) -> str:
-        """As `start`, for a tool call. Nobody but `HeldCalls` may call this, which makes `together` of the call itself.
+        """As `start`, for a tool call. Only `HeldCalls` may call this: it makes `together` from the call.
 
-        Where the policy has changed since, people are asked about this call alone.
+        If the policy has changed since, people are asked about this call alone.
         """
         given = taken(request, self.book(), self._ids)
         if together is not None and together.policy_digest == given.policy_digest:
@@ -153,11 +153,11 @@ class ApprovalService:
         return await self.starter.start(given)
 
     async def start_review(self, request: ApprovalRequest) -> str:
-        """As `start`, for the review of a document. Nobody but the watcher of the places may call this."""
+        """As `start`, for the review of a document. Only the watcher of the places may call this."""
         return await self.starter.start(taken(request, self.book(), self._ids, reviews=True))
 
     async def started(self, request: ApprovalRequest) -> str | None:
-        """The ID of that very request where its idempotency key has started it; None where it has not.
+        """The ID of the request if its idempotency key has started this same request; else None.
 
         Raises `InvalidRequestError` or `IdempotencyConflictError`, as `start` does.
         """
@@ -179,14 +179,14 @@ class ApprovalService:
         grant: GrantTerms | None = None,
         command_id: str | None = None,
     ) -> Ticket:
-        """Approves or rejects what the actor was `shown`, and nothing else that may be there by now.
+        """Approves or rejects what the actor was `shown`. The command is refused if the request has changed since.
 
-        With `edits`, new values by path, it approves that with these in it. Raises `InvalidRequestError`, whose field
-        is the path, where one is not allowed or does not fit. With `grant` calls like this one are approved in advance,
-        on these terms, which they were shown too.
+        With `edits`, new values by path, it approves the request with these values. Raises `InvalidRequestError`, whose
+        field is the path, where one is not allowed or does not fit. With `grant` calls like this one are approved in
+        advance, on these terms, which they were shown too.
 
-        The same `command_id` is handled once, here as in every other command, and with another command it is refused.
-        Each raises `InvalidRequestError` naming the field that is not fit, such as a comment over 2,000 characters.
+        As in every command, the same `command_id` is handled once, and refused if it comes with another command. Each
+        raises `InvalidRequestError` naming the field that is not fit, such as a comment over 2,000 characters.
         """
         return await self._submit(
             request_id,
@@ -214,7 +214,7 @@ class ApprovalService:
         round: int,
         command_id: str | None = None,
     ) -> Ticket:
-        """Hands the actor's vote at the open level to `to`, on what they were `shown`."""
+        """Hands the actor's vote at the open level to `to`, for the request as they were `shown` it."""
         return await self._submit(
             request_id, self._made(Delegation, actor, command_id, shown, round=round, to=to)
         )
@@ -231,7 +231,7 @@ class ApprovalService:
     ) -> Ticket:
         """Asks, answers or remarks; changes no vote. `text` must not be blank (`InvalidRequestError`).
 
-        Here and below, `shown` may be left out. Where it is given, it has to be what the request is.
+        Here and below, `shown` may be left out. If given, it has to match the request.
         """
         if is_blank(text):
             raise InvalidRequestError("Please write a few words.", field="text")
@@ -248,7 +248,7 @@ class ApprovalService:
         shown: Identity | None = None,
         command_id: str | None = None,
     ) -> Ticket:
-        """Withdraws the request, for the one who asked."""
+        """Withdraws the request. Only its requester may."""
         return await self._submit(
             request_id, self._made(Cancellation, actor, command_id, shown, reason=reason)
         )
@@ -256,7 +256,7 @@ class ApprovalService:
     async def retry(
         self, request_id: str, actor: Actor, *, shown: Identity | None = None, command_id: str | None = None
     ) -> Ticket:
-        """Has the outcome's failed actions tried again, for the policy's owner."""
+        """Has the outcome's failed actions tried again. Only the policy's owner may."""
         return await self._submit(request_id, self._made(Retry, actor, command_id, shown))
 
     def _made(
@@ -274,7 +274,7 @@ class ApprovalService:
         return made(model, self._ids, **{**stamp, **what})
 
     async def _submit(self, request_id: str, command: Command) -> Ticket:
-        """Looks and raises within one budget: a chat system waits for no longer."""
+        """Checks the request and raises the event within one time budget: a chat system waits no longer."""
         action = str(command.choice) if isinstance(command, Decision) else EVENTS[type(command)].value
         with (
             self._precedence.ahead(),
@@ -297,11 +297,11 @@ class ApprovalService:
         if state.runtime_status in OVER or (progress.status.ended and not isinstance(command, Retry)):
             return replace(ticket, known=verdict_after_end(progress, ticket))
         if isinstance(command, Decision) and command.edits and (done := verdict_in(progress, ticket)):
-            return replace(ticket, known=done)  # what it was about is no more, as it changed that itself
+            return replace(ticket, known=done)  # its own edit changed the digest that it names
         reason = self._revoked(command, progress) or unfit_edits(command, state, self._ids)
         if reason is not None:
             return replace(ticket, known=Verdict(command_id=command.command_id, reason=reason))
-        # The count orders it behind whatever its person did before, by whichever process that came.
+        # The count orders the command after everything its person did before, in whichever process.
         stamped = command.model_copy(update={"answered": progress.answered})
         with translated():
             await self._client.raise_orchestration_event(request_id, EVENTS[type(command)], data=stamped)
@@ -333,8 +333,8 @@ class ApprovalService:
     ) -> Verdict:
         """The verdict on the command; `NO_ANSWER_YET` (recorded, not yet handled) after `timeout` seconds.
 
-        The last look at it may take `last_look` seconds, also where the time is up.
-        The command is on disk, so a hub that goes away meanwhile is waited for and never said to have lost it.
+        The last look may take `last_look` seconds, even after the timeout. The command is on disk, so if the hub goes
+        away meanwhile, this waits for it and does not report the command as lost.
         """
         if ticket.known:
             return self._tally.told(ticket, ticket.known)
@@ -348,7 +348,7 @@ class ApprovalService:
         def read(status: str) -> Verdict | None:
             try:
                 return verdict_in(Progress.model_validate_json(status, extra="ignore"), ticket)
-            except ValidationError:  # it is none of an approval; the look says so
+            except ValidationError:  # it is no approval's status; the look reports that
                 return None
 
         verdict = await wait_for_verdict(
@@ -370,19 +370,19 @@ class ApprovalService:
         return True
 
     async def hub_health(self) -> HubHealth:
-        """What operators should know of the hub. Raises `HubSilentError`."""
+        """The hub's health, for operators. Raises `HubSilentError`."""
         return await hub_health(self._client)
 
     async def status(self, request_id: str) -> Progress:
-        """Where the request stands. Raises `UnknownRequestError`."""
+        """The progress of the request. Raises `UnknownRequestError`."""
         return progress_of(await self._known(request_id))
 
     async def identity(self, request_id: str) -> Identity:
-        """What a decision on the request as it is now has to be about. Raises `UnknownRequestError`."""
+        """The identity that a decision on the request has to name now. Raises `UnknownRequestError`."""
         return (await self.status(request_id)).identity
 
     async def view(self, request_id: str) -> RequestView:
-        """The request, where it stands, and the policy it was made under. Raises `UnknownRequestError`."""
+        """The request, its progress, and the policy it was made under. Raises `UnknownRequestError`."""
         return view_of(await self._known(request_id))
 
     async def wait(self, request_id: str, *, timeout: float) -> Outcome | None:  # noqa: ASYNC109 - as above
@@ -401,9 +401,9 @@ class ApprovalService:
     # ---- people ------------------------------------------------------------------------------------------
 
     async def set_away(self, person: str, entry: PersonEntry | None) -> None:
-        """Says that a person is away and who decides for them; None takes it back, to what the policy file says.
+        """Records that a person is away and who decides for them. None removes it: the policy file counts again.
 
-        Where that changes anything the person is told, durably: see `orchestration.people.delegate_change`.
+        If that changes anything, the person is told, durably: see `orchestration.people.delegate_change`.
         """
         entity = EntityInstanceId(PERSON, entity_key(person))
         with translated():

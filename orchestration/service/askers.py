@@ -1,4 +1,4 @@
-"""The orchestrations that ask, reached over the hub: they are told of an outcome, and read it themselves."""
+"""Reaches the orchestrations that ask, over the hub: tells them of an outcome, and lets them read it."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ NOBODY_WAITS: Final = "nobody waits for it any more"
 
 
 class HubAskers:
-    """See `Askers` and `GatheringAskers`. For activities, which run on worker threads.
+    """Implements `Askers` and `GatheringAskers`, for activities, which run on worker threads.
 
     Works in the event loop that it was made in.
     """
 
     def __init__(self, client: AsyncTaskHubGrpcClient, revoked: Callable[[str | None], bool]) -> None:
-        """`revoked`: whether an API token of that name no longer is in force. Called from worker threads."""
+        """`revoked`: whether an API token of that name is no longer in force. Called from worker threads."""
         self._client = client
         self._revoked = revoked
         self._loop = asyncio.get_running_loop()
 
     def notify_instance(self, given: NotifyInstanceInput) -> str:
-        """Raises `DeliveryError` where it must not be sent, or nobody is there for it, and `HubUnavailableError`."""
+        """Raises `DeliveryError` if it must not be sent or the receiver is gone, and `HubUnavailableError`."""
         if given.orchestration is not None and self._revoked(given.asked_with):
             raise RevokedTokenError
         return run_in(self._loop, self._notify(given))
@@ -60,7 +60,8 @@ class HubAskers:
             raise DeliveryError(f"{target.id} is an entity, which no event reaches.")
         if is_own_event(target.event) and folded(target.event) != folded(nudge_of(given.request_id)):
             raise DeliveryError(f"{target.event} is one of Countersign's own events.")
-        # Whose the instance is, is looked at now: it was named when the request was asked, perhaps weeks ago.
+        # The instance's orchestration is checked now: the instance was named when the request was asked, perhaps weeks
+        # ago.
         state = await self._state(target.id)
         if state is not None and is_own_orchestration(state.name):
             raise DeliveryError(f"{target.id} is an instance of Countersign's own.")
@@ -107,7 +108,7 @@ class HubAskers:
     async def _asked(
         self, given: ReadOutcomeInput | ReadGatheringInput, orchestration: str, kind: type[Input]
     ) -> tuple[OrchestrationState, Input] | None:
-        """The instance and its input; None where there is none of that kind, or another orchestration asked it."""
+        """The instance and its input; None if there is none of that kind, or another orchestration asked."""
         state = await self._state(given.request_id)
         if state is None or state.name != orchestration:
             return None

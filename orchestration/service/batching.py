@@ -1,4 +1,4 @@
-"""Writes that come together go together: the first at once, and those that come meanwhile as one when it is done."""
+"""Batches writes: the first goes at once, and those that come meanwhile go as one when it is done."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# What one write may hold. A hub takes 1 MB, and somebody's act waits for it.
+# The most that one write may hold. A hub takes 1 MB, and a person waits for the write.
 MOST: Final = 200
 MOST_BYTES: Final = 256 * 1024
 
@@ -26,9 +26,9 @@ class _Unwritten(Generic[Item, Result]):
 class Batches(Generic[Item, Result]):
     """Writes items by `write`, which is given some of them in the order in which they came and returns what each gets.
 
-    One write is under way at a time. What it raises, each of its items gets; those that wait are written all the same.
-    `size` says how many bytes an item takes, and raises where it cannot be written: then `put` does, and it keeps
-    nothing from the others. An item that is over the limit alone is written alone.
+    One write is under way at a time. If a write raises, each of its items gets the error; those that wait are still
+    written. `size` returns an item's bytes, and raises if the item cannot be written: then only that item's `put`
+    raises. An item that is over the limit alone is written alone.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Batches(Generic[Item, Result]):
         self._writing: asyncio.Task[None] | None = None
 
     def put(self, item: Item) -> asyncio.Future[Result]:
-        """Returns what the write gives the item. It is written also where nobody waits for that any more."""
+        """Returns the write's result for the item. The item is written even if the caller stops waiting."""
         written: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Unwritten(item, self._size(item), written))
         if self._writing is None or self._writing.done():

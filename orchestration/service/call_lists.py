@@ -1,4 +1,4 @@
-"""Reaches the lists of waiting calls: for the activities of the calls' own requests, which run on worker threads."""
+"""Reaches the lists of waiting calls, for the activities of the calls' requests, which run on worker threads."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ STOPPED: Final = "the list of the run's calls was stopped"
 
 
 class HubCallLists:
-    """See `CallLists`. Works in the event loop that it was made in."""
+    """Implements `CallLists`. Works in the event loop that it was made in."""
 
     def __init__(self, client: AsyncTaskHubGrpcClient) -> None:
         self._client = client
         self._loop = asyncio.get_running_loop()
 
     def join(self, name: str, run: str, channel: str, call: ListedCall) -> CardRef:
-        """Raises `TryFailedError` while there is no card, `DeliveryError` where there never is one.
+        """Raises `TryFailedError` while there is no card, and `DeliveryError` if none will come.
 
         And `HubUnavailableError`.
         """
@@ -50,7 +50,7 @@ class HubCallLists:
 
     async def _join(self, name: str, run: str, channel: str, call: ListedCall) -> CardRef:
         await begin(self._client, CALL_LIST, CallListInput(channel=channel, run=run, first=call), name)
-        # Also where it was just begun with this very call: what comes twice is there once.
+        # Also raised if the list was just begun with this call: the list ignores repeats.
         with translated():
             await within_budget(self._client.raise_orchestration_event(name, EVENT_LISTED, data=call))
         clock = asyncio.get_running_loop()
@@ -77,13 +77,13 @@ class HubCallLists:
         return found
 
     async def _change(self, name: str, call: ListedCall) -> bool:
-        """An event that reaches the list just as it ends is lost without a word, so what it has heard is looked for."""
+        """Raises the event and checks that the list got it: it is lost silently if the list is just ending."""
         clock = asyncio.get_running_loop()
         deadline, pause, raised = clock.time() + SHOWN_WITHIN, FIRST_LOOK, False
         while True:
             state = await state_of(self._client, name)
             if state is None or state.name != CALL_LIST:
-                return True  # forgotten by now: what its card says stays
+                return True  # the list was purged: its card stays as it is
             found = _progress(state)
             if found.heard.get(call.key) == call.mark():
                 return True
@@ -100,7 +100,7 @@ class HubCallLists:
 
 
 def _progress(state: OrchestrationState) -> CallListProgress:
-    """Raises `DeliveryError` where it cannot be read."""
+    """Raises `DeliveryError` if it cannot be read."""
     try:
         return state.get_custom_status(CallListProgress) or CallListProgress()
     except ValidationError as error:

@@ -24,7 +24,7 @@ _NONCE: Final = 12  # bytes, as AES-GCM has it
 
 
 class CallResults:
-    """See `keep` and `found`. Each may raise `HubUnavailableError`.
+    """Keeps and finds results. Each method may raise `HubUnavailableError`.
 
     `keyed` are digests under the server's secrets, the newest first: each result is encrypted with a key of its own.
     """
@@ -36,9 +36,9 @@ class CallResults:
     async def keep(
         self, claim: Claim, result: Mapping[str, Any] | None, at: datetime, *, made: bool = True
     ) -> None:
-        """Keeps the result of the claim's call, or that there is one where it is None; or that it was not `made`.
+        """Keeps the call's result; with None, that the result is not kept; without `made`, that no call was made.
 
-        The first one counts.
+        Only the first report counts.
         """
         text = (
             None if result is None else json.dumps(result, ensure_ascii=False, separators=(",", ":")).encode()
@@ -49,9 +49,9 @@ class CallResults:
         await begin(self._client, CALL_RESULT, kept, kept_by, reuse=REFUSE_A_SECOND)
 
     async def found(self, claim: Claim) -> tuple[CallResult, dict[str, Any] | None] | None:
-        """What is kept of the call, and its result, None where there is none; None where nothing is known.
+        """What is kept of the call, with its result or None; None if nothing is known.
 
-        What cannot be decrypted, as after a rotation that forgot the old secret, counts as no result.
+        A result that cannot be decrypted, as after a rotation that dropped the old secret, counts as none.
         """
         state = await state_of(self._client, call_result_id(claim.request_id, claim.nonce))
         kept = state.get_input(CallResult) if state is not None and state.name == CALL_RESULT else None

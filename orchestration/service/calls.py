@@ -1,4 +1,4 @@
-"""Calls to the hub: bounded in time, and with its errors as ours."""
+"""Calls to the hub, with a time limit, and with the hub's errors translated to ours."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from orchestration.domain.request import VERSION
 T = TypeVar("T")
 
 COMMIT_BUDGET: Final = 2.0  # seconds; Slack waits 3 for the ack that follows
-CLIENT_CLOSED: Final = "The client is closed"  # the SDK's words
+CLIENT_CLOSED: Final = "The client is closed"  # the SDK's error text
 FIRST_LOOK: Final = 0.01  # seconds; a quiet hub has the answer in a few milliseconds
 SLOWEST_LOOK: Final = 0.5
-# What a hub does with an ID whose instance has ended is left to it where nothing is said. This lists one status that no
-# instance of ours ever has, so it says that an instance which runs or has completed is not replaced.
+# Without a reuse policy each hub decides by itself what to do with the ID of an ended instance. This one lists a status
+# that no instance of ours ever has, so a running or completed instance is never replaced.
 REFUSE_A_SECOND: Final = pb.OrchestrationIdReusePolicy(replaceableStatus=[pb.ORCHESTRATION_STATUS_CANCELED])
-SHORTEST_LOOK: Final = 0.1  # seconds that the last look of somebody who waits no longer may take
+SHORTEST_LOOK: Final = 0.1  # seconds that the last look may take after the caller's time is up
 
 
 async def within_budget(call: Awaitable[T]) -> T:
-    """The call's result, or `HubSilentError` when the hub has not answered while the person can still be told so.
+    """The call's result. Raises `HubSilentError` if the hub does not answer while the person can still be told.
 
     What was sent may have arrived all the same; a repeat carries the same command ID or key, so it is safe.
     """
@@ -45,14 +45,14 @@ async def within_budget(call: Awaitable[T]) -> T:
     except RuntimeError as error:
         if str(error) != CLIENT_CLOSED:
             raise
-        raise HubUnavailableError from error  # this process ends, and somebody still waited
+        raise HubUnavailableError from error  # this process ends while somebody still waits
 
 
 def ours(error: grpc.RpcError) -> CountersignError:
-    """The hub's error as one of ours; the person gets its sentence."""
+    """The hub's error as one of ours, whose message the person gets."""
     if error.code() is grpc.StatusCode.NOT_FOUND:
         return UnknownRequestError()
-    # What is too large for a message has that code too.
+    # A message that is too large gets this code too.
     if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and "disk is full" in (error.details() or ""):
         return HubUnavailableError(
             "The task hub's disk is full, so nothing was recorded. Please tell its operator."
@@ -61,7 +61,7 @@ def ours(error: grpc.RpcError) -> CountersignError:
 
 
 def named(error: grpc.RpcError) -> CountersignError:
-    """As `ours`, for an instance that the caller named: a name that no hub takes is one that nobody has."""
+    """As `ours`, for an instance that the caller named: a name that hubs refuse counts as unknown."""
     if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
         said = error.details() or ""
         is_other = said.startswith("The field ") and not said.startswith("The field instanceId ")
@@ -81,7 +81,7 @@ def translated(error_of: Callable[[grpc.RpcError], CountersignError] = ours) -> 
 async def state_of(
     client: AsyncTaskHubGrpcClient, instance_id: str, *, payloads: bool = True
 ) -> OrchestrationState | None:
-    """How an instance stands; None where there is none of that ID. Raises `HubUnavailableError`."""
+    """The state of an instance; None if there is none with that ID. Raises `HubUnavailableError`."""
     try:
         return await within_budget(client.get_orchestration_state(instance_id, fetch_payloads=payloads))
     except grpc.RpcError as error:
@@ -98,9 +98,9 @@ async def begin(
     *,
     reuse: pb.OrchestrationIdReusePolicy | None = None,
 ) -> bool:
-    """Starts an instance; False where there is one of that ID. Without `reuse` the hub says which one is replaced.
+    """Starts an instance; False if the ID is taken. Without `reuse` the hub decides which instance is replaced.
 
-    A hub that took the call and lost its answer says so at the repeat. Raises `HubUnavailableError`.
+    If the answer to the first call was lost, the repeat gives False. Raises `HubUnavailableError`.
     """
     try:
         await within_budget(
@@ -116,9 +116,9 @@ async def begin(
 
 
 def run_in(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
-    """What the work gives in that event loop, for an activity, which runs on a thread of the worker's.
+    """Runs the work in that event loop and returns its result, for an activity on a worker thread.
 
-    Raises `HubUnavailableError` where the loop is closed: the process ends, and the next one tries again.
+    Raises `HubUnavailableError` if the loop is closed: the process ends, and the next one tries again.
     """
     try:
         return asyncio.run_coroutine_threadsafe(work, loop).result()
@@ -130,7 +130,7 @@ def run_in(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
 async def answers(client: AsyncTaskHubGrpcClient) -> None:
     """Returns once the hub has answered. Raises `HubUnavailableError` at once where there is no connection.
 
-    Other calls wait for the connection for a while: whoever asks after the hub's health must not.
+    Other calls wait a while for the connection, but a health check must not.
     """
     stub: Any = client._get_stub()  # noqa: SLF001 - the SDK's own methods have no such argument
     request = pb.GetInstanceRequest(instanceId="countersign-readiness")

@@ -1,4 +1,4 @@
-"""The service for challenges: start one for a number, answer by ID or by the phone that replied, and look."""
+"""The service of challenges: starts one for a number, takes answers by ID or by the replying phone, reads them."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ from orchestration.runtime.turns import Turns
 from orchestration.service.calls import begin, translated, within_budget
 from orchestration.service.request_ids import CROCKFORD
 
-# Programs choose no word of a message: it comes from the number that the codes of decisions come from.
+# Programs choose no words of a message: it is sent from the same number as the codes for decisions.
 SUBJECT: Final = "verify your phone"
 ANSWER_WAIT: Final = 8.0  # seconds; the provider waits fifteen for our reply
 
 
 @dataclass(frozen=True)
 class ApiLimits:
-    """How many codes programs may have sent in an hour: with one token, and all of them together."""
+    """The codes that programs may have sent per hour: by one token, and by all together."""
 
     per_token: int = 20
     in_all: int = 100
@@ -65,9 +65,9 @@ class Heard:
     """What a reply from a phone did.
 
     `waiting` counts the challenges that waited for that phone. `challenge` is the one that was answered, as it stands
-    after that, and `answered` its judgement; both None where nothing waited or the reply was `not_a_code`. `ended` is
-    the one that the code was of, where that did not wait any more. `same_code`: two that wait have that very code, by
-    chance, so neither was answered.
+    afterwards, and `answered` is the result of the answer; both None where nothing waited or the reply was
+    `not_a_code`. `ended` is the challenge with that code, if it had already ended. `same_code`: two waiting challenges
+    have the same code by chance, so neither was answered.
     """
 
     waiting: int
@@ -79,7 +79,7 @@ class Heard:
 
 
 class ChallengeService:
-    """Each method may raise `HubUnavailableError`. `revoked` says whose answers count no more."""
+    """Each method may raise `HubUnavailableError`. `revoked` gives the people whose answers no longer count."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class ChallengeService:
         sms: bool = True,
         email: bool = False,
     ) -> None:
-        """`turns` are those of this process's worker, where it has one: they tell when an answer is judged.
+        """`turns` are those of this process's worker, where it has one: they tell when an answer has its result.
 
         `sms` and `email` say which ways this installation sends codes by.
         """
@@ -138,20 +138,20 @@ class ChallengeService:
     async def _begin(
         self, challenge_id: str, target: ChallengeTarget, asker: Asker, lifetime: timedelta
     ) -> bool:
-        """False where there is one of that ID. One that is begun again under it, after a purge, has another code."""
+        """False if the ID is taken. A challenge that starts again under its ID, after a purge, has a new code."""
         bound = f"{challenge_id} {secrets.token_hex(8)}"
         given = ChallengeInput(target=target, subject=SUBJECT, bound=bound, asker=asker, lifetime=lifetime)
         return await begin(self._client, SMS_CHALLENGE, given, challenge_id)
 
     async def _is_begun(self, challenge_id: str, target: ChallengeTarget, token: str) -> bool:
-        """Whether that very challenge was begun. Raises `IdempotencyConflictError` where another has its ID."""
+        """Whether this same challenge was begun. Raises `IdempotencyConflictError` if another one has its ID."""
         with translated():
             state = await within_budget(self._client.get_orchestration_state(challenge_id))
         if state is None:
             return False
         try:
             given = state.get_input(ChallengeInput) if state.name == SMS_CHALLENGE else None
-        except ValidationError:  # whoever is on the hub may start it with anything
+        except ValidationError:  # any program on the hub may start it with any input
             given = None
         same = given is not None and given.alone(challenge_id)
         if given is None or given.asker is None or not same or given.asker.token != token:
@@ -171,21 +171,21 @@ class ChallengeService:
             raise IdempotencyConflictError from error
 
     async def status(self, challenge_id: str) -> ChallengeProgress:
-        """Where a challenge stands. Raises `UnknownRequestError`."""
+        """The status of a challenge. Raises `UnknownRequestError`."""
         state = await self._state(challenge_id)
         if state is None:
             raise UnknownRequestError
         return _progress_of(state)
 
     async def status_alone(self, challenge_id: str, token: str | None = None) -> ChallengeProgress:
-        """As `status`, of one that was begun here. One that confirms a decision is unknown, whatever its ID.
+        """As `status`, for challenges begun on their own. One that confirms a decision counts as unknown.
 
-        With a `token`, so is one that another token began.
+        With a `token`, so does one that another token began.
         """
         state = await self._state(challenge_id)
         try:
             given = state.get_input(ChallengeInput) if state else None
-        except ValidationError as error:  # whoever is on the hub may start it with anything
+        except ValidationError as error:  # any program on the hub may start it with any input
             raise UnknownRequestError from error
         if state is None or given is None or not given.alone(challenge_id):
             raise UnknownRequestError
@@ -194,7 +194,7 @@ class ChallengeService:
         return _progress_of(state)
 
     def answer_id(self, challenge_id: str, token: str, key: str, digits: str) -> str:
-        """The command ID of an answer that came with an idempotency key. It says nothing of the digits."""
+        """The command ID of an answer that came with an idempotency key. It reveals nothing about the digits."""
         said = "\0".join((token, key, self.codes.answer(challenge_id, digits)))
         return hashlib.sha256(said.encode()).hexdigest()
 
@@ -209,7 +209,7 @@ class ChallengeService:
     ) -> ChallengeProgress:
         """Answers a challenge whose `status` the caller has just read, and returns it as it stands after that.
 
-        `result_for` finds the judgement in it. A challenge that has ended is returned as it was read.
+        `result_for` finds the answer's result in it. A challenge that has ended is returned as it was read.
         """
         if read.status is not ChallengeStatus.WAITING or read.user in self._revoked():
             return read
@@ -218,7 +218,7 @@ class ChallengeService:
     async def judged(
         self, challenge_id: str, command_id: str, *, patience: float = ANSWER_WAIT
     ) -> ChallengeProgress:
-        """The challenge once an answer that was sent is judged, it has ended, or `patience` seconds are up."""
+        """The challenge, once the answer has its result, the challenge has ended, or `patience` seconds are over."""
         clock = asyncio.get_running_loop()
         deadline = clock.time() + patience
         with self._turns.watch(challenge_id) as watch:
@@ -230,9 +230,9 @@ class ChallengeService:
                     return progress
 
     async def hear(self, number: str, text: str, command_id: str) -> Heard:
-        """A reply from a phone. The code tells apart what waits there; a wrong one costs each of them an attempt.
+        """Handles a reply from a phone. The code says which challenge it is for; a wrong code costs each an attempt.
 
-        The code of one that has ended a while ago costs none: it says nothing of the codes that are waited for.
+        The code of a challenge that has ended costs no attempt: it is no guess at the waiting ones.
         """
         known = await self._known_of(number)
         waiting = [one.challenge_id for one, _ in known if one.status is ChallengeStatus.WAITING]
@@ -251,7 +251,7 @@ class ChallengeService:
             return Heard(waiting=0)
         if len(fitting) > 1:  # one in a million; whoever presses on a card says which is meant
             return Heard(waiting=len(waiting), same_code=True)
-        # The one that fits is meant; where none fits, each of them is.
+        # The reply is for the challenge with that code, or for all of them if none has it.
         meant = fitting or waiting
         after = await asyncio.gather(*(self._respond(challenge, digits, command_id) for challenge in meant))
         answers = (result_for(progress, command_id) for progress in after)
@@ -261,8 +261,8 @@ class ChallengeService:
     async def undelivered(self, challenge_id: str, trouble: Trouble, code: int | None = None) -> None:
         """The provider reports that the message did not arrive; `code` is its number for the reason.
 
-        The challenge says so at once. Its code counts all the same while it lives: a message may arrive late.
-        Raises `UnknownRequestError` where there is no such challenge.
+        The challenge reports that at once. Its code still counts until it expires: a message may arrive late. Raises
+        `UnknownRequestError` where there is no such challenge.
         """
         state = await self._state(challenge_id)
         if state is None:
@@ -276,7 +276,7 @@ class ChallengeService:
             await self._raise(given.request_id, EVENT_UNDELIVERED, report)
 
     async def _known_of(self, number: str) -> list[tuple[ChallengeProgress, str]]:
-        """The challenges of this number that wait or ended lately, each with what its code is bound to."""
+        """The number's challenges that wait or ended lately, each with the data that its code is bound to."""
         key = self.codes.number_key(number)
         begun = await asyncio.gather(self._begun(key), self._begun(api_key(key)))
         known: list[tuple[ChallengeProgress, str]] = []
@@ -297,7 +297,7 @@ class ChallengeService:
     async def _respond(
         self, challenge_id: str, digits: str, command_id: str, patience: float = ANSWER_WAIT
     ) -> ChallengeProgress:
-        """Answers a challenge that waits, and looks at it until the answer is judged, it has ended, or time is up."""
+        """Answers a waiting challenge, and polls it until the answer has its result, it has ended, or time is up."""
         response = Response(command_id=command_id, answer=self.codes.answer(challenge_id, digits))
         await self._raise(challenge_id, EVENT_RESPONSE, response)
         return await self.judged(challenge_id, command_id, patience=patience)
@@ -330,5 +330,5 @@ def _progress_of(state: OrchestrationState) -> ChallengeProgress:
 
 
 def result_for(progress: ChallengeProgress, command_id: str) -> CodeResult | None:
-    """The judgement of the answer with this command ID; None while there is none."""
+    """The result of the answer with this command ID; None until there is one."""
     return next((answer for answer in progress.answers if answer.command_id == command_id), None)

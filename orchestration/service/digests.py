@@ -1,4 +1,4 @@
-"""The listeners of the channels' digests: lines for them, who stands, and their stop."""
+"""The listeners of the channels' digests: sends them lines, lists them and stops them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from orchestration.domain.policy_book import PolicyBook
 from orchestration.service.calls import begin, run_in, state_of, translated, within_budget
 
 CLOSING: Final = "the channel's digest was just closing; a new one begins in a moment"
-# A listener that has ended is begun anew under its own ID, so that a channel never has two.
+# An ended listener is started again under its own ID, so a channel never has two.
 _ENDED: Final = pb.OrchestrationIdReusePolicy(
     replaceableStatus=[
         pb.ORCHESTRATION_STATUS_COMPLETED,
@@ -43,7 +43,7 @@ def digest_id(channel: str) -> str:
 
 
 class HubDigests:
-    """See `Digests`. Works in the event loop that it was made in, for activities, which run on worker threads."""
+    """Implements `Digests` for activities, which run on worker threads. Works in the event loop it was made in."""
 
     def __init__(self, client: AsyncTaskHubGrpcClient) -> None:
         self._client = client
@@ -57,9 +57,9 @@ class HubDigests:
     async def _add(self, instance_id: str, channel: str, line: DigestLine) -> None:
         """Starts the listener or finds it, raises the line, and looks whether the listener was still open after that.
 
-        An event that reaches an instance as it ends is lost without a word. So a listener says that it closes some
-        time before it ends, and takes what comes until then. Who sees it open after the line is on disk knows that
-        the line is counted. Otherwise it is sent again: a line that was counted after all is known by its key.
+        An event that reaches an instance as it ends is lost silently. So a listener reports that it is closing some
+        time before it ends, and still takes lines until then. If it is still open after the line is on disk, the line
+        is counted. Otherwise the line is sent again; its key prevents counting it twice.
         """
         await self._begin_unless_it_stands(instance_id, channel)
         with translated():
@@ -73,7 +73,7 @@ class HubDigests:
             raise TryFailedError(CLOSING)
 
     async def _begin_unless_it_stands(self, instance_id: str, channel: str) -> None:
-        """Of two that begin it at once, one does. It knows the lines that the one before it knew."""
+        """Starts the listener if none runs, once even under concurrent calls. It gets the old one's known lines."""
         before = await state_of(self._client, instance_id)
         if before is not None and before.runtime_status not in OVER:
             return
@@ -87,12 +87,12 @@ class HubDigests:
 
 
 def progress_of(state: OrchestrationState, channel: str) -> DigestProgress:
-    """How a listener stands. Before its first turn it holds nothing."""
+    """The progress of a listener. Before its first turn it holds nothing."""
     return state.get_custom_status(DigestProgress) or DigestProgress(channel=channel, held=0)
 
 
 class DigestService:
-    """For operators. Each method may raise `HubUnavailableError`."""
+    """Lists and stops listeners, for operators. Each method may raise `HubUnavailableError`."""
 
     def __init__(self, client: AsyncTaskHubGrpcClient, book: Callable[[], PolicyBook]) -> None:
         """`book` gives the policies as they are now."""
@@ -100,7 +100,7 @@ class DigestService:
         self._book = book
 
     async def standing(self) -> list[DigestProgress]:
-        """The listeners that stand, by their channels."""
+        """The running listeners, by channel."""
         query = OrchestrationQuery(
             runtime_status=[OrchestrationStatus.RUNNING, OrchestrationStatus.PENDING],
             instance_id_prefix=f"{IdPrefix.DIGEST}-",
@@ -113,7 +113,7 @@ class DigestService:
         return sorted(found, key=lambda one: one.channel)
 
     async def stop(self, channel: str) -> DigestProgress:
-        """Has the listener post what it holds, and end. Returns how it stood. Raises `UnknownRequestError`."""
+        """Has the listener post what it holds, and end. Returns its earlier progress. Raises `UnknownRequestError`."""
         state = await state_of(self._client, digest_id(channel))
         if state is None or state.name != OrchestrationName.CHANNEL_DIGEST or state.runtime_status in OVER:
             raise UnknownRequestError(f"No digest is being gathered for {channel}.")
@@ -126,7 +126,7 @@ class DigestService:
         return progress_of(state, channel)
 
     async def sweep(self) -> int:
-        """Stops each listener whose channel no policy gathers for any more; returns how many."""
+        """Stops each listener whose channel no policy uses for a digest any more; returns how many."""
         wanted = {
             policy.channel
             for policy in self._book().policies.values()

@@ -1,4 +1,4 @@
-"""Whether what an approver wants to change fits, looked at before it is sent."""
+"""Checks an approver's changes before they are sent."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from orchestration.domain.inert import in_quotes
 
 
 def unfit_edits(command: Command, state: OrchestrationState, ids: IdReader) -> Reason | None:
-    """Why changes are not even sent. Raises `InvalidRequestError` for one that does not fit.
+    """The reason not to send the changes, or None. Raises `InvalidRequestError` for one that does not fit.
 
-    The orchestration goes by the policy again. It does not look at the schema of a tool's arguments: what it changes is
-    what is looked at here, since the decision names its digest.
+    The orchestration checks the policy again, but not the schema of a tool's arguments. The check here is enough: the
+    decision names the digest of what was checked.
     """
     if not isinstance(command, Decision) or not command.edits:
         return None

@@ -1,4 +1,4 @@
-"""Entities of other programs: their state, and signals to them. Countersign's own are neither shown nor signalled."""
+"""Reads and signals other programs' entities. Countersign's own are neither shown nor signalled."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class EntityFilter:
 
 @dataclass(frozen=True)
 class Entity:
-    """An entity. `state` is the text that its program keeps, if it was asked for."""
+    """An entity. `state` is the text that its program keeps; it is there only if the caller asked for it."""
 
     name: str
     key: str
@@ -48,7 +48,7 @@ class Entities:
         self._client = client
 
     async def state(self, name: str, key: str) -> str:
-        """The text of its state. Raises `UnknownRequestError` where there is none, and `OwnInstanceError`."""
+        """The text of the entity's state. Raises `UnknownRequestError` if there is none, and `OwnInstanceError`."""
         entity = _entity_id(name, key)
         request = pb.GetEntityRequest(instanceId=str(entity), includeState=True)
         with translated(named):
@@ -61,7 +61,7 @@ class Entities:
     async def page(
         self, wanted: EntityFilter, *, limit: int, token: str | None = None
     ) -> tuple[list[Entity], str | None]:
-        """Up to `limit` entities by ID, and the token of the next page where there is one. Ours are left out.
+        """Up to `limit` entities by ID, and the token of the next page if there is one. Ours are left out.
 
         A page may be empty and still have a next one, as one call looks through a bounded number of entities.
         Raises `InvalidRequestError` for a token that is not the hub's, and `OwnInstanceError` for a name of ours.
@@ -93,7 +93,7 @@ class Entities:
         return [_entity(entity) for entity in response.entities], response.continuationToken.value or None
 
     async def signal(self, name: str, key: str, operation: str, given: Any) -> None:
-        """Has the entity run an operation, some time after the return. Raises `OwnInstanceError`."""
+        """Has the entity run an operation. It may run after this has returned. Raises `OwnInstanceError`."""
         entity = _entity_id(name, key)
         with translated(named):
             await within_budget(self._client.signal_entity(entity, operation, input=given))

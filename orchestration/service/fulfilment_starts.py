@@ -1,4 +1,4 @@
-"""Starts fulfilments, and hands over to them: for the activities, which run on worker threads."""
+"""Starts fulfilments and sends them updates, for activities, which run on worker threads."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ OVER_BY_NOW: Final = "it is over"
 
 
 class HubFulfilments:
-    """See `Fulfilments`. Works in the event loop that it was made in."""
+    """Implements `Fulfilments`. Works in the event loop that it was made in."""
 
     def __init__(self, client: AsyncTaskHubGrpcClient) -> None:
         self._client = client
         self._loop = asyncio.get_running_loop()
 
     def hand_over(self, given: HandOverInput) -> str:
-        """Raises `DeliveryError` where another program has the ID, and `HubUnavailableError`."""
+        """Raises `DeliveryError` if another program's instance has the ID, and `HubUnavailableError`."""
         work = self._hand_over(given)
         return run_in(self._loop, work)
 
@@ -57,7 +57,7 @@ class HubFulfilments:
 
 
 async def start_saying_stopped(client: AsyncTaskHubGrpcClient, state: OrchestrationState) -> bool:
-    """Has it said of a fulfilment that was cut short that it was; False where that was begun before, or is no use.
+    """Starts the instance that reports a fulfilment as stopped; False if it was started before or is not needed.
 
     Raises `grpc.RpcError` or `HubUnavailableError`.
     """
@@ -81,5 +81,5 @@ async def start_saying_stopped(client: AsyncTaskHubGrpcClient, state: Orchestrat
 
 
 def stopped_id(instance_id: str) -> str:
-    """The instance that says of this fulfilment that it was cut short: its name sees to it that there is one."""
+    """The ID of the instance that reports this fulfilment as stopped. The fixed ID ensures that there is only one."""
     return f"{IdPrefix.RECONCILE}-{instance_id}"

@@ -1,4 +1,4 @@
-"""The way in for what moves a request after its approval: events from hooks, and its owner who calls it off."""
+"""Moves requests after their approval: takes events from hooks, and the owner's cancellation."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from orchestration.runtime.turns import Turns
 from orchestration.service.approvals import Actor
 from orchestration.service.calls import SHORTEST_LOOK, state_of, translated, within_budget
 
-PATIENCE: Final = 5.0  # seconds that whoever raised an event waits for what became of it
+PATIENCE: Final = 5.0  # seconds that the sender of an event waits for its result
 NOT_YET: Final = "The request is not approved yet, so nothing follows. Send the event again once it is."
 BEGINS: Final = (
     "The request is approved, and what follows is about to begin. Send the event again in a moment."
@@ -55,12 +55,12 @@ _Found = tuple[str, Fulfilment, OrchestrationState | None]
 
 
 class FulfilmentService:
-    """`hook_target`, then `receive`; `cancel`; `progress` to look. Each may raise `HubUnavailableError`."""
+    """Moves and reads fulfilments; call `hook_target` before `receive`. Each may raise `HubUnavailableError`."""
 
     def __init__(
         self, client: AsyncTaskHubGrpcClient, book: Callable[[], PolicyBook], turns: Turns | None = None
     ) -> None:
-        """`book` says who was revoked since; `turns` are those of this process's worker, where it has one."""
+        """`book` says who was revoked since; `turns` are the worker's turns, if this process has one."""
         self._client = client
         self._book = book
         self._turns = turns or Turns()
@@ -68,7 +68,7 @@ class FulfilmentService:
     # ---- looking -----------------------------------------------------------------------------------------
 
     async def progress(self, instance_id: str) -> FulfilmentProgress:
-        """Where a fulfilment stands, by the ID of its instance. Raises `UnknownRequestError`."""
+        """The progress of a fulfilment, by the ID of its instance. Raises `UnknownRequestError`."""
         state = await state_of(self._client, instance_id)
         if state is None:
             raise UnknownRequestError
@@ -77,7 +77,7 @@ class FulfilmentService:
     # ---- events from hooks -------------------------------------------------------------------------------
 
     async def hook_target(self, instance_id: str, event: str) -> str | None:
-        """The fulfilment that an event for this request, or this fulfilment, moves; None where there is none.
+        """The fulfilment that an event for this ID (of a request or a fulfilment) moves; None if there is none.
 
         A request need not be approved yet. Raises `InvalidRequestError` for an event that its policy does not declare.
         """
@@ -91,7 +91,7 @@ class FulfilmentService:
     async def receive(
         self, instance_id: str, name: str, delivery_id: str, payload: Any, token: str | None
     ) -> FulfilmentVerdict | None:
-        """Raises the event, and waits a little for what became of it. None where the instance is no fulfilment.
+        """Raises the event and waits briefly for its result. Returns None if the instance is no fulfilment.
 
         Raises `InvalidRequestError` for an event that the policy does not declare or a payload that is too long,
         `WrongStateError` before the fulfilment has begun, and `EndedInstanceError` once it is over.
@@ -125,7 +125,7 @@ class FulfilmentService:
         return await self._verdict(target, delivery.attempt_id)
 
     async def _found(self, instance_id: str) -> _Found | None:
-        """None where there is none, also where somebody started one of our orchestrations with what fits nothing."""
+        """None if there is none, or if somebody started one of our orchestrations with invalid input."""
         try:
             return await self._find(instance_id)
         except (UnknownRequestError, ValidationError):
@@ -146,7 +146,7 @@ class FulfilmentService:
         return await self._of_request(request, named[1])
 
     async def _of_request(self, state: OrchestrationState, nonce: str) -> _Found | None:
-        """Of the request, if it is the start that begins with this nonce."""
+        """The request's fulfilment, if the nonce of the request's start begins with this text."""
         view = view_of(state)
         declared, identity = view.policy.fulfilment, view.identity
         if declared is None or not identity.nonce.startswith(nonce):
@@ -156,7 +156,7 @@ class FulfilmentService:
         if begun is None and view.progress.status.ended:
             if not view.progress.status.is_yes:
                 raise EndedInstanceError
-            # An approval also completes only once what follows it has begun.
+            # An approval completes only once its fulfilment has begun.
             if view.progress.fulfilment_begun or state.runtime_status is OrchestrationStatus.COMPLETED:
                 raise EndedInstanceError(PURGED)
             raise WrongStateError(BEGINS)
@@ -165,7 +165,7 @@ class FulfilmentService:
     # ---- its owner ---------------------------------------------------------------------------------------
 
     async def cancel(self, request_id: str, actor: Actor, reason: str) -> FulfilmentVerdict:
-        """Calls it off, for its owner, where its state allows that.
+        """Calls the fulfilment off, for its owner, if its state allows that.
 
         Raises `UnknownRequestError` where the request has no fulfilment, and `WrongStateError` before it has begun.
         """
@@ -175,7 +175,7 @@ class FulfilmentService:
         return await self._submit(request_id, EVENT_CANCELLED, given)
 
     async def retry(self, request_id: str, actor: Actor, *, within: float = PATIENCE) -> FulfilmentVerdict:
-        """Has the actions that failed tried again, for whoever is in charge. Waits so many seconds for the verdict.
+        """Has the failed actions tried again, for whoever is in charge. Waits that many seconds for the verdict.
 
         Raises as `cancel` does.
         """
@@ -185,7 +185,7 @@ class FulfilmentService:
         return await self._submit(request_id, EVENT_RETRY, given, within=within)
 
     async def policy(self, request_id: str) -> str:
-        """By which policy it goes on. Raises as `cancel` does."""
+        """The policy that the fulfilment follows. Raises as `cancel` does."""
         return fulfilment_progress(await self._begun(request_id)).policy
 
     async def _begun(self, request_id: str) -> OrchestrationState:
@@ -222,7 +222,7 @@ class FulfilmentService:
     async def _verdict(
         self, instance_id: str, attempt_id: str, within: float = PATIENCE
     ) -> FulfilmentVerdict:
-        """What the event has done; `NO_ANSWER_YET` if that takes long. It is on disk in any case."""
+        """The verdict on the event; `NO_ANSWER_YET` if that takes too long. The event is on disk in any case."""
         clock = asyncio.get_running_loop()
         deadline = clock.time() + within
         with self._turns.watch(instance_id) as watch:
@@ -248,7 +248,7 @@ class FulfilmentService:
 
 
 def _check_event(declared: Fulfilment, name: str) -> None:
-    """Raises `InvalidRequestError` that lists the events of the policy."""
+    """Raises `InvalidRequestError`, which lists the policy's events, for any other event."""
     if name not in declared.events():
         known = ", ".join(declared.events())
         raise InvalidRequestError(f"{name} is no event of this policy; it awaits {known}", field="event_name")

@@ -1,4 +1,4 @@
-"""What people and programs are told of their commands to a gathering."""
+"""The answers to people's and programs' commands to a gathering."""
 
 from __future__ import annotations
 

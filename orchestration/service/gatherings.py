@@ -1,4 +1,4 @@
-"""The service of gatherings: the one way in for the chat system, the HTTP API and webhooks.
+"""The service of gatherings, through which the chat system, the HTTP API and webhooks start and answer them.
 
 As `ApprovalService` does, it hands each command to the hub, sealed, and reads the orchestration's verdict on it.
 """
@@ -76,7 +76,7 @@ class GatheringService:
         return await self._starter.start(taken_gathering(request, self.book(), self._ids))
 
     async def started(self, request: GatheringRequest) -> str | None:
-        """The ID of that very request where its idempotency key has started it; None where it has not."""
+        """The ID of the gathering if its idempotency key has started this same one; else None."""
         return await self._starter.started(taken_gathering(request, self.book(), self._ids))
 
     # ---- commands ----------------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ class GatheringService:
         nonce: str | None = None,
         command_id: str | None = None,
     ) -> Ticket:
-        """Ends it without waiting for more answers, for the one who asked."""
+        """Ends the gathering without waiting for more answers. Only its requester may."""
         command = made(
             GatheringWithdrawal,
             self._ids,
@@ -176,7 +176,7 @@ class GatheringService:
         )
 
     async def _submit(self, work: Awaitable[Ticket]) -> Ticket:
-        """Looks and raises within one budget, and ahead of this process's own work: somebody waits for it."""
+        """Checks and raises within one time budget, ahead of this process's own work: somebody waits."""
         with self._precedence.ahead():
             return await within_budget(work)
 
@@ -204,11 +204,11 @@ class GatheringService:
         return ticket
 
     def _refused(self, command: GatheringCommand, progress: GatheringProgress) -> Reason | None:
-        """Why it is not even sent: whose answer it is was revoked, or there were so many that no more would count."""
+        """The reason not to send it: its person was revoked, or there were so many that no more would count."""
         if not isinstance(command, GatheringAnswer):
             return None
         found = next((source for source in progress.sources if source.name == command.source), None)
-        # An answer in somebody's place is theirs, so it does not count where theirs would not.
+        # An answer in somebody's place counts as theirs, so it is refused if theirs would be.
         whose = {command.actor, found.person if found is not None else None}
         if command.actor is not None and whose & self.book().revoked():
             return Reason.REVOKED
@@ -239,11 +239,11 @@ class GatheringService:
     # ---- looking -----------------------------------------------------------------------------------------
 
     async def status(self, request_id: str) -> GatheringProgress:
-        """Where the gathering stands. Raises `UnknownRequestError`."""
+        """The progress of the gathering. Raises `UnknownRequestError`."""
         return gathering_progress_of(await self._known(request_id))
 
     async def read(self, request_id: str) -> GatheringRead:
-        """The gathering, where it stands, and the policy it was asked under. Raises `UnknownRequestError`."""
+        """The gathering, its progress, and the policy it was asked under. Raises `UnknownRequestError`."""
         return gathering_read(await self._known(request_id))
 
     async def _known(self, request_id: str) -> OrchestrationState:

@@ -1,4 +1,4 @@
-"""Starts standing grants and reaches them: for the activities, which run on worker threads."""
+"""Starts standing grants, reads them and signals them, for activities, which run on worker threads."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OVER_BY_NOW: Final = "it is over"
 
 
 class HubGrants:
-    """See `StandingGrants`. Works in the event loop that it was made in. `now` is the hub's time."""
+    """Implements `StandingGrants`. Works in the event loop that it was made in. `now` is the hub's time."""
 
     def __init__(self, client: AsyncTaskHubGrpcClient, now: Callable[[], datetime]) -> None:
         self._client = client
@@ -40,7 +40,7 @@ class HubGrants:
         self._loop = asyncio.get_running_loop()
 
     def start(self, given: StartGrantInput) -> str:
-        """Raises `DeliveryError` where another program has the ID, and `HubUnavailableError`."""
+        """Raises `DeliveryError` if another program's instance has the ID, and `HubUnavailableError`."""
         return run_in(self._loop, self._start(given))
 
     def tell_use(self, given: TellUseInput) -> str:
@@ -62,7 +62,7 @@ class HubGrants:
 
     async def _start(self, given: StartGrantInput) -> str:
         instance_id = given.facts.id
-        # A repeat says the same, but for the number of the try.
+        # A repeat is equal except for the number of the try.
         begun = GrantInput(given=given.model_copy(update={"attempt": 1}))
         if await begin(self._client, STANDING_GRANT, begun, instance_id):
             return STARTED
@@ -81,7 +81,7 @@ class HubGrants:
 
 
 async def start_saying_grant_stopped(client: AsyncTaskHubGrpcClient, state: OrchestrationState) -> bool:
-    """Has the card of a grant that was cut short say so; False where that was begun before, or is no use.
+    """Starts the update of a stopped grant's card; False if that was started before or is not needed.
 
     Raises `grpc.RpcError`.
     """
@@ -109,7 +109,7 @@ async def start_saying_grant_stopped(client: AsyncTaskHubGrpcClient, state: Orch
 
 
 async def read_grant(client: AsyncTaskHubGrpcClient, grant: str) -> GrantProgress | None:
-    """How the grant stands; None where there is none of that ID. Raises `HubUnavailableError`."""
+    """The state of the grant; None if there is none with that ID. Raises `HubUnavailableError`."""
     state = await state_of(client, grant)
     if state is None:
         return None

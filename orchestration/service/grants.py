@@ -1,4 +1,4 @@
-"""The service of standing grants: who has given which, and their end before the time."""
+"""The service of standing grants: lists them, and revokes them."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class GrantService:
     # ---- looking -----------------------------------------------------------------------------------------
 
     async def standing(self) -> list[GrantProgress]:
-        """Those that have not ended, the one that ends first at the beginning."""
+        """The grants that have not ended, the first to end first."""
         query = OrchestrationQuery(
             runtime_status=[OrchestrationStatus.RUNNING, OrchestrationStatus.PENDING],
             instance_id_prefix=f"{IdPrefix.GRANT}-",
@@ -101,7 +101,7 @@ class GrantService:
         return sorted(found, key=lambda one: one.facts.terms.until)
 
     async def concerning(self, person: str, groups: Collection[str]) -> list[GrantProgress]:
-        """Those that this person, who is in these groups, gave or may revoke. Beforehand only."""
+        """The grants that this person, who is in these groups, gave or may revoke. The orchestration checks again."""
         if all(policy.grants is None for policy in self.book().policies.values()):
             return []
         principals = {person, *groups}
@@ -112,7 +112,7 @@ class GrantService:
         ]
 
     async def read(self, grant: str) -> GrantProgress:
-        """How it stands. Raises `UnknownRequestError`."""
+        """The state of a grant. Raises `UnknownRequestError`."""
         state = await state_of(self._client, grant)
         if state is None or state.name != STANDING_GRANT:
             raise UnknownRequestError(UNKNOWN)
@@ -132,9 +132,9 @@ class GrantService:
         operator: bool = False,
         command_id: str | None = None,
     ) -> Ticket:
-        """Ends it: once the verdict says `RECORDED`, no call is approved by it. Raises `UnknownRequestError`.
+        """Ends a grant: once the verdict is `RECORDED`, it approves no more calls. Raises `UnknownRequestError`.
 
-        Who may is decided by its orchestration. `operator`: by a token that may operate the server, whoever owns it.
+        Its orchestration decides who may. `operator`: the caller's token may operate the server, whoever owns it.
         """
         try:
             command = GrantRevocation.model_validate(
@@ -185,7 +185,7 @@ class GrantService:
         return self._tally.told(ticket, verdict)
 
     async def sweep(self) -> int:
-        """Has each grant look at itself whose policy has changed, or whose giver was revoked; returns how many."""
+        """Has each grant check itself if its policy has changed or its giver was revoked; returns how many."""
         doubted = 0
         for one in await self.standing():
             if self._is_outdated(one):

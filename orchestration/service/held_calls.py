@@ -1,4 +1,4 @@
-"""Tool calls that wait for people: asks or joins, and lets an approved call be made once."""
+"""Tool calls that wait for people: asks for approval, or joins an open request, and allows an approved call once."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ from orchestration.service.grant_starts import grant_stands
 from orchestration.service.request_ids import KeyedDigests
 
 DEFAULT_WINDOW: Final = timedelta(minutes=10)
-# How far the clock that stamped an outcome may be ahead of the one that reads it.
+# The most that the clock that stamped an outcome may be ahead of the reader's.
 SKEW: Final = timedelta(minutes=1)
 ANSWERED_WITHIN: Final = 10.0  # seconds for the hub to run an operation
-PASSED_BY: Final = 20  # settled requests of a call that one `ask` goes past
+PASSED_BY: Final = 20  # settled requests of a call that one `ask` skips
 
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A call as a program describes it. `mask` are paths into the arguments that nobody is to see.
+    """A call as a program describes it. `mask` are the paths of arguments that nobody may see.
 
-    `accepts_edits` says that the program makes the call with the arguments that its claim is answered with. Calls of
-    one `run` of the agent that wait at the same time are shown on one card.
+    `accepts_edits` says that the program makes the call with the arguments that its claim returns. Calls of one `run`
+    of the agent that wait at the same time are shown on one card.
     """
 
     policy: str
@@ -64,7 +64,7 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class ClaimedArguments:
-    """The call that may be made now, as it was approved. `changes` are what is other than it was asked."""
+    """The call that may be made now, as it was approved. `changes` are the differences from what was asked."""
 
     call: HeldCall
     changes: Sequence[EditedValue]
@@ -72,10 +72,10 @@ class ClaimedArguments:
 
 @dataclass(frozen=True)
 class MadeCall:
-    """What is known of a call that was claimed, and at what time: when it had its result, or else when it was claimed.
+    """What is known of a claimed call, and the time of its result, or else of its claim.
 
-    `ran` is None where nobody can tell whether it was made, and False where it certainly was not. `result` is None
-    where there is none, or it is not kept.
+    `ran` is None if nobody can tell whether the call was made, and False if it certainly was not. `result` is None if
+    there is none or it is not kept.
     """
 
     at: datetime | None
@@ -84,7 +84,7 @@ class MadeCall:
 
 
 class HeldCalls:
-    """See `ask`, `claim`, `keep_result` and `made`. Each may raise `HubUnavailableError`.
+    """Asks about calls, and claims approved ones. Each method may raise `HubUnavailableError`.
 
     `keyed` are digests under the server's secrets, the newest first. `now` is the time that outcomes are stamped by.
     """
@@ -105,11 +105,11 @@ class HeldCalls:
     async def ask(self, call: ToolCall, actor: Actor, *, resume: bool = False) -> tuple[Progress, str]:
         """The request that this very call waits for, and the digest of its arguments: an open one, or a new one.
 
-        A new one that fits a standing grant is approved by it, without asking anybody. One that was approved and not
-        used counts within the window, and so does a rejection; what a grant approved counts while that stands. After
-        the window, and after every other end, people are asked anew. With `resume` one that was used is found again,
-        for the window from then on or from its result on, unless people were asked since: for a caller that may have
-        lost the answer. Raises what `ApprovalService.start` does.
+        A new request that fits a standing grant is approved by it, without asking anybody. An unused approval counts
+        within the window, and so does a rejection. A grant's approval counts while the grant is in force. After the
+        window, and after every other end, people are asked again. `resume` is for a caller that may have lost the
+        answer: it also finds a used approval, for the window after its use or its result, unless people were asked
+        since. Raises what `ApprovalService.start` does.
         """
         request, policy = self._request(call, actor), self._approvals.book().policies.get(call.policy)
         together = self._together(call, actor, policy) if policy is not None else None
@@ -130,9 +130,9 @@ class HeldCalls:
         raise HubSilentError
 
     async def claim(self, request_id: str, actor: Actor, attempt: str) -> ClaimedArguments:
-        """Uses the approval up, for this attempt to make the call now. The same attempt may repeat it.
+        """Uses up the approval, for this attempt to make the call now. The same attempt may claim again.
 
-        What may be made is the call as it was approved, with what approvers changed.
+        The call may be made as it was approved, with the approvers' changes.
 
         Raises `UnknownRequestError`, `ForeignCallError` where somebody else asked, and `UnusableApprovalError` where
         it is not approved, too old, or used by another attempt.
@@ -185,9 +185,9 @@ class HeldCalls:
         await self._results.keep(claim, result, self._now(), made=made)
 
     async def made(self, request_id: str, actor: Actor) -> MadeCall | None:
-        """What is known of the call that was claimed; None where nobody did.
+        """What is known of the claimed call; None if nobody claimed it.
 
-        Of an approval that the same call has had many after, it may not be known who claimed it. Raises
+        If the same call had many later approvals, the claim of an old one may not be known. Raises
         `UnknownRequestError`, and `ForeignCallError` where somebody else asked.
         """
         call, progress = await self._asked(request_id, actor)
@@ -202,7 +202,7 @@ class HeldCalls:
         return MadeCall(kept.at, ran=kept.made, result=result)
 
     async def _asked(self, request_id: str, actor: Actor) -> tuple[HeldCall, Progress]:
-        """The call, where this actor asked for it. Raises `UnknownRequestError` or `ForeignCallError`."""
+        """The call, if this actor asked for it. Raises `UnknownRequestError` or `ForeignCallError`."""
         view = await self._approvals.view(request_id)
         request, progress = view.request, view.progress
         if request.call is None or progress.asked_without_seal:
@@ -223,7 +223,7 @@ class HeldCalls:
         return claim if is_this else None
 
     async def _used(self, claim: Claim, following: ApprovalRequest, window: timedelta) -> Progress | None:
-        """The request that the claim used up, where it still answers the call and nobody was asked since."""
+        """The request that the claim used up, if it still answers the call and nobody was asked since."""
         if await self._approvals.started(following) is not None:
             return None
         try:
@@ -245,7 +245,7 @@ class HeldCalls:
         return self._counts(progress, window) and await self._granted(progress)
 
     async def _granted(self, progress: Progress) -> bool:
-        """Whether the grant still stands by which it was approved; true of what people decided themselves."""
+        """Whether the grant that approved it is still in force; true if people decided it themselves."""
         use = progress.outcome.grant if progress.outcome else None
         return use is None or await grant_stands(self._client, use.grant, self._now())
 
@@ -255,10 +255,10 @@ class HeldCalls:
         )
 
     def _run_key(self, call: ToolCall, actor: Actor, policy: Policy) -> str:
-        """Whose waiting calls are shown together; empty where the call gets a card of its own.
+        """The key of the run whose waiting calls share a card; empty if the call gets its own card.
 
-        That is so without a run, and where an approval needs a code, which confirms one request. The calls of before a
-        change of the policy are apart from those of after it: it may have another channel, for other people to read.
+        It gets its own without a run, or if an approval needs a code, which confirms one request. A change of the
+        policy starts a new card: the policy may have a new channel, which other people read.
         """
         if not call.run or policy.confirms:
             return ""
@@ -271,18 +271,18 @@ class HeldCalls:
         return self._keyed_hex(to_json({**about, "requester": actor.id, "asked_with": actor.token}))[:40]
 
     def _pattern(self, call: ToolCall, actor: Actor, policy: Policy) -> GrantPattern | None:
-        """Which grants may approve the call; None where its policy lets nobody give any.
+        """The pattern of the grants that may approve the call; None if its policy allows no grants.
 
         The pattern is under the server's secret. It binds the policy as it is written, whose token asks, the agent, the
-        server, the tool, the place, and every argument but those that may vary. What is masked never varies: nobody
-        would see it.
+        server, the tool, the place, and every argument but those that may vary. A masked argument may never vary:
+        nobody would see it.
         """
         allowed = policy.grants.of_tool(call.tool) if policy.grants is not None else None
         if allowed is None:
             return None
         shown, bound = args.masked(call.arguments, call.mask, self._keyed_hex)
         shown = json.loads(args.canonical(shown))
-        # What is masked is a text where it is shown, and something else where it is bound: it is no such path in both.
+        # A masked value differs between what is shown and what is bound, so no path to it is found in both.
         fixed, varied = apart(bound, [path for path, _ in apart(shown, allowed.paths)[1]])
         about = {
             "grants of": policy.key,
@@ -305,7 +305,7 @@ class HeldCalls:
         )
 
     def _request(self, call: ToolCall, actor: Actor) -> ApprovalRequest:
-        """What people are asked, with the key of the call and not yet a number. Raises `InvalidRequestError`."""
+        """The request to people, with the key of the call but without a number yet. Raises `InvalidRequestError`."""
         args.canonical(call.arguments)
         schema = dict(call.input_schema) if call.input_schema is not None else None
         if schema is not None and (fault := argument_schema.schema_fault(schema)) is not None:
@@ -328,13 +328,13 @@ class HeldCalls:
             asked_with=actor.token,
             accepts_edits=call.accepts_edits,
         )
-        # What does not show is written out where people read it, and so may read like another place.
+        # Invisible characters are written out for people, so one place could read like another.
         about = {
             "request": draft.model_dump(mode="json"),
             "call": facts.model_dump(mode="json"),
             "directory": call.directory,
         }
-        # The schema is none of it: whoever makes the call again may not have heard of one.
+        # The key does not cover the schema: a caller that makes the call again may not have it.
         key = self._keyed_hex(to_json({**about, "window": call.window.total_seconds()}))
         held = HeldCall(
             **facts.model_dump(),
@@ -351,7 +351,7 @@ class HeldCalls:
         return self._keyed(text)[0].hex()
 
     def _counts(self, progress: Progress, window: timedelta) -> bool:
-        """Whether this end still answers the call. A time that lies ahead is as good as one that is long past."""
+        """Whether this end still answers the call. A time too far in the future counts as expired."""
         outcome = progress.outcome
         if outcome is None or not (outcome.status.is_yes or outcome.status is Status.REJECTED):
             return False
@@ -366,7 +366,7 @@ class HeldCalls:
         return (found.get_typed_state(HeldCallState) if found else None) or HeldCallState()
 
     async def _run(self, key: str, operation: str, given: Any, number: int) -> HeldCallState:
-        """The state once that number is settled. Raises `HubSilentError` where it is not in time."""
+        """The state once that number is settled. Raises `HubSilentError` if that takes too long."""
         with translated():
             await within_budget(
                 self._client.signal_entity(EntityInstanceId(HELD_CALL, key), operation, input=given)
@@ -382,7 +382,7 @@ class HeldCalls:
 
 
 def _numbered(request: ApprovalRequest, number: int) -> ApprovalRequest:
-    """The request for the call after so many were settled. The space keeps its key apart from what callers choose."""
+    """The request for the call after so many were settled. The space keeps its key distinct from callers' keys."""
     held = _call_of(request)
     once = {
         "call": held.model_copy(update={"number": number}),

@@ -20,9 +20,9 @@ from orchestration.domain.names import OrchestrationName
 from orchestration.domain.request import Recorded, Status
 from orchestration.hub import FIGURES
 
-PATIENCE: Final = 30.0  # seconds; nobody waits but whatever keeps the figures
+PATIENCE: Final = 30.0  # seconds; only the collector of the figures waits
 
-# What is asked of the custom statuses, and where the answers are then. An ID of a request ends with a dash and eight
+# What is read from the custom statuses, and under which names. An ID of a request ends with a dash and eight
 # characters, behind the name of its policy.
 _WANTED: Final = json.dumps(
     {
@@ -36,17 +36,17 @@ _ASKED: Final = frozenset({OrchestrationName.APPROVAL, OrchestrationName.GATHERI
 
 
 class InstanceStage(StrEnum):
-    """Where an instance stands that has not ended."""
+    """The stage of an instance that has not ended."""
 
-    WAITING = "waiting"  # a request that is not decided
-    OWING = "owing"  # a request that is decided, and whose effects are not all done
+    WAITING = "waiting"  # a request that is not decided yet
+    OWING = "owing"  # a decided request whose effects are not all done
     RUNNING = "running"  # anything else
 
 
 class UnfinishedGroup(Recorded):
-    """Instances that have not ended, of one orchestration, and of what they say of themselves.
+    """The unfinished instances of one orchestration whose custom statuses have the same values.
 
-    `times` are of the oldest: its deadline, and when it was decided.
+    `times` are the earliest deadline and decision.
     """
 
     name: str
@@ -57,29 +57,29 @@ class UnfinishedGroup(Recorded):
 
     @property
     def policy(self) -> str | None:
-        """The name of the policy; whatever stands there, as anybody on the hub may have written it."""
+        """The name of the policy, unchecked: any program on the hub may have written it."""
         return self.said[0]
 
     @property
     def stage(self) -> InstanceStage:
-        """Where they stand. Those whose status was not read count as waiting."""
+        """The stage of the instances. Those whose status was not read count as waiting."""
         if self.name not in _ASKED:
             return InstanceStage.RUNNING
         return InstanceStage.WAITING if self.said[1] in _OPEN else InstanceStage.OWING
 
     @property
     def created(self) -> datetime:
-        """When the oldest was made."""
+        """When the oldest instance was made."""
         return datetime.fromtimestamp(self.created_at / 1_000_000, UTC)
 
     @property
     def deadline(self) -> datetime | None:
-        """The earliest deadline, where there is one."""
+        """The earliest deadline, or None."""
         return next(_times(self.times[:1]), None)
 
     @property
     def decided(self) -> datetime | None:
-        """When the first of them was decided, where it is."""
+        """When the first of them was decided, or None."""
         return min(_times(self.times[1:]), default=None)
 
 
@@ -92,7 +92,7 @@ class CommitFigures(Recorded):
 
 
 class FileFigures(Recorded):
-    """Bytes: of the hub's file and of its log; of their disk, and what is free there."""
+    """Sizes in bytes: the hub's file, its log, their disk, and the free space there."""
 
     file: int
     log: int
@@ -101,7 +101,7 @@ class FileFigures(Recorded):
 
 
 class HubFigures(Recorded):
-    """All of it. `now` is the hub's time, in microseconds since the epoch; work is counted by its kind."""
+    """All figures. `now` is the hub's time, in microseconds since the epoch; work is counted by its kind."""
 
     now: int
     unfinished: list[UnfinishedGroup]
@@ -118,7 +118,7 @@ class HubFigures(Recorded):
 
 
 async def hub_figures(client: AsyncTaskHubGrpcClient) -> HubFigures | None:
-    """The figures; None where the hub is not ours (the scheduler). Raises `HubUnavailableError`."""
+    """The figures; None if the hub is the scheduler and not ours. Raises `HubUnavailableError`."""
     channel: Any = client._channel  # noqa: SLF001 - a channel of our own would need the same credentials
     try:
         async with asyncio.timeout(PATIENCE):
@@ -133,7 +133,7 @@ async def hub_figures(client: AsyncTaskHubGrpcClient) -> HubFigures | None:
 
 
 def _times(texts: list[str | None]) -> Iterator[datetime]:
-    """Those that are times: whoever is on the hub may have written anything."""
+    """The values that are times: any program on the hub may have written others."""
     for text in texts:
         with contextlib.suppress(ValueError):
             if text is not None:

@@ -1,4 +1,4 @@
-"""Asks the hub what its operators should know: whether it can record, its clock, what it is going to delete."""
+"""Asks the hub for its health: whether it can record, its clock, and what it will delete."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from orchestration.service.calls import within_budget
 
 @dataclass(frozen=True)
 class HubHealth:
-    """`problem` is a sentence that says why the hub records nothing now, `warnings` what else operators should know."""
+    """`problem` is a sentence that says why the hub records nothing now; `warnings` are for operators."""
 
     problem: str | None = None
     warnings: list[str] = field(default_factory=list)
 
 
 async def hub_health(client: AsyncTaskHubGrpcClient) -> HubHealth:
-    """Nothing to say mostly, and where the hub is not ours (the scheduler) or does not answer.
+    """The hub's health: empty if all is well, or if the hub is not ours (the scheduler) or does not answer.
 
     Raises `HubSilentError`.
     """

@@ -1,4 +1,4 @@
-"""Instances of whatever orchestration: listed, and purged by a filter. Those of other programs: started by name."""
+"""Lists and purges instances of any orchestration by a filter, and starts those of other programs by name."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Instances:
     async def page(
         self, wanted: InstanceFilter, *, limit: int, token: str | None = None, payloads: bool = True
     ) -> tuple[list[OrchestrationState], str | None]:
-        """Up to `limit` instances, oldest first, and the token of the next page where there is one.
+        """Up to `limit` instances, oldest first, and the token of the next page if there is one.
 
         Raises `InvalidRequestError` for a token that is not the hub's.
         """
@@ -81,10 +81,10 @@ class Instances:
         return states, response.continuationToken.value or None
 
     async def purge(self, wanted: InstanceFilter, by: str, go_on: Callable[[], bool]) -> int:
-        """Forgets every instance that is meant and has ended, one after the other; how many were forgotten.
+        """Purges every ended instance that fits the filter, one after the other; returns how many were purged.
 
-        Each is purged as `Operations.purge` does it, with the tombstones of its approvals. Ends early where `go_on`
-        says no. Raises what that raises; what was purged until then is gone.
+        Each is purged as by `Operations.purge`, with the tombstones of its approvals. Stops early if `go_on` returns
+        false. Raises what `Operations.purge` raises; instances purged before that stay purged.
         """
         ended = wanted.statuses & OVER if wanted.statuses else OVER
         if not ended:
@@ -99,7 +99,7 @@ class Instances:
                 try:
                     purged += await self._operations.purge(state.instance_id, by)
                 except UnknownRequestError:
-                    continue  # it went with its parent
+                    continue  # it was purged with its parent
             if token is None:
                 break
         return purged
@@ -127,7 +127,7 @@ class Instances:
                 f"{instance_id} is an instance of Countersign's own orchestration {state.name}. Choose another ID."
             )
         try:
-            # The hub looks at the status again, and replaces none of ours whatever it is.
+            # The hub checks the status again, and replaces none of ours, whatever its status.
             return await self._start(name, instance_id, given, version, replaceable=OVER)
         except _TakenError as error:
             raise WrongStateError(f"An instance {instance_id} is under way.") from error

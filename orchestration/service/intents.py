@@ -1,4 +1,4 @@
-"""Puts on record that something is about to be posted, where the hub does not say whether it gave it out before."""
+"""Records that something is about to be posted, if the hub does not say whether an activity was given out before."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from orchestration.service.calls import REFUSE_A_SECOND, begin, run_in
 
 
 class HubIntents:
-    """See `Intents`. Works in the event loop that it was made in, for activities, which run on worker threads."""
+    """Implements `Intents` for activities, which run on worker threads. Works in the event loop it was made in."""
 
     def __init__(self, client: AsyncTaskHubGrpcClient, again: Callable[[], bool | None]) -> None:
-        """`again`: whether the activity of the calling thread was given out before; None where the hub does not say."""
+        """`again`: whether the calling thread's activity was given out before; None if the hub does not say."""
         self._client = client
         self._again = again
         self._loop = asyncio.get_running_loop()
 
     def begun_before(self, instance_id: str, task_id: int, what: str) -> bool:
-        """One call to the hub, none where it says so itself. Raises `HubUnavailableError`."""
+        """Whether it was begun before. Needs a call to the hub if `again` says None. Raises `HubUnavailableError`."""
         again = self._again()
         if again is not None:
             return again
@@ -30,5 +30,5 @@ class HubIntents:
         return run_in(self._loop, work)
 
     async def _is_on_record(self, intent: PostIntent) -> bool:
-        """Whether it was; from now on it is. A hub that took the call and lost its answer says so at the repeat."""
+        """Records it, and says whether it was on record before. A repeat after a lost answer says True."""
         return not await begin(self._client, POST_INTENT, intent, intent.id(), reuse=REFUSE_A_SECOND)

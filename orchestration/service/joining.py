@@ -1,4 +1,4 @@
-"""Joins the processes that work on a hub: checks first that the keys fit, then says that this one is here."""
+"""Registers this process with the others on a hub, after a check that the keys match."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ ENTITY: Final = EntityInstanceId(ROSTER, ONLY_KEY)
 class Joining:
     """This process among those on the hub.
 
-    `as_stored` is a client that opens no seal: what another process sealed with an unknown key is to be seen. `me` says
-    what this process is now. `alone`: no other process can be on this hub. `refused` is what to say where the hub
+    `as_stored` is a client that opens no seal, so it can read what another process sealed with an unknown key. `me`
+    describes this process now. `alone`: no other process can be on this hub. `refused` is the message for a hub that
     refuses our calls.
     """
 
@@ -51,7 +51,7 @@ class Joining:
         self._warned = False
 
     async def problem(self) -> str | None:
-        """Why this process must not work on the hub, as a sentence; None where it may. Raises `HubUnavailableError`."""
+        """Why this process must not work on the hub, as a sentence; None if it may. Raises `HubUnavailableError`."""
         try:
             found = await within_budget(self._as_stored.get_entity(ENTITY))
         except grpc.RpcError as error:

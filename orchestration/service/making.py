@@ -19,7 +19,7 @@ def made(model: type[C], ids: IdReader, **given: object) -> C:
         return model.model_validate(given, context=ids)
     except ValidationError as error:
         fault = error.errors()[0]
-        field = str(fault["loc"][0]) if fault["loc"] else "edits"  # the one fault that two fields make
+        field = str(fault["loc"][0]) if fault["loc"] else "edits"  # the only fault that involves two fields
         raise InvalidRequestError(
             f"{field}: {fault['msg'].removeprefix('Value error, ')}.", field=field
         ) from error

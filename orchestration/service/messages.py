@@ -1,4 +1,4 @@
-"""The sentences that people read when they have acted, in one place."""
+"""The sentences that people read after they have acted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WHY_ESCALATED = {
     EscalationCause.TOO_FEW_LEFT: "Too few people were left who may decide it",
 }
 
-# What became of an event, or of a cancellation, after an approval.
+# The results of an event or a cancellation after an approval.
 FULFILMENT_SENTENCES = {
     FulfilmentReason.MOVED: "It is now {state}.",
     FulfilmentReason.WAITS: "It came early and waits for its state. It is {state} now.",
@@ -185,8 +185,8 @@ def why_not(trouble: str) -> str:
     return next((reason for known, reason in TROUBLES.items() if known == trouble), "no code confirmed it")
 
 
-# The same for everybody who reads along, where the words above speak to the one whose code it is. What only that person
-# can do about it is left out: they are told.
+# The same, for all readers of the thread; the sentences above address the person whose code it is. What only that
+# person can do is left out here: they are told directly.
 _TROUBLES_OF_OTHERS = {
     Trouble.NOT_ENROLLED: "no phone number is enrolled for them",
     Trouble.COUNTRY: "their number is in a country that codes are not sent to",
@@ -219,11 +219,11 @@ def why_not_theirs(trouble: str) -> str:
 
 
 def undelivered(trouble: str) -> str:
-    """That a code has not arrived, so it is reported, in two sentences. It counts if it comes after all."""
+    """Two sentences: a code is reported as not delivered, and it still counts if it arrives."""
     return f"The code has not arrived: {why_not(trouble)}. If it comes all the same, it still counts."
 
 
-# What came in between, and where "please try again" would not say that a new code comes with it.
+# Reasons that arose in the meantime, and those for which "please try again" would not mention the new code.
 _REFUSED_THOUGH_CONFIRMED = {
     Reason.ROUND_OVER: "This round was over before your code came.",
     Reason.ALREADY_ENDED: "The request had ended before your code came.",
@@ -234,7 +234,7 @@ _REFUSED_THOUGH_CONFIRMED = {
 
 
 def refused_though_confirmed(reason: str) -> str:
-    """Why an act does not count although its code was right. Of a later release's reason it says only that."""
+    """Why an act does not count although its code was right. A later release's reason is left out."""
     sentences = {**SENTENCES, **_REFUSED_THOUGH_CONFIRMED}
     why = next((words for known, words in sentences.items() if known == reason), "")
     return f"Your code was right, but what you confirmed does not count. {why}".rstrip()
@@ -251,7 +251,7 @@ CODE_ENDED = "This code has ended. Press Approve again for a new one."
 
 
 def typed_code(progress: ChallengeProgress, answer: CodeResult | None) -> str:
-    """What to say of a typed code that was judged so, or is not judged yet; "" where the card says it."""
+    """The answer to a typed code with this result, or with none yet; "" if the card shows it."""
     if progress.status is ChallengeStatus.VERIFIED or (answer is not None and answer.right):
         return ""
     if answer is not None and answer.attempts_left > 0:
@@ -264,5 +264,5 @@ def typed_code(progress: ChallengeProgress, answer: CodeResult | None) -> str:
 
 
 def fulfilment_sentence(verdict: FulfilmentVerdict) -> str:
-    """What whoever raised an event after an approval, or called it off, is told."""
+    """The answer to whoever raised an event after an approval, or called the fulfilment off."""
     return FULFILMENT_SENTENCES[verdict.reason].format(state=verdict.state, needs=verdict.needs)

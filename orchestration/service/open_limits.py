@@ -1,4 +1,4 @@
-"""The limits of open requests. Apart from what counts them, so that reading the settings imports no workflow."""
+"""The limits of open requests, in a module of their own so that reading the settings imports no workflow."""
 
 from __future__ import annotations
 

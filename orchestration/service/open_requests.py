@@ -1,4 +1,4 @@
-"""How many requests an asker may have open at once: a flood ends with its asker, and not with its approvers."""
+"""Limits how many requests an asker may have open at once, so that a flood does not reach the approvers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from orchestration.people.worklist import WorklistState
 from orchestration.service.calls import COMMIT_BUDGET, translated, within_budget
 from orchestration.service.open_limits import OpenLimits
 
-# Seconds after which what this process began is on the asker's worklist, or never will be.
+# Seconds after which a request that this process began is on the asker's worklist, or never will be.
 LISTED_WITHIN: Final = 60.0
 # Seconds for which an asker who had too many is refused without another look at each of their requests.
 REFUSED_FOR: Final = 5.0
@@ -26,7 +26,7 @@ AT_ONCE: Final = 16
 
 
 class OpenRequests:
-    """Counts what is open by the asker's worklist, and by what this process began and is not there yet.
+    """Counts the requests on the asker's worklist, and those that this process began and that are not there yet.
 
     Another process may let a few more through at the same moment. `admit` may raise `HubUnavailableError`.
     """
@@ -34,13 +34,13 @@ class OpenRequests:
     def __init__(self, client: AsyncTaskHubGrpcClient, limits: OpenLimits) -> None:
         self._client = client
         self._limits = limits
-        # By asker: what was begun here lately, and until when they are refused; both in seconds of the monotonic clock.
+        # By asker: the requests begun here lately, and the end of a refusal; both in seconds of the monotonic clock.
         self._begun: dict[tuple[str, str], dict[str, float]] = {}
         self._full: dict[tuple[str, str], float] = {}
         self._looking = asyncio.Lock()
 
     async def admit(self, request_id: str, requester: str, token: str | None) -> None:
-        """Counts a request that is about to start. Raises `TooManyOpenError` where that is one too many."""
+        """Counts a request that is about to start. Raises `TooManyOpenError` if it is one too many."""
         asker = (requester, token or "")
         most = self._limits.per_token if token else self._limits.per_person
         if time.monotonic() < self._full.get(asker, 0.0):
@@ -56,7 +56,7 @@ class OpenRequests:
         await self._forget(requester, over & listed)
 
     async def _look(self, asker: tuple[str, str], listed: set[str], most: int, token: str | None) -> set[str]:
-        """What is over of what counts, which counts no more. Raises `TooManyOpenError`."""
+        """The counted requests that have ended, which count no more. Raises `TooManyOpenError`."""
         looked_at: set[str] = set()
         over: set[str] = set()
         while len(open_ := (listed | self._lately(asker).keys()) - over) >= most:
@@ -70,7 +70,7 @@ class OpenRequests:
         return over
 
     def started_before(self, request_id: str, requester: str, token: str | None) -> None:
-        """The request was there already: it counts once."""
+        """Takes back the count of a request that had been started before: it counts once."""
         self._lately((requester, token or "")).pop(request_id, None)
 
     def _lately(self, asker: tuple[str, str]) -> dict[str, float]:
@@ -89,7 +89,7 @@ class OpenRequests:
         return {one for one, by in state.open.items() if by == token} if state else set()
 
     async def _ended(self, request_ids: Collection[str], begun: dict[str, float]) -> set[str]:
-        """Which of them are not open: what was stopped from outside said nothing to the worklist."""
+        """Those that are not open any more: a request stopped from outside does not tell the worklist."""
         turns = asyncio.Semaphore(AT_ONCE)
 
         async def is_over(request_id: str) -> bool:

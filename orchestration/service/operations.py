@@ -1,8 +1,8 @@
-"""What an operator does from outside: list instances, read histories, raise events, stop, hold, run again, purge.
+"""An operator's operations from outside: list instances, read histories, raise events, stop, hold, rerun, purge.
 
 Unlike the service's commands these take effect on the instance itself and run none of its code. Events, rewind and
-restart are for other orchestrations only. Whose an instance is, is told by its orchestration, as the hub names it at
-that moment, and never by its ID.
+restart are for other orchestrations only. The owner of an instance is known by its orchestration's name on the hub at
+that moment, never by its ID.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Wanted:
     until: datetime | None = None
 
     def fits(self, progress: Progress) -> bool:
-        """Whether this approval is meant; the times were asked of the hub already."""
+        """Whether this approval fits the filter; the hub has already filtered by time."""
         return (
             (not self.status or progress.status in self.status)
             and self.policy in {None, progress.policy}
@@ -91,7 +91,7 @@ class Operations:
     """An operator's operations on the hub. Each may raise `HubUnavailableError`."""
 
     def __init__(self, client: AsyncTaskHubGrpcClient, records: Records) -> None:
-        """`records` get to know of each approval that is purged, before it is."""
+        """`records` are told of each approval before it is purged."""
         self._client = client
         self._records = records
         self._converter = PydanticConverter()
@@ -135,7 +135,7 @@ class Operations:
         return states, response.continuationToken.value or None
 
     async def every(self, wanted: Wanted) -> AsyncIterator[Progress]:
-        """Every approval that is meant, oldest first."""
+        """Every approval that fits, oldest first."""
         token: str | None = None
         while True:
             found, token = await self.page(wanted, limit=LARGEST_PAGE, token=token)
@@ -173,7 +173,7 @@ class Operations:
         return events
 
     async def own_history(self, instance_id: str, orchestration: str) -> list[HistoryEvent]:
-        """The history, if it begins as one of that orchestration: that of any other holds what nobody sealed."""
+        """The history, if it begins as one of that orchestration: any other may hold unsealed data."""
         events = await self.history(instance_id)
         started = next((event for event in events if isinstance(event, ExecutionStartedEvent)), None)
         return events if started is not None and started.name == orchestration else []
@@ -191,7 +191,7 @@ class Operations:
         return outcome if outcome is not None and outcome.nonce == progress.nonce else None
 
     async def with_reconciled(self, progress: Progress) -> Progress:
-        """The progress; of an approval that was stopped, with the outcome that `reconcile` wrote, once it has."""
+        """The progress. For a stopped approval it has the outcome that `reconcile` wrote, once there is one."""
         receipted = progress.outcome is not None and progress.outcome.receipt is not None
         if receipted or not progress.status.ended:
             return progress
@@ -228,10 +228,10 @@ class Operations:
             await within_budget(self._client.raise_orchestration_event(instance_id, name, data=payload))
 
     async def rewind(self, instance_id: str, reason: str | None) -> None:
-        """Has another orchestration's instance that failed run again from where it failed.
+        """Reruns a failed instance of another orchestration from where it failed.
 
-        Raises `UnknownRequestError`, `OwnInstanceError`, `EndedInstanceError` where it has ended well, and
-        `WrongStateError` where it is under way.
+        Raises `UnknownRequestError`, `OwnInstanceError`, `EndedInstanceError` if it completed, and `WrongStateError` if
+        it is under way.
         """
         state = await self._foreign(instance_id, NEVER_AGAIN)
         if state.runtime_status in OVER - {OrchestrationStatus.FAILED}:
@@ -251,7 +251,7 @@ class Operations:
             )
 
     async def _foreign(self, instance_id: str, advice: str) -> OrchestrationState:
-        """An instance that is none of ours. Raises `OwnInstanceError` with the advice for one that is."""
+        """An instance of another program. Raises `OwnInstanceError` with the advice if it is one of ours."""
         if is_entity(instance_id):
             raise UnknownRequestError("There is no instance with that ID.")
         state = await self.instance(instance_id)
@@ -272,22 +272,22 @@ class Operations:
             await within_budget(self._client.resume_orchestration(instance_id, reason=reason))
 
     async def terminate(self, instance_id: str, reason: str | None) -> None:
-        """Stops the instance at once. What reconciles it then makes its cards say so."""
+        """Stops the instance at once. Its reconciliation then updates its cards."""
         with translated(named):
             await within_budget(self._client.terminate_orchestration(instance_id, output=reason))
         state = await self.instance(instance_id)
         if state.name not in RECONCILERS:
             return
-        # One that somebody started with what is no request has no card, and so nothing to reconcile.
+        # An instance that somebody started with no valid request has no card, so there is nothing to reconcile.
         with translated(), suppress(ValidationError, UnknownRequestError):
             await within_budget(RECONCILERS[state.name](self._client, state))
 
     async def purge(self, instance_id: str, by: str) -> int:
-        """Forgets an instance that has ended, and what it had started; how many were forgotten.
+        """Purges an ended instance and what it had started; returns how many instances were purged.
 
-        With an approval goes what followed it, unless that is still under way, and the result of the call it was about.
+        An approval's fulfilment is purged with it, unless that is under way, and so is the result of its call.
 
-        Each approval among them has its tombstone in the records before that, which says `by` whom. Raises
+        Before that, each approval among them gets a tombstone in the records, which says `by` whom. Raises
         `RecordsUnavailableError` where that is not possible, and `UnknownRequestError`.
         """
         purged = await self._ended_approvals(instance_id)
@@ -303,7 +303,7 @@ class Operations:
         return deleted
 
     async def _purge_ended(self, orchestration: str, *instance_ids: str) -> int:
-        """Purges those of them that are instances of this orchestration and have ended; how many that were."""
+        """Purges those that are instances of this orchestration and have ended; returns how many."""
         deleted = 0
         for one in instance_ids:
             with suppress(UnknownRequestError):
@@ -315,7 +315,7 @@ class Operations:
         return deleted
 
     async def _ended_approvals(self, instance_id: str) -> list[tuple[str, str]]:
-        """Each approval, with its nonce, that goes with the instance when that is purged: itself, or what it asked."""
+        """Each approval, with its nonce, that is purged with the instance: itself, or those it asked."""
         found: dict[str, str] = {}
         looked_at: set[str] = set()
         left = [instance_id]
@@ -336,7 +336,7 @@ class Operations:
 
 
 def _nonce_of(state: OrchestrationState) -> str:
-    """Empty where its input cannot be read: no request was ever made of it."""
+    """The request's nonce; empty if the input cannot be read: then there was never a request."""
     with suppress(ValidationError):
         given = state.get_input(GatheringInput if state.name == GATHERING else ApprovalInput)
         return given.nonce if given else ""
@@ -354,7 +354,7 @@ def _readable(state: OrchestrationState) -> Progress | None:
 
 
 def _in_words(error: grpc.RpcError) -> CountersignError:
-    """As `named`, where the state of the instance may not allow it: the hub says in words why."""
+    """As `named`, for operations that the instance's state may not allow: the hub's error says why."""
     if error.code() is grpc.StatusCode.FAILED_PRECONDITION:
         return WrongStateError(error.details())
     return named(error)

@@ -1,4 +1,4 @@
-"""How a new request gets its ID: by chance, or from its idempotency key under the server's secret."""
+"""Makes the ID of a new request: random, or from its idempotency key under the server's secret."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ BITS: Final = 40
 
 AnyRequest = ApprovalRequest | GatheringRequest
 
-# A keyed digest of a text under each secret that is known, the newest first; each of at least five bytes.
+# Gives a text's keyed digest under each known secret, newest first; each has at least five bytes.
 KeyedDigests = Callable[[str], Sequence[bytes]]
 
 
 class RequestIds:
     """`<policy>-<8 characters of Crockford base32>`.
 
-    From the same policy, requester and idempotency key comes the same ID. Without the secret nobody can compute it,
-    so nobody can look for, or wait at, a request that is yet to come.
+    The same policy, requester and idempotency key give the same ID. Nobody can compute it without the secret, so nobody
+    can look or wait for a request before it exists.
     """
 
     def __init__(self, keyed: KeyedDigests) -> None:
         self._keyed = keyed
 
     def fresh(self, request: AnyRequest) -> str:
-        """A random one."""
+        """A random ID."""
         return _id(request.policy, secrets.randbits(BITS))
 
     def of_key(self, request: AnyRequest, key: str) -> list[str]:
-        """What it is called under each secret that is known. The first is for a request that is new."""
+        """The ID from the key under each known secret. A new request gets the first."""
         about = to_json([request.policy, request.requester, key])
         return [
             _id(request.policy, int.from_bytes(digest[: BITS // 8], "big")) for digest in self._keyed(about)

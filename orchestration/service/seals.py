@@ -1,4 +1,4 @@
-"""Which sealing keys the hub still holds seals of: a key must not go while an open instance or an entity needs it."""
+"""Finds the sealing keys still in use on the hub: a key must stay while an open instance or an entity needs it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class SealInventory:
         return found
 
     async def reseal_entities(self) -> int:
-        """Has every entity that an older key sealed sealed with the newest; returns how many."""
+        """Reseals with the newest key every entity that an older one sealed; returns how many."""
         newest, *_ = self.keys.ids
         old = sorted(
             {entity for key, use in (await self.uses()).items() if key != newest for entity in use.entities}
@@ -102,7 +102,7 @@ class SealInventory:
             for key in _keys_in(state.SerializeToString()):
                 found.setdefault(key, KeyUse()).ended += 1
             return
-        # What an open one may still replay: all of its history, beside its input and status.
+        # What an open instance may still replay: all of its history, in addition to its input and status.
         keys = set(_keys_in(state.SerializeToString()))
         request = pb.StreamInstanceHistoryRequest(instanceId=state.instanceId)
         async for chunk in self._as_stored._get_stub().StreamInstanceHistory(request):  # noqa: SLF001 - as above

@@ -1,4 +1,4 @@
-"""Starts the orchestrations of requests: each once, under an ID of its own, and no more than its asker may have."""
+"""Starts the orchestrations of requests, each once under its own ID, within the asker's limit of open ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AnyInput = ApprovalInput | GatheringInput
 
 
 class RequestStarter:
-    """See `start`. May raise `HubUnavailableError`: nothing was recorded, or a repeat with the same key finds it."""
+    """Starts requests. May raise `HubUnavailableError`: nothing was recorded, or a repeat with the key finds it."""
 
     def __init__(
         self, client: AsyncTaskHubGrpcClient, request_ids: RequestIds, open_requests: OpenRequests
@@ -28,7 +28,7 @@ class RequestStarter:
         self._open_requests = open_requests
 
     async def start(self, given: AnyInput) -> str:
-        """Starts it and returns its ID, on disk. The same request with the same idempotency key starts once.
+        """Starts the request on disk; returns its ID. The same request with the same idempotency key starts once.
 
         Raises `IdempotencyConflictError` or `TooManyOpenError`.
         """
@@ -36,13 +36,13 @@ class RequestStarter:
         with telemetry.span(f"ask {_orchestration(given)}", attributes=attributes):
             if given.request.idempotency_key is not None:
                 return await within_budget(self._start_once(given, given.request.idempotency_key))
-            # A random ID may be taken. With 2^40 of them that is rare: draw again.
+            # A random ID may be taken, which is rare among 2^40: draw again.
             while not await self._begin(request_id := self._request_ids.fresh(given.request), given):
                 pass
             return request_id
 
     async def started(self, given: AnyInput) -> str | None:
-        """The ID under which that very request was started with its idempotency key; None where it was not.
+        """The ID under which this same request was started with its idempotency key; None if it was not.
 
         Raises `IdempotencyConflictError`.
         """
@@ -69,7 +69,7 @@ class RequestStarter:
         return newest
 
     async def _begin(self, request_id: str, given: AnyInput) -> bool:
-        """Starts the orchestration; False when there is one of that ID. Raises `TooManyOpenError`."""
+        """Starts the orchestration; False if the ID is taken. Raises `TooManyOpenError`."""
         asker = (given.request.requester, given.request.asked_with)
         telemetry.concerns(request_id)
         await self._open_requests.admit(request_id, *asker)
@@ -79,7 +79,7 @@ class RequestStarter:
         return True
 
     async def _is_started(self, request_id: str, given: AnyInput) -> bool:
-        """Whether that very request was started under the ID. Raises `IdempotencyConflictError` where another was."""
+        """Whether this same request was started under the ID. Raises `IdempotencyConflictError` if another was."""
         state = await state_of(self._client, request_id)
         if state is None:
             return False
@@ -90,7 +90,7 @@ class RequestStarter:
 
 
 def _asked(given: AnyInput) -> ApprovalRequest | GatheringRequest:
-    """What is asked. The schema of a call's arguments only bounds what approvers may change."""
+    """The facts compared for equality, without the schema of a call's arguments: it only limits approvers' edits."""
     request = given.request
     if not isinstance(request, ApprovalRequest) or request.call is None:
         return request

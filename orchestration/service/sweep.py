@@ -1,6 +1,6 @@
-"""Finds requests that ended without running our code, and starts what reconciles each, once.
+"""Finds requests that ended without running our code, and starts the reconciliation of each, once.
 
-An operator who terminates one through our own route has it reconciled at once; this is for every other way.
+A request that an operator terminates through our own route is reconciled at once; the sweep is for all others.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ from orchestration.service.grant_starts import start_saying_grant_stopped
 log = logging.getLogger(__name__)
 
 PAGE: Final = 100  # ended instances looked at in one pass
-# A hub that serves many machines may list an end a little after it happened.
+# A hub for many machines may list an end a little after it happened.
 OVERLAP: Final = timedelta(minutes=10)
 
 
 def reconcile_id(request_id: str, nonce: str) -> str:
-    """The instance that reconciles this start of a request: its name sees to it that there is only one."""
+    """The ID of the instance that reconciles this start of a request. The fixed ID ensures that there is only one."""
     return f"{IdPrefix.RECONCILE}-{request_id}-{nonce[:8]}"
 
 
 async def start_reconciling(client: AsyncTaskHubGrpcClient, state: OrchestrationState) -> bool:
-    """Starts `reconcile` for a request that was cut short; False where it was started before, or there is no card.
+    """Starts `reconcile` for a stopped request; False if it was started before, or there is no card.
 
     Raises `grpc.RpcError`.
     """
@@ -69,7 +69,7 @@ async def _start_reconciling_gathering(client: AsyncTaskHubGrpcClient, state: Or
     if given is None or given.policy is None or state.runtime_status not in STOPPED:
         return False
     ended = ReconcileGatheringInput(
-        given=given.model_copy(update={"state": None}),  # what matters of it is in the progress
+        given=given.model_copy(update={"state": None}),  # the progress has all that is needed
         progress=gathering_progress_of(state),
         status=STOPPED[state.runtime_status],
         edition=EDITION,
@@ -77,7 +77,7 @@ async def _start_reconciling_gathering(client: AsyncTaskHubGrpcClient, state: Or
     return await _start(client, RECONCILE_GATHERING, ended, reconcile_id(state.instance_id, given.nonce))
 
 
-# How each of our workflows that post cards is reconciled.
+# Starts the reconciliation, for each of our workflows that posts cards.
 RECONCILERS: Final[Mapping[str, Callable[[AsyncTaskHubGrpcClient, OrchestrationState], Awaitable[bool]]]] = {
     APPROVAL: start_reconciling,
     GATHERING: _start_reconciling_gathering,
@@ -101,26 +101,26 @@ async def _start(
 
 
 async def _withdraw_codes(client: AsyncTaskHubGrpcClient, progress: Progress) -> None:
-    """Ends the challenges that wait for a code: it would be confirmed to its person, and nothing would count."""
+    """Ends the challenges that wait for a code: else a code would be confirmed although nothing counts any more."""
     for challenge_id in progress.confirming.values():
         try:
             await client.raise_orchestration_event(challenge_id, EVENT_CANCELLED, data=Cancelled())
         except grpc.RpcError as error:
             if (
                 error.code() is not grpc.StatusCode.NOT_FOUND
-            ):  # it was stopped with its request, and is forgotten
+            ):  # it was stopped with its request, and is purged
                 raise
 
 
 class ReconcileSweep:
-    """Looks at what has ended since it last looked; at everything, a page each time, after a start.
+    """Checks what has ended since its last pass; after a start it checks everything, one page per pass.
 
-    By the hub's own times alone: this machine's clock is another. Not to be shared between tasks.
+    It uses the hub's times only: this machine's clock may differ. Not to be shared between tasks.
     """
 
     def __init__(self, client: AsyncTaskHubGrpcClient) -> None:
         self._client = client
-        # When the last of those that were read had ended: up to the last whole look, and with the present one.
+        # The latest end among the instances read: up to the last complete pass, and including the present one.
         self._newest: datetime | None = None
         self._read: datetime | None = None
         self._token: str | None = None
@@ -153,7 +153,7 @@ class ReconcileSweep:
         return started
 
     async def _reconcile(self, instance_id: str) -> bool:
-        """Whether this started it. What cannot be reconciled is reported, and holds up no other."""
+        """Whether this call started the reconciliation. A failure is reported and does not stop the others."""
         state = await self._client.get_orchestration_state(instance_id)
         if state is not None:
             ended = state.last_updated_at.replace(tzinfo=state.last_updated_at.tzinfo or UTC)

@@ -21,23 +21,23 @@ class Ticket:
 
 
 def verdict_in(progress: Progress, ticket: Ticket) -> Verdict | None:
-    """The verdict of the request on it; None if it has given none yet."""
+    """The request's verdict on the command; None if there is none yet."""
     return next((one for one in progress.verdicts if one.is_on(ticket.command_id, ticket.fingerprint)), None)
 
 
 def verdict_after_end(progress: Progress, ticket: Ticket) -> Verdict:
-    """For whatever comes once the request has ended and answers nothing any more."""
+    """The verdict on a command that comes after the request has ended and answers no more."""
     return verdict_in(progress, ticket) or _reused(progress, ticket) or _too_late(ticket, progress)
 
 
 def _reused(progress: Progress, ticket: Ticket) -> Verdict | None:
-    """What could not be read has used up no ID."""
+    """A command that could not be read does not use up its ID."""
     used = any(one.command_id == ticket.command_id and one.fingerprint for one in progress.verdicts)
     return Verdict(command_id=ticket.command_id, reason=Reason.ID_REUSED) if used else None
 
 
 def _too_late(ticket: Ticket, progress: Progress) -> Verdict:
-    """For whatever comes once the request has ended; a retry has its own time, which is over too."""
+    """The verdict on a command that comes too late. A retry has its own deadline, which is over too."""
     reason = Reason.ALREADY_ENDED
     if ticket.retries:
         failed = progress.callback_failed or progress.response_failed

@@ -17,15 +17,15 @@ REMEMBERED: Final = 10_000  # commands whose verdict was told
 
 
 class VerdictTally:
-    """Reports the verdict of each command once, whoever asks for it how often, as far as this process knows."""
+    """Reports each command's verdict once, however often it is asked for, as far as this process knows."""
 
     def __init__(self, report: Callable[[str, Reason], None] = lambda _via, _reason: None) -> None:
-        """`report` is given by which way the command came in, and what came of it."""
+        """`report` gets the way by which the command came in, and its verdict's reason."""
         self._report = report
         self._told: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def told(self, ticket: Ticket, verdict: Verdict) -> Verdict:
-        """The verdict, which somebody is about to be told."""
+        """Returns the verdict, which somebody is about to be told, and reports it."""
         command = (ticket.request_id, ticket.command_id)
         if verdict.reason is not Reason.NO_ANSWER_YET and command not in self._told:
             self._told[command] = None
@@ -47,9 +47,9 @@ async def wait_for_verdict(
 ) -> Verdict:
     """The verdict that `look` finds; `NO_ANSWER_YET` (recorded, not yet handled) after `timeout` seconds.
 
-    `read` finds it in the custom status, as JSON, that a turn of this process has put on disk; then nobody has to look.
-    The last look at it may take `last_look` seconds, also where the time is up.
-    The command is on disk, so a hub that goes away meanwhile is waited for and never said to have lost it.
+    `read` finds it in the custom status (JSON) that a turn of this process has put on disk; then no look is needed. The
+    last look may take `last_look` seconds, even after the timeout. The command is on disk, so if the hub goes away
+    meanwhile, this waits for it and does not report the command as lost.
     """
     clock = asyncio.get_running_loop()
     deadline = clock.time() + timeout

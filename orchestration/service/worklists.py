@@ -1,4 +1,4 @@
-"""A person's worklist, read from their entity and those of their groups, and from what is listed there itself."""
+"""A person's worklist, read from their entity and their groups' entities, and from the listed requests themselves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ S = TypeVar("S", bound=BaseModel)
 AnyView = RequestView | GatheringRead
 
 LOOKED_AT: Final = 150  # requests, for one worklist; only somebody who is in many busy groups has more
-AT_ONCE: Final = 8  # requests asked for at the same time, so that a Home that is drawn holds up no decision
+AT_ONCE: Final = 8  # requests read at the same time: more would delay decisions while a Home is drawn
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class AwaitedAnswer:
 class Worklist:
     """The requests and gatherings that concern one person.
 
-    `waits`: most urgent first; of a gathering, each source that they are asked for. `asked`: theirs, still open, newest
-    first. `decided`: what they asked for, voted on or answered and has ended, latest first. `unseen` counts what waits,
-    or did, and was not looked at. `entry` is what they said of being away; None where they said nothing.
+    `waits`: most urgent first; a gathering has an entry for each source that they are asked for. `asked`: their own
+    open ones, newest first. `decided`: ended ones that they asked for, voted on or answered, latest first. `unseen`
+    counts those that wait or waited and were not seen. `entry` is their own entry about being away, or None.
     """
 
     waits: list[RequestView | AwaitedAnswer] = field(default_factory=list)
@@ -68,7 +68,7 @@ class Worklists:
     async def of(self, person: str, groups: Collection[str], also: Collection[str] = ()) -> Worklist:
         """The worklist of `person`, who belongs to `groups`.
 
-        `also` are requests that may have to do with them, whose signal to the worklist may still be on its way.
+        `also` are requests that may concern them and whose signal to the worklist may still be on its way.
         """
         own, *shared = await asyncio.gather(*(self._worklist(principal) for principal in (person, *groups)))
         entry = await self.entry(person)
@@ -98,11 +98,11 @@ class Worklists:
         )
 
     async def entry(self, person: str) -> PersonEntry | None:
-        """What they said of being away; None where they said nothing."""
+        """The person's own entry about being away; None if there is none."""
         return (await self._entity(PERSON, person, PersonState)).entry
 
     async def _items(self, request_ids: Collection[str]) -> dict[str, AnyView]:
-        """Those that there still are: one that was purged is not missed."""
+        """The listed items that still exist: purged ones are left out."""
         turns = asyncio.Semaphore(AT_ONCE)
 
         async def look(request_id: str) -> AnyView | None:
@@ -131,7 +131,7 @@ class Worklists:
         return (found.get_typed_state(model) if found else None) or model()
 
 
-# How each kind is read. Whatever else is on a worklist is not for people.
+# How each kind is read. Other kinds on a worklist are not for people.
 _READERS: Final[Mapping[str, Callable[[OrchestrationState], AnyView]]] = {
     APPROVAL: view_of,
     GATHERING: gathering_read,
@@ -139,7 +139,7 @@ _READERS: Final[Mapping[str, Callable[[OrchestrationState], AnyView]]] = {
 
 
 def _waits(person: str, groups: Collection[str], item: AnyView) -> Iterator[RequestView | AwaitedAnswer]:
-    """What of it waits for the person."""
+    """The parts of it that wait for the person."""
     if isinstance(item, RequestView):
         if waits_for(person, groups, item):
             yield item
@@ -158,7 +158,7 @@ def _took_part(person: str, item: AnyView) -> bool:
 
 
 def waits_for(person: str, groups: Collection[str], item: RequestView) -> bool:
-    """Whether their vote would count now, and is not given yet."""
+    """Whether the person's vote would count now and was not given yet."""
     progress = item.progress
     members = dict.fromkeys(groups, (person,))
     if progress.status.ended or precheck(person, members, item) is not Reason.RECORDED:
@@ -167,7 +167,7 @@ def waits_for(person: str, groups: Collection[str], item: RequestView) -> bool:
 
 
 def precheck(person: str, members: Members, item: RequestView) -> Reason:
-    """Whether an approval of theirs would count now, or why not. Beforehand only: the orchestration decides."""
+    """Whether the person's approval would count now, or why not. Only a forecast: the orchestration decides."""
     decision = Decision(
         command_id="-",
         actor=person,
@@ -182,7 +182,7 @@ def precheck(person: str, members: Members, item: RequestView) -> Reason:
 
 
 def round_for(person: str, members: Members, item: RequestView) -> int:
-    """The newest open round in which they have a seat; without one, the newest round."""
+    """The newest open round in which the person has a seat, else the newest round."""
     voters = eligible_voters_of(item.progress, item.policy, item.asked.amount)
     seated = [round_.number for round_ in voters.rounds if voters.seat(person, round_, members)]
     return max(seated, default=max(item.progress.round, 1))
@@ -193,7 +193,7 @@ def _voted(person: str, levels: Iterable[LevelState]) -> bool:
 
 
 def _urgency(item: AnyView) -> tuple[bool, float, datetime]:
-    """By deadline; what has none comes last, the oldest first."""
+    """The sort key: by deadline. Those without one come last, the oldest first."""
     deadline = item.progress.deadline
     return deadline is None, deadline.timestamp() if deadline else 0.0, item.progress.asked_at
 

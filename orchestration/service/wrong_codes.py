@@ -1,4 +1,4 @@
-"""The wrong codes that came in for a request: each challenge has them in its own history."""
+"""Reads the wrong codes that came in for a request, from the histories of its challenges."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from orchestration.domain.request import SMS_CHALLENGE
 from orchestration.service.operations import Operations
 
 LOOKED_AT: Final = 20
-AT_ONCE: Final = 4  # challenges asked for at the same time, so that a page holds up no decision
+AT_ONCE: Final = 4  # challenges read at the same time: more would delay decisions while a page is drawn
 
 
 @dataclass(frozen=True)
 class WrongCode:
-    """When one came in, from whom, and how many tries were left. What was typed is nowhere on record."""
+    """When a wrong code came in, from whom, and how many tries were left. The typed digits are recorded nowhere."""
 
     at: datetime
     person: str | None
@@ -31,9 +31,9 @@ class WrongCode:
 
 
 async def wrong_codes(operations: Operations, events: Iterable[past.HistoryEvent]) -> list[WrongCode]:
-    """Those of the challenges that these events of an approval's history began; nothing of one that is purged.
+    """The wrong codes of the challenges that these events of an approval's history began, except purged ones.
 
-    Of many challenges it is those of the newest `LOOKED_AT`: each is a call to the hub.
+    Only the newest `LOOKED_AT` challenges are read: each costs a call to the hub.
     """
     challenges = [
         event
@@ -70,7 +70,7 @@ def _wrong(events: list[past.HistoryEvent], person: str | None) -> list[WrongCod
 
 
 def _is_wrong(result: str | None) -> bool:
-    """One that came after its time was not compared, so it is not wrong."""
+    """Whether the code was wrong. One that came too late was not compared, so it is not."""
     try:
         checked = CheckedCode.model_validate_json(result or "")
     except ValidationError:

@@ -19,9 +19,10 @@ Json = dict[str, Any]
 
 
 async def bring_back(people: Iterable[Person]) -> list[str]:
-    """Ends the absence of each, present or planned, by the button in their Home. A sentence for each who was away.
+    """Ends each person's present or planned absence, by the button in their Home.
 
-    Says nothing where the app does not run or draws no Home in time; the steps then fail by themselves.
+    Returns a sentence for each who was away. Says nothing where the app does not run or draws no Home in time; the
+    steps then fail by themselves.
     """
     found = await asyncio.gather(*(_bring_back(person) for person in people))
     return [sentence for sentence in found if sentence]

@@ -50,7 +50,7 @@ __all__ = ["Api", "ApiServices"]
 
 @dataclass(frozen=True)
 class ApiServices:
-    """What the API offers. `challenges` is there where codes can be sent, and so are its endpoints."""
+    """The services behind the API. `challenges` is None where no codes can be sent; its endpoints are then left out."""
 
     approvals: ApprovalService
     operations: Operations
@@ -66,7 +66,7 @@ class ApiServices:
 
 
 class Api:
-    """Everything under /api, ready to be attached to an application."""
+    """All routes under /api, for one application."""
 
     def __init__(
         self,
@@ -114,16 +114,16 @@ class Api:
 
     @property
     def polls(self) -> int:
-        """How many long polls are held."""
+        """The number of long polls that are waiting."""
         return self.access.long_polling.waiting + self._gathering_routes.long_polling.waiting
 
     @property
     def watched(self) -> int:
-        """How many requests are looked at for them."""
+        """The number of requests that the long polls watch."""
         return self.access.long_polling.watched + self._gathering_routes.long_polling.watched
 
     def outcome_events(self, signer: Signer) -> Signer:
-        """The same signer, which also wakes the long polls for what it signs."""
+        """Wraps the signer: the result also wakes the long polls of each request that it signs."""
         return OutcomeEvents(signer, self.access.long_polling)
 
     def attach(self, application: web.Application) -> None:

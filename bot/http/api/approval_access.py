@@ -1,4 +1,4 @@
-"""What a token may do with approvals, whichever way its program comes: over HTTP or by MCP."""
+"""What a token may do with approvals, over HTTP and by MCP alike."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from orchestration.service.tickets import Ticket
 
 
 class ApprovalAccess:
-    """Asks, looks, waits and withdraws for a token, within what it may.
+    """Asks for approvals, reads, awaits and withdraws them for a token, within its rights.
 
-    The caller has checked that the token is good and has the scope for the kind of act. Each raises `Problem` or
+    The caller has checked that the token is good and has the scope for the operation. Each method raises `Problem` or
     `CountersignError`.
     """
 
@@ -44,7 +44,7 @@ class ApprovalAccess:
         self.long_polling = LongPolling(self.look, is_final)
 
     async def ask(self, token: Token, ask: NewApproval, key: str | None) -> str:
-        """Starts it, once for each key of this token, and returns its ID."""
+        """Starts an approval and returns its ID. A repeat with the same key and token starts nothing new."""
         if ask.notify_instance is not None:
             await check_notified(token, ask.notify_instance, self._operations)
         responds_to, responds_since = None, None
@@ -61,7 +61,7 @@ class ApprovalAccess:
         return await self._service.start(request)
 
     async def visible(self, token: Token, given: str) -> str:
-        """The ID, if the token may see it: all, its owner's own, or of a policy it decides."""
+        """Returns the ID if the token may see the request: it sees all, its owner asked, or it decides the policy."""
         request_id = checked_id(given)
         if token.sees_all:
             return request_id
@@ -72,11 +72,11 @@ class ApprovalAccess:
         return request_id
 
     async def look(self, request_id: str) -> Progress:
-        """The progress. For an approval that was stopped, with the outcome that `reconcile` wrote."""
+        """Returns the progress. An approval that was stopped has the outcome that `reconcile` wrote."""
         return await self._operations.with_reconciled(await self._service.status(request_id))
 
     async def shown(self, progress: Progress) -> Approval:
-        """With its card, and where it stands after its approval. A fulfilment that was purged is not there any more."""
+        """Returns the approval with its card's address and its fulfilment. A purged fulfilment is left out."""
         fulfilment = None
         if progress.fulfilment is not None:
             with suppress(UnknownRequestError):
@@ -84,26 +84,26 @@ class ApprovalAccess:
         return Approval.of(progress, fulfilment, self._card_url(progress.cards))
 
     async def card_url(self, request_id: str) -> str | None:
-        """Where its newest card is; None while there is none, and where the hub does not say now."""
+        """Returns the address of the newest card; None where there is none or the hub cannot be reached."""
         try:
             return self._card_url((await self._service.status(request_id)).cards)
         except (HubUnavailableError, UnknownRequestError):
             return None
 
     async def cancel(self, token: Token, given: str, reason: str, command_id: str | None) -> Verdict:
-        """The verdict on a withdrawal: it took effect, or is on disk and not handled yet (`NO_ANSWER_YET`)."""
+        """Withdraws and returns the verdict: accepted, or on disk and not handled yet (`NO_ANSWER_YET`)."""
         ticket = await self._service.cancel(
             checked_id(given), actor_of(token), reason=reason, command_id=command_id
         )
         return await self.settled(ticket)
 
     async def settled(self, ticket: Ticket) -> Verdict:
-        """The verdict on a command, where it is no refusal."""
+        """Returns the verdict on a command. Raises `Problem` if the command was refused."""
         verdict = await self._service.verdict(ticket)
         if not verdict.accepted and verdict.reason is not Reason.NO_ANSWER_YET:
             raise_refusal(verdict)
         return verdict
 
     def policies(self) -> list[Policy]:
-        """Those that one may ask under, by name, as the file has them now."""
+        """Returns the policies that may be asked under now, sorted by name."""
         return [policy for _, policy in sorted(self._service.book().askable().items())]

@@ -1,4 +1,4 @@
-"""/api/approvals: ask, look, wait, decide, withdraw, say."""
+"""/api/approvals: ask, read, wait, decide, withdraw, comment."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ class ApprovalRoutes:
         return json_response(started, 202, headers)
 
     async def show(self, call: ApiCall) -> web.Response:
-        """Shows it. With `wait`, waits first until it is decided."""
+        """Shows the approval. With `wait`, first waits until it is decided."""
         wait = call.query(ApprovalQuery).wait
         request_id = await self._access.visible(call.token, call.part("id"))
         progress = await self._access.long_polling.wait_until_final(
@@ -173,14 +173,15 @@ class ApprovalRoutes:
         return json_response(await self._access.shown(progress), 202, headers)
 
     async def asked(self, call: ApiCall) -> web.Response:
-        """What is asked, for whoever is to decide it."""
+        """Returns what is asked, for those who decide it."""
         request_id = await self._access.visible(call.token, call.part("id"))
         return json_response(AskedFacts.of(await self._service.view(request_id)))
 
     async def timeline(self, call: ApiCall) -> web.Response:
         """Every step. For an approval that was stopped, also what `reconcile` did.
 
-        Who is in a group is for whom may see all requests. Others could look up any group that a policy names.
+        Group members are shown only to tokens that see all requests. Others could use this to look up any group that a
+        policy names.
         """
         request_id = await self._access.visible(call.token, call.part("id"))
         progress = await self._service.status(request_id)
@@ -190,7 +191,7 @@ class ApprovalRoutes:
         return json_response(Timeline(id=request_id, items=items))
 
     async def list(self, call: ApiCall) -> web.Response:
-        """One page. A token that may only ask sees what its owner asked."""
+        """Returns one page. A token that may only ask sees only what its owner asked."""
         page = call.query(ApprovalListQuery)
         token = call.token
         requester = page.requester
@@ -212,7 +213,7 @@ class ApprovalRoutes:
     # ---- commands ----------------------------------------------------------------------------------------
 
     async def decide(self, call: ApiCall) -> web.Response:
-        """The owner's decision on what they were shown, for the round that is open unless one is named."""
+        """Records the token owner's decision on what they were shown: for the named round, else for the open one."""
         given = await call.body(NewDecision)
         progress = await self._access.look(call.instance_id())
         if progress.policy not in call.token.policies:

@@ -14,9 +14,9 @@ from bot.http.api.rate_limit import RateLimiter
 from bot.security.tokens import Token, TokenFile
 from orchestration.domain.errors import CountersignError
 
-# Under these prefixes every failure is answered as problem details, an unknown address included.
+# Under these prefixes every failure is answered as problem details, even for an unknown address.
 OURS: Final = ("/api/", "/runtime/", "/hooks/", "/.well-known/")
-MCP: Final = "/mcp"  # so is it at this one address
+MCP: Final = "/mcp"  # the same holds for this one address
 
 _PART: Final = re.compile(r"\{(\w+)\}")
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -37,13 +37,13 @@ class Authenticator:
         """Adds the routes, and the middleware that answers failures."""
         application.middlewares.append(self._failures)
         for endpoint in self.endpoints:
-            # A part may have any character, also a coded slash; the pattern of aiohttp itself leaves braces out.
+            # A path part may have any character, even an encoded slash; aiohttp's own pattern excludes braces.
             path = _PART.sub(r"{\1:[^/]+}", endpoint.path)
             for way in (path, f"{path}/") if endpoint.trailing_slash else (path,):
                 application.router.add_route(endpoint.method, way, self.guarded(endpoint))
 
     def guarded(self, endpoint: Endpoint) -> _Handler:
-        """The handler of a request to the endpoint: it lets in whom the endpoint admits. Raises `Problem`."""
+        """Returns a handler that checks the caller's rights before it calls the endpoint. It raises `Problem`."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
             token = None
@@ -63,7 +63,7 @@ class Authenticator:
 
     @web.middleware
     async def _failures(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        """Answers every failure under our prefixes as problem details, and leaves other addresses alone."""
+        """Turns every failure under our prefixes into problem details. Other addresses are not touched."""
         if not request.path.startswith(OURS) and request.path != MCP:
             return await handler(request)
         try:
@@ -87,7 +87,7 @@ class Authenticator:
         return Problem("not-found") if known else _unauthenticated()
 
     def _authenticate(self, request: web.Request) -> Token | None:
-        """The token of the request; None when there is none. Raises `Problem` for one that is not good."""
+        """Returns the request's token; None without one. Raises `Problem` for an invalid token."""
         header = request.headers.get("Authorization")
         if header is None:
             return None

@@ -165,7 +165,7 @@ class CallOutcome(BaseModel):
 
 
 class CallRoutes:
-    """Asks and claims, and keeps results. To look and wait is the same as for every other approval."""
+    """Asks about tool calls, claims approved ones and keeps their results. Reading and waiting: as for any approval."""
 
     def __init__(self, calls: HeldCalls, urls: Urls, card_url: CardUrl) -> None:
         self._calls = calls
@@ -224,7 +224,7 @@ class CallRoutes:
         ]
 
     async def ask(self, call: ApiCall) -> web.Response:
-        """Asks or joins."""
+        """Asks about the call, or joins the request that waits for the same call."""
         given = await call.body(NewCall)
         asked = ToolCall(
             policy=given.policy,
@@ -252,7 +252,7 @@ class CallRoutes:
         return json_response(shown, 202, headers)
 
     async def claim(self, call: ApiCall) -> web.Response:
-        """Uses it up. Raises `Problem` where that cannot be."""
+        """Uses the approval up for one attempt. Raises `Problem` if it cannot be claimed."""
         given = await call.body(NewClaim)
         request_id = call.instance_id()
         try:
@@ -279,7 +279,7 @@ class CallRoutes:
         return json_response(claimed)
 
     async def keep(self, call: ApiCall) -> web.Response:
-        """Keeps the result. Raises `Problem` where that cannot be."""
+        """Stores the call's result. Raises `Problem` if it cannot be stored."""
         given = await call.body(NewResult)
         try:
             await self._calls.keep_result(
@@ -292,7 +292,7 @@ class CallRoutes:
         return web.Response(status=HTTPStatus.NO_CONTENT)
 
     async def made(self, call: ApiCall) -> web.Response:
-        """What is known of it. Raises `Problem`."""
+        """Returns what is known of the call. Raises `Problem`."""
         request_id = call.instance_id()
         try:
             known = await self._calls.made(request_id, call.actor)

@@ -1,4 +1,4 @@
-"""/api/challenges: verify a phone or an e-mail address on its own. There where codes can be sent."""
+"""/api/challenges: verify a phone or an e-mail address without an approval. Only where codes can be sent."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class ChallengeResult(Model):
 
 
 class ChallengeRoutes:
-    """Starts, shows and answers challenges. Those of decisions are not shown: they are their approvers' alone."""
+    """Starts, shows and answers challenges. A decision's challenge is never shown: only its approver may see it."""
 
     def __init__(self, service: ChallengeService) -> None:
         self._service = service
@@ -119,7 +119,7 @@ class ChallengeRoutes:
         ]
 
     async def begin(self, call: ApiCall) -> web.Response:
-        """Starts one, once for each Idempotency-Key. The number or address is encrypted from here on."""
+        """Starts a challenge, once for each Idempotency-Key. The number or address is encrypted from here on."""
         given, token = await call.body(NewChallenge), call.token
         key = idempotency_key(call)
         if given.email:
@@ -134,14 +134,14 @@ class ChallengeRoutes:
         return json_response(shown, 202, {"Location": f"/api/challenges/{challenge_id}"})
 
     async def show(self, call: ApiCall) -> web.Response:
-        """Shows one."""
+        """Shows a challenge."""
         token = None if call.token.sees_all else call.token.name
         return json_response(_shown(await self._service.status_alone(call.instance_id(), token)))
 
     async def respond(self, call: ApiCall) -> web.Response:
-        """Answers one that this token began; a repeat with the same Idempotency-Key is judged once.
+        """Answers a challenge that this token began. A repeat with the same Idempotency-Key counts as one answer.
 
-        Raises `Problem` when it has ended.
+        Raises `Problem` if the challenge has ended.
         """
         given = await call.body(ChallengeResponse)
         read = await self._service.status_alone(call.instance_id(), call.token.name)

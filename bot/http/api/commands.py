@@ -1,4 +1,4 @@
-"""What the endpoints that send commands have in common: the key that makes a repeat one, and the kind of a refusal."""
+"""Shared by the endpoints that send commands: the idempotency key, and the problem for each refusal."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _REFUSED: Final = {
 
 
 def kind_of_refusal(reason: Reason) -> str:
-    """Which problem a refused command is."""
+    """Returns the kind of problem for a refused command."""
     return _REFUSED.get(reason, "conflict")
 
 
 def idempotency_key(call: ApiCall) -> str | None:
-    """The caller's key; None without one. Raises `Problem` for one that is not fit."""
+    """Returns the caller's key; None without one. Raises `Problem` for an invalid key."""
     key = call.request.headers.get(KEY_HEADER)
     if key is not None and not re.match(KEY_PATTERN, key):
         raise Problem("invalid", errors=[(KEY_HEADER, "must be 1 to 200 visible ASCII characters")])
@@ -48,18 +48,18 @@ def idempotency_key(call: ApiCall) -> str | None:
 
 
 def command_id_of(call: ApiCall) -> str | None:
-    """From the Idempotency-Key and the token's name, so that two tokens can use the same key."""
+    """Returns a command ID made from the Idempotency-Key and the token's name: two tokens can use the same key."""
     key = idempotency_key(call)
     return command_id(call.token, key) if key else None
 
 
 def command_id(token: Token, key: str) -> str:
-    """The ID of the command that this token sends with this key."""
+    """Returns the ID of the command that this token sends with this key."""
     return hashlib.sha256(f"{token.name}\0{key}".encode()).hexdigest()
 
 
 def raise_refusal(verdict: Verdict) -> NoReturn:
-    """Raises the `Problem` that a refused command is."""
+    """Raises the `Problem` for a refused command."""
     answered = CommandResult.of(verdict)
     raise Problem(
         kind_of_refusal(verdict.reason),

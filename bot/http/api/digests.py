@@ -1,4 +1,4 @@
-"""/api/digests: what the channels' digests hold, and their stop."""
+"""/api/digests: shows the digest of each channel, and stops it."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ class DigestRoutes:
         ]
 
     async def show(self, _: ApiCall) -> web.Response:
-        """Looks at each listener. One that holds nothing has nothing to show, and will end."""
+        """Lists the digests. One that holds nothing and sends nothing is about to end, so it is left out."""
         found = [one for one in await self._service.standing() if one.held or one.sending]
         return json_response(ChannelDigests(digests=[_shown(one) for one in found]))
 
     async def stop(self, call: ApiCall) -> web.Response:
-        """The event is on disk."""
+        """Stops a digest. Answers 202 once the stop event is on disk."""
         return json_response(_shown(await self._service.stop(call.instance_id("channel"))), 202)
 
 

@@ -1,4 +1,4 @@
-"""/api/openapi.json, and the same for people at /api/docs: one page, no script, nothing fetched from elsewhere."""
+"""/api/openapi.json, and the same for people at /api/docs: one page without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bot.http.api.openapi import document
 from bot.http.api.problems import KINDS
 from bot.http.templating import render
 
-# How a limit of a schema is said in the type's description.
+# How each limit of a schema is worded in the type's description.
 _LIMITS: Final = {"minimum": "from", "maximum": "to", "maxLength": "at most", "maxProperties": "at most"}
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
@@ -54,7 +54,7 @@ class DocsRoutes:
         ]
 
     def describe(self, endpoints: Sequence[Endpoint]) -> None:
-        """Describes these. Each is written when it is first asked for, and kept: the table does not change."""
+        """Sets the endpoints to describe. Each document is made once, on its first request: the table never changes."""
         self._endpoints = endpoints
 
     @cached_property

@@ -16,13 +16,13 @@ PAGE: Final = 100
 LARGEST_PAGE: Final = 1000
 LONGEST_PREFIX: Final = 100
 
-# What theirs has and no hub knows: no instance is ever in it.
+# Statuses of the Durable Functions API that our hub does not have: no instance ever has one.
 _NEVER: Final = frozenset({"canceled"})
 _BY_NAME: Final = {name.lower(): status for status, name in STATUSES.items()}
 
 
 def is_set(call: ApiCall, name: str, *, unless: bool) -> bool:
-    """A parameter that is true or false in whatever case; `unless` it is there. Raises `Problem`."""
+    """Returns a boolean parameter, in any letter case; `unless` is the default. Raises `Problem`."""
     given = call.request.query.get(name, "").lower()
     if given not in {"", "true", "false"}:
         raise Problem("malformed", f"{name}: say true or false.")
@@ -30,7 +30,7 @@ def is_set(call: ApiCall, name: str, *, unless: bool) -> bool:
 
 
 def time(call: ApiCall, name: str) -> datetime | None:
-    """A time in ISO 8601; without an offset UTC. Raises `Problem`."""
+    """Returns an ISO 8601 time, None if absent; without an offset it is UTC. Raises `Problem`."""
     given = call.request.query.get(name, "")
     if not given:
         return None
@@ -45,7 +45,7 @@ def time(call: ApiCall, name: str) -> datetime | None:
 
 
 def statuses(call: ApiCall) -> frozenset[OrchestrationStatus] | None:
-    """Those of `runtimeStatus`, by comma and in whatever case. None where none is named. Raises `Problem`."""
+    """Returns the comma-separated statuses of `runtimeStatus`, in any letter case; None if absent. Raises `Problem`."""
     given = ",".join(call.request.query.getall("runtimeStatus", []))
     names = {name.strip().lower() for name in given.split(",")} - {""}
     unknown = sorted(names - set(_BY_NAME) - _NEVER)
@@ -58,7 +58,7 @@ def statuses(call: ApiCall) -> frozenset[OrchestrationStatus] | None:
 
 
 def top(call: ApiCall) -> int:
-    """How many to a page. Raises `Problem`."""
+    """Returns the page size. Raises `Problem`."""
     given = call.request.query.get("top", "")
     if not given:
         return PAGE
@@ -68,7 +68,7 @@ def top(call: ApiCall) -> int:
 
 
 def prefix(call: ApiCall) -> str | None:
-    """How the IDs begin. Raises `Problem`."""
+    """Returns the prefix that the IDs must have. Raises `Problem`."""
     given = call.request.query.get("instanceIdPrefix", "")
     if len(given) > LONGEST_PREFIX or not given.isprintable():
         raise Problem("malformed", f"instanceIdPrefix: at most {LONGEST_PREFIX} printable characters.")
@@ -76,5 +76,5 @@ def prefix(call: ApiCall) -> str | None:
 
 
 def page_token(call: ApiCall) -> str | None:
-    """The token of the page that is meant; None for the first."""
+    """Returns the continuation token of the requested page; None for the first page."""
     return call.request.headers.get(CONTINUATION) or None

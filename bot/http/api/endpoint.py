@@ -1,4 +1,4 @@
-"""Describes one endpoint of the API: what it takes, who may call it, how it responds.
+"""Describes one endpoint of the API: its input, who may call it and its responses.
 
 Routing, authentication, the OpenAPI document and the tests all read the same table.
 """
@@ -27,7 +27,7 @@ from orchestration.service.approvals import Actor
 
 M = TypeVar("M", bound=BaseModel)
 JSON: Final = "application/json"
-DECIDE_ANY: Final = "decide"  # any decide:POLICY; which one, the handler checks
+DECIDE_ANY: Final = "decide"  # any decide:POLICY; the handler checks which policy
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class ResponseSpec:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One method on one path. `scopes`: any one of them lets a token in; without any, no token is asked for.
+    """One method on one path. `scopes`: a token needs one of them; if empty, no token is needed.
 
-    `keyed`: the URL may carry a signed key (`code`) instead of a token, which the handler checks. `any_body`
-    takes any JSON; `loose_query` are parameters of which unknown ones are no error, and `loose_headers` may be left
-    out. `trailing_slash`: the path may end with one.
+    `keyed`: the URL may carry a signed key (`code`) instead of a token, which the handler checks. `any_body` takes any
+    JSON. `loose_query` names parameters of an endpoint that ignores unknown ones. `loose_headers` are optional headers.
+    `trailing_slash`: the path may end with one.
     """
 
     method: Method
@@ -121,7 +121,7 @@ class ApiCall:
             raise invalid(error) from error
 
     def instance_id(self, name: str = "id") -> str:
-        """The ID of an instance in the path. Raises `UnknownRequestError` for what no hub takes as one."""
+        """The instance ID in the path. Raises `UnknownRequestError` for an ID that no hub accepts."""
         return checked_id(self.part(name))
 
     async def body(self, model: type[M], *, optional: bool = False) -> M:
@@ -153,7 +153,7 @@ def actor_of(token: Token) -> Actor:
 
 
 def checked_id(given: str) -> str:
-    """The ID of an instance, as a caller gave it. Raises `UnknownRequestError` for what no hub takes as one."""
+    """Returns the instance ID that a caller gave. Raises `UnknownRequestError` for an ID that no hub accepts."""
     if is_entity(given) or not given.isprintable():
         raise UnknownRequestError("There is no instance with that ID.")
     telemetry.concerns(given)

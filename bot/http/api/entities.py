@@ -78,7 +78,7 @@ class EntityRoutes:
         ]
 
     async def list(self, call: ApiCall) -> web.Response:
-        """One page. It may be shorter than asked for, even empty, and have a next one, as the header says."""
+        """Returns one page. It may be short or even empty although the header says that there is a next one."""
         name = call.request.match_info.get("name") or call.request.query.get("entityName") or None
         if name is not None and not name.isprintable():
             raise Problem("malformed", "entityName: printable characters only.")
@@ -99,11 +99,11 @@ class EntityRoutes:
         return plain_json(shown, headers={query.CONTINUATION: following} if following else None)
 
     async def show(self, call: ApiCall) -> web.Response:
-        """The state as JSON; where it is none, its text."""
+        """Returns the state as JSON; a state that is not JSON as text."""
         return plain_json(json_text.shown(await self._entities.state(call.part("name"), call.part("key"))))
 
     async def signal(self, call: ApiCall) -> web.Response:
-        """Sends it on. An entity that nobody has made yet is made by it."""
+        """Sends the signal to the entity. An entity that does not exist yet is created."""
         operation = call.request.query.get("op", "")
         if not _OPERATION.match(operation):
             raise Problem("malformed", "op: at most 100 printable ASCII characters.")

@@ -1,4 +1,4 @@
-"""What programs see of a fulfilment, and what an event or a cancellation came to, as HTTP."""
+"""Models of a fulfilment, and the HTTP response to an event or a cancellation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from orchestration.service.messages import fulfilment_sentence
 _TAKEN: Final = frozenset(
     {FulfilmentReason.RETRIED, FulfilmentReason.MOVED, FulfilmentReason.WAITS, FulfilmentReason.DUPLICATE}
 )
-# What is no success, by the kind of its problem.
+# The kind of problem for each result that is no success.
 _REFUSED: Final = {
     FulfilmentReason.UNKNOWN_EVENT: "invalid",
     FulfilmentReason.TOO_LATE: "conflict",
@@ -99,7 +99,7 @@ class NewFulfilmentCancellation(Model):
 
 
 def hook_response(verdict: FulfilmentVerdict) -> web.Response:
-    """The answer. Raises `Problem` for what was refused; a condition that fails is told and no problem of HTTP."""
+    """Returns the response. Raises `Problem` for a refusal. A failed condition is a normal response that says so."""
     message = fulfilment_sentence(verdict)
     kind = _REFUSED.get(verdict.reason)
     if kind is not None:

@@ -49,19 +49,19 @@ class FulfilmentRoutes:
         ]
 
     async def cancel(self, call: ApiCall) -> web.Response:
-        """Calls it off, where its state allows that. Who may is decided by the orchestration."""
+        """Cancels the fulfilment if its state allows it. The orchestration checks who may do so."""
         given = await call.body(NewFulfilmentCancellation, optional=True)
         await self._check_scope(call)
         verdict = await self._fulfilments.cancel(call.instance_id(), call.actor, given.reason)
         return hook_response(verdict)
 
     async def retry(self, call: ApiCall) -> web.Response:
-        """Has them tried again. Who may is decided by the orchestration."""
+        """Retries the failed actions of the current state. The orchestration checks who may do so."""
         await self._check_scope(call)
         return hook_response(await self._fulfilments.retry(call.instance_id(), call.actor))
 
     async def _check_scope(self, call: ApiCall) -> None:
-        """A token that may only decide acts for the policies that its scopes name, whoever owns it."""
+        """Raises `Problem` if the token may only decide and its scopes do not name the policy, whoever owns it."""
         if not call.token.may(REQUEST):
             policy = await self._fulfilments.policy(call.instance_id())
             if policy not in call.token.policies:

@@ -1,4 +1,4 @@
-"""/api/gatherings: ask several people and systems at once, look, wait, answer, withdraw."""
+"""/api/gatherings: ask several people and systems at once, read, wait, answer, withdraw."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _LOOKERS: Final = frozenset({READ, ADMIN, REQUEST, DECIDE_ANY})
 
 
 def is_final_gathering(progress: GatheringProgress) -> bool:
-    """Whether a long poll may end: it has a result, which is on record; or it was cut short."""
+    """Whether a long poll may end: the gathering has a recorded result, or was cut short."""
     on_record = progress.result is not None and not progress.record_pending
     return on_record or progress.status in STOPPED_BECAUSE
 
@@ -125,7 +125,7 @@ class GatheringRoutes:
         ]
 
     async def ask(self, call: ApiCall) -> web.Response:
-        """Starts it, once for each Idempotency-Key."""
+        """Starts a gathering, once for each Idempotency-Key."""
         ask = await call.body(NewGathering)
         if ask.notify_instance is not None:
             await check_notified(call.token, ask.notify_instance, self._operations)
@@ -152,7 +152,7 @@ class GatheringRoutes:
         return json_response(started, 202, {"Location": status_uri, "Retry-After": POLL_AFTER})
 
     async def show(self, call: ApiCall) -> web.Response:
-        """Shows it. With `wait`, waits first until it has ended."""
+        """Shows the gathering. With `wait`, first waits until it has ended."""
         wait = call.query(GatheringQuery).wait
         request_id = await self._visible(call)
         progress = await self.long_polling.wait_until_final(request_id, wait.total_seconds() if wait else 0)
@@ -165,7 +165,7 @@ class GatheringRoutes:
         return json_response(shown, 202, headers)
 
     async def answer(self, call: ApiCall) -> web.Response:
-        """The owner's answer for a source that they are asked for."""
+        """Records the token owner's answer for a source that they are asked for."""
         given = await call.body(NewAnswer)
         request_id = call.instance_id()
         progress = await self._service.status(request_id)
@@ -183,7 +183,7 @@ class GatheringRoutes:
         return await self._answer(ticket)
 
     async def withdraw(self, call: ApiCall) -> web.Response:
-        """Ends it."""
+        """Ends the gathering: the requester wants no more answers."""
         given = await call.body(NewWithdrawal, optional=True)
         ticket = await self._service.withdraw(
             call.instance_id(),
@@ -208,7 +208,7 @@ class GatheringRoutes:
         return await self._service.status(request_id)
 
     async def _visible(self, call: ApiCall) -> str:
-        """The ID in the path, if the token may see it: all, its owner's own, or of a policy it decides."""
+        """Returns the ID in the path if the token sees all, its owner asked, or it decides the policy."""
         request_id, token = call.instance_id(), call.token
         progress = await self._service.status(request_id)
         own = token.may(REQUEST) and progress.requester == token.owner

@@ -1,4 +1,4 @@
-"""/api/grants: the calls that are approved in advance, and their end before the time."""
+"""/api/grants: lists standing grants (calls approved in advance), and revokes them early."""
 
 from __future__ import annotations
 
@@ -133,12 +133,12 @@ class GrantRoutes:
         ]
 
     async def list(self, call: ApiCall) -> web.Response:
-        """Those of all policies, of the token's policies, or of its owner's agents."""
+        """Lists the grants that the token may see: of all policies, of its own policies, or for its owner's agents."""
         found = [one for one in await self._grants.standing() if _sees(call.token, one)]
         return json_response(GrantList(grants=[StandingGrant.of(one) for one in found]))
 
     async def show(self, call: ApiCall) -> web.Response:
-        """One of them. Raises `Problem` where the token may not see it."""
+        """Shows one grant. Raises `Problem` if the token may not see it."""
         progress = await self._grants.read(call.instance_id())
         if not _sees(call.token, progress):
             raise Problem(
@@ -147,7 +147,7 @@ class GrantRoutes:
         return json_response(StandingGrant.of(progress))
 
     async def revoke(self, call: ApiCall) -> web.Response:
-        """Ends it. Who may is decided by the grant; with the scope `admin` the token's owner may in any case."""
+        """Ends a grant. The grant checks who may do so; a token with the scope `admin` always may."""
         grant, token = call.instance_id(), call.token
         progress = await self._grants.read(grant)
         if not (token.may(ADMIN) or _is_of(token, progress)):
@@ -172,6 +172,6 @@ def _sees(token: Token, progress: GrantProgress) -> bool:
 
 
 def _is_of(token: Token, progress: GrantProgress) -> bool:
-    """Whether it is for an agent of the token's owner, or of a policy that the token decides."""
+    """Whether the grant is for an agent of the token's owner, or belongs to a policy that the token decides."""
     own = token.may(REQUEST) and progress.facts.requester == token.owner
     return own or progress.facts.policy in token.policies

@@ -1,4 +1,4 @@
-"""Addresses that outcomes are sent to: of each only scheme, host and port is shown, as the rest may hold a secret."""
+"""Shortens the addresses that outcomes are sent to: to scheme, host and port, as the rest may hold a secret."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-# The members of our inputs that hold one: of a request, a response, an action of a policy, an activity, a line.
+# The names of the members of our inputs that hold an address.
 _MEMBERS: Final = frozenset({"callback_url", "url", "post", "to"})
 _SCHEMES: Final = ("http://", "https://")
 
 
 def without_paths(value: Any) -> Any:
-    """The JSON of an input of ours, its addresses cut behind the host. Nested no deeper than `json_text` reads it."""
+    """Returns one of our inputs with its addresses cut after the host. `json_text` has limited its nesting."""
     if isinstance(value, dict):
         return {
             name: _cut(one) if name in _MEMBERS and isinstance(one, str) else without_paths(one)
@@ -24,13 +24,11 @@ def without_paths(value: Any) -> Any:
 
 
 def text_without_paths(text: Any) -> Any:
-    """The same for JSON as a text, as a history has it. What is no such text stays as it is."""
+    """Does the same for JSON text, as histories hold it. Any other text is returned unchanged."""
     if not isinstance(text, str):
         return text
     try:
-        value = json.loads(
-            text
-        )  # other programs write a slash in more ways than one, so the text itself says nothing
+        value = json.loads(text)  # other programs may escape a slash, so the raw text cannot be searched
         cut = without_paths(value)
         return text if cut == value else json.dumps(cut, ensure_ascii=False, separators=(",", ":"))
     except (ValueError, RecursionError):

@@ -24,13 +24,13 @@ from orchestration.service.gathering_messages import gathering_sentence
 from orchestration.service.gatherings import GatheringService
 from orchestration.service.operations import Operations
 
-# By which a sender says that it sends the same again: Standard Webhooks', and the one of the API.
+# The headers that identify a repeated delivery: that of Standard Webhooks, and that of the API.
 DELIVERY_HEADERS: Final = ("webhook-id", "Idempotency-Key")
 _DELIVERY: Final = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 class HookRoutes:
-    """Makes such addresses, and receives what is sent to them."""
+    """Makes hook addresses, and receives what is sent to them."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class HookRoutes:
         ]
 
     async def make(self, call: ApiCall) -> web.Response:
-        """Makes one for an event that a policy declares, or for one of an instance of another orchestration."""
+        """Makes an address for an event that a policy declares, or for an event of another orchestration's instance."""
         given = await call.body(NewHook)
         target = await self._fulfilments.hook_target(given.instance_id, given.event_name)
         if target is not None:
@@ -90,7 +90,7 @@ class HookRoutes:
         return json_response(Hook(url=url, expires_at=until), 201)
 
     async def receive(self, call: ApiCall) -> web.Response:
-        """Raises the event, if it still may be. A JSON body is its payload; any other body becomes a string."""
+        """Raises the event, if that is still allowed. A JSON body is the payload; any other body becomes a string."""
         instance_id, name = call.part("instance_id"), call.part("event_name")
         if (nonce := call.request.query.get("of")) is not None:
             return await self._receive_answer(call, instance_id, name, nonce)
@@ -108,7 +108,7 @@ class HookRoutes:
         return web.Response(status=202)
 
     async def _receive_answer(self, call: ApiCall, instance_id: str, name: str, nonce: str) -> web.Response:
-        """A system's answer to a gathering. What is wrong with it is said at once, so that it can be sent again."""
+        """Takes a system's answer to a gathering. The response says what is wrong, so the system can correct it."""
         if not self._addresses.admits(instance_id, name, nonce, call.request.query.get("code", "")):
             raise Problem("unauthenticated", "The key in this address is wrong, or has expired.")
         values = json_text.event(await call.raw())
@@ -124,12 +124,12 @@ class HookRoutes:
 
 
 def _answer_id(event: str, delivery: str | None) -> str | None:
-    """The same for a delivery that comes again; None where the sender gives it no ID."""
+    """Returns an ID that is equal for a repeated delivery; None where the sender gives none."""
     return hashlib.sha256(f"{event}\0{delivery}".encode()).hexdigest() if delivery else None
 
 
 def _delivery_id(call: ApiCall, raw: bytes) -> str:
-    """What the sender calls the delivery; where it says nothing, the same body is the same delivery."""
+    """Returns the sender's ID of the delivery, else one made from the body: an equal body is the same delivery."""
     for name in DELIVERY_HEADERS:
         given = call.request.headers.get(name)
         if given is not None:

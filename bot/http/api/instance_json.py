@@ -1,4 +1,4 @@
-"""Instances as the clients of Durable Functions know them."""
+"""Instances as JSON, in the form that clients of Durable Functions read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STATUSES: Final = {
 
 
 def instance_json(state: OrchestrationState, *, with_input: bool) -> dict[str, Any]:
-    """The instance. An approval is Completed from the moment its outcome stands."""
+    """Returns the instance. An approval is Completed from the moment its outcome stands."""
     status = STATUSES[state.runtime_status]
     custom, output = json_text.shown(state.serialized_custom_status), json_text.shown(state.serialized_output)
     if state.name == APPROVAL and state.runtime_status not in OVER and (outcome := _outcome(state)):
@@ -47,9 +47,10 @@ def instance_json(state: OrchestrationState, *, with_input: bool) -> dict[str, A
 
 
 def public_json(state: OrchestrationState) -> dict[str, Any]:
-    """What the key of a status address shows: what an approval is and how it stands, and nothing from inside.
+    """Returns what the key of a status address shows: the approval and its status, no internal data.
 
-    Raises `UnknownRequestError` for anything else: of that nothing is sealed, and it would be taken for an approval.
+    Raises `UnknownRequestError` for any other instance: its data is not sealed, and a reader could take it for an
+    approval.
     """
     if state.name != APPROVAL:
         raise UnknownRequestError
@@ -64,7 +65,7 @@ def public_json(state: OrchestrationState) -> dict[str, Any]:
 
 
 def _outcome(state: OrchestrationState) -> Outcome | None:
-    """None also for an instance that somebody started with anything: it is shown all the same."""
+    """Returns the outcome; None also where the instance's data is not ours: it is shown all the same."""
     try:
         return progress_of(state).outcome
     except UnknownRequestError:
@@ -72,16 +73,16 @@ def _outcome(state: OrchestrationState) -> Outcome | None:
 
 
 def _input(state: OrchestrationState) -> Any:
-    """What it was given. Of our own, addresses are shown without what may be a secret in them."""
+    """Returns the instance's input. In our own inputs, addresses are cut: they may hold secrets."""
     given = json_text.shown(state.serialized_input)
     if not is_own_orchestration(state.name):
         return given
-    # It is a text where another program wrote it in a way that not everybody reads alike.
+    # The input is a plain text where another program wrote JSON that parsers read differently.
     return text_without_paths(given) if isinstance(given, str) else without_paths(given)
 
 
 def event_json(event: dict[str, Any], kind: str, *, own: bool, with_output: bool) -> dict[str, Any]:
-    """One event of the history, named as theirs; inputs and results only where asked for. `own`: of one of ours."""
+    """Returns one history event under the Durable Functions names. `own`: the instance is one of ours."""
     shown = {"EventType": kind.removesuffix("Event"), "Timestamp": event.get("timestamp")}
     hidden = {"timestamp"} if with_output else {"timestamp", "input", "result", "output"}
     return {
@@ -95,6 +96,6 @@ def event_json(event: dict[str, Any], kind: str, *, own: bool, with_output: bool
 
 
 def time_text(time: datetime) -> str:
-    """A time as theirs, in UTC."""
+    """Returns a time in the Durable Functions format, in UTC."""
     aware = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     return aware.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""/runtime/webhooks/durabletask/instances and /orchestrators: many instances at once, and others' started by name."""
+"""/runtime/webhooks/durabletask/instances and /orchestrators: many instances at once, and starts by name."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class InstancesRoutes:
         ]
 
     async def list(self, call: ApiCall) -> web.Response:
-        """One page. It may be shorter than asked for, even empty, and have a next one, as the header says."""
+        """Returns one page. It may be short or even empty although the header says that there is a next one."""
         statuses = query.statuses(call)
         wanted = InstanceFilter(
             statuses=_asked_of_the_hub(statuses or frozenset()),
@@ -104,7 +104,7 @@ class InstancesRoutes:
         return plain_json(shown, headers={query.CONTINUATION: following} if following else None)
 
     async def purge(self, call: ApiCall) -> web.Response:
-        """Purges one after the other, for as long as the caller is there. 404 where there was none."""
+        """Purges one instance after another, until the caller hangs up. 404 where none matched."""
         created_from = query.time(call, "createdTimeFrom")
         if created_from is None:
             raise Problem("malformed", "createdTimeFrom: say from when on, such as 2026-11-26T00:00:00Z.")
@@ -124,7 +124,7 @@ class InstancesRoutes:
         return plain_json({"instancesDeleted": purged})
 
     async def start(self, call: ApiCall) -> web.Response:
-        """Starts it with the body as its input. Countersign's own are refused."""
+        """Starts an orchestration with the body as its input. Countersign's own orchestrations are refused."""
         name, version = call.part("name"), call.request.query.get("version") or None
         for what, text in (("name", name), ("version", version or "")):
             if len(text) > LONGEST_NAME or not text.isprintable():
@@ -138,5 +138,5 @@ class InstancesRoutes:
 
 
 def _asked_of_the_hub(statuses: frozenset[OrchestrationStatus]) -> frozenset[OrchestrationStatus]:
-    """An approval is shown as completed from the moment its outcome stands, and runs on at the hub."""
+    """Returns the statuses to ask the hub for: an approval is shown as completed while it still runs at the hub."""
     return statuses | {RUNNING} if COMPLETED in statuses else statuses

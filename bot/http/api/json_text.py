@@ -1,7 +1,7 @@
-"""The one place where JSON of programs is read, and where what the hub holds is made JSON again.
+"""Reads the JSON of programs, and writes the hub's values as JSON. No other module does.
 
-Whatever `parse` takes can be written again, by us and by any other program on the hub: it is what RFC 8259 calls
-interoperable, nested no deeper than the serializer writes it.
+Whatever `parse` takes can be written again, by us and by any other program on the hub: it is interoperable as RFC 8259
+defines it, and not nested too deep for the serializer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DEEPEST: Final = 100  # levels of arrays and objects
 
 
 def parse(raw: bytes) -> Any:
-    """The JSON of a body. Raises `Problem` with a sentence that says what is wrong with it."""
+    """Parses the JSON of a body. Raises `Problem` with a sentence that says what is wrong."""
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
@@ -43,12 +43,12 @@ def parse(raw: bytes) -> Any:
 
 
 def event(raw: bytes) -> Any:
-    """The JSON of a body that another program will get; without a body null. Raises `Problem`."""
+    """Parses the JSON of a body for another program; an empty body is null. Raises `Problem`."""
     return payload(parse(raw)) if raw else None
 
 
 def payload(value: Any) -> Any:
-    """The value, for another program. Raises `Problem` for the character NUL, which ends a text in many of them."""
+    """Returns the value for another program. Raises `Problem` for NUL: it ends a text in many of them."""
     if b"\\u0000" in write(value):
         for text in _texts(value):
             if "\0" in text:
@@ -84,12 +84,12 @@ def _check(value: Any) -> None:
 
 
 def write(value: Any) -> bytes:
-    """The value as JSON. Raises `PydanticSerializationError` for what is none."""
+    """Writes the value as JSON. Raises `PydanticSerializationError` for a value that JSON cannot hold."""
     return to_json(value)
 
 
 def shown(text: str | None) -> Any:
-    """What another program left on the hub: the value, or its text where that is no JSON that we could pass on."""
+    """Returns a value that another program stored: parsed, or as text where it is no JSON that we can pass on."""
     if not text:
         return None
     try:
@@ -99,7 +99,7 @@ def shown(text: str | None) -> Any:
 
 
 class _RefusedError(Exception):
-    """It is JSON, but not of the kind that everybody reads alike."""
+    """The JSON is valid, but parsers read it differently."""
 
 
 _TOO_DEEP: Final = f"The body is nested too deeply: at most {DEEPEST} levels."

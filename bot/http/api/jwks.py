@@ -31,6 +31,6 @@ class JwksRoutes:
         ]
 
     async def show(self, _: ApiCall) -> web.Response:
-        """May be cached for an hour at most, so that a new key is soon known, and one that is retired."""
+        """Returns the keys. Caches keep them for an hour at most, so that new and retired keys are soon known."""
         published = {"issuer": self._issuer, **self._keys.public()}
         return plain_json(published, headers={"Cache-Control": "public, max-age=3600"})

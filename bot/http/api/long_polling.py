@@ -38,7 +38,7 @@ class _Watcher(Generic[P]):
 
 
 class LongPolling(Generic[P]):
-    """Reads requests for as long as somebody waits for them. Closing it answers everybody at once."""
+    """Reads requests while somebody waits for them. `close` answers every waiting caller at once."""
 
     def __init__(self, read: Callable[[str], Awaitable[P]], is_final: Callable[[P], bool]) -> None:
         """`is_final`: whether a long poll may end with what was read."""
@@ -49,23 +49,23 @@ class LongPolling(Generic[P]):
 
     @property
     def watched(self) -> int:
-        """How many requests are watched."""
+        """The number of requests that are watched."""
         return len(self._watchers)
 
     @property
     def waiting(self) -> int:
-        """How many wait for them."""
+        """The number of callers that wait."""
         return sum(watcher.waiting for watcher in self._watchers.values())
 
     @property
     def closed(self) -> bool:
-        """Whether nobody is held any more, as the process is about to end."""
+        """Whether no long poll waits any more, because the process is about to end."""
         return self._closed
 
     async def wait_until_final(self, request_id: str, wait: float) -> P:
-        """The request once it is final, or as it was last read after `wait` seconds.
+        """Returns the request once it is final, or after `wait` seconds as it was last read.
 
-        Raises what the first read raises, and `UnknownRequestError` when it is purged meanwhile.
+        Raises what the first read raises, and `UnknownRequestError` if the request is purged meanwhile.
         """
         progress = await self._read(request_id)
         if self._is_final(progress) or wait <= 0 or self._closed:
@@ -90,7 +90,7 @@ class LongPolling(Generic[P]):
         while True:
             pause = HURRIED if hurried else max(QUICKEST, len(self._watchers) / LOOKS_A_SECOND)
             with suppress(TimeoutError):
-                # Not `wait_for`, which before Python 3.12 may go on though it was cancelled.
+                # Not `wait_for`: before Python 3.12 it may ignore a cancellation.
                 async with asyncio.timeout(pause):
                     await watcher.woken.wait()
             hurried = HURRIED_LOOKS if watcher.woken.is_set() else max(hurried - 1, 0)
@@ -106,7 +106,7 @@ class LongPolling(Generic[P]):
             watcher.latest = progress
 
     def wake(self, request_id: str) -> None:
-        """Reads the request more often for a moment, as its outcome was just signed in this process.
+        """Reads the request more often for a moment. Called when its outcome was just signed in this process.
 
         So thousands of requests can be read seldom and are still answered at once.
         """

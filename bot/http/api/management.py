@@ -1,8 +1,8 @@
 """/runtime/webhooks/durabletask: the HTTP API of Durable Functions, so that its clients work unchanged.
 
-Status codes and names are theirs: 202 while it runs, 410 once it has ended, and so on. Two things differ: an approval
-is Completed from the moment its outcome stands, though its cards may still be on their way; and no event, rewind or
-restart reaches an instance of Countersign's own.
+Status codes and names are those of Durable Functions: 202 while an instance runs, 410 once it has ended, and so on. Two
+things differ: an approval is Completed from the moment its outcome stands, though its cards may still be on their way;
+and no event, rewind or restart reaches an instance of Countersign's own.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ class ManagementRoutes:
         return plain_json(body, 202, headers)
 
     async def raise_event(self, call: ApiCall) -> web.Response:
-        """Raises an event on an instance of another orchestration. Countersign's own are refused, whatever it is."""
+        """Raises an event on another orchestration's instance. Countersign's own instances refuse every event."""
         instance_id = self._admit(call, ADMIN_RIGHT)
         name = call.part("event_name")
         if not _EVENT.match(name):
@@ -167,7 +167,7 @@ class ManagementRoutes:
         return web.Response(status=202)
 
     async def terminate(self, call: ApiCall) -> web.Response:
-        """Stops it. An approval's cards are then made to say so."""
+        """Terminates the instance. An approval's cards are then updated to say so."""
         instance_id = self._admit(call, ADMIN_RIGHT)
         reason = _reason(call)
         await self._running(instance_id)
@@ -175,7 +175,7 @@ class ManagementRoutes:
         return web.Response(status=202)
 
     async def suspend(self, call: ApiCall) -> web.Response:
-        """Suspends it."""
+        """Suspends the instance."""
         instance_id = self._admit(call, ADMIN_RIGHT)
         reason = _reason(call)
         await self._running(instance_id)
@@ -183,7 +183,7 @@ class ManagementRoutes:
         return web.Response(status=202)
 
     async def resume(self, call: ApiCall) -> web.Response:
-        """Resumes it."""
+        """Resumes the instance."""
         instance_id = self._admit(call, ADMIN_RIGHT)
         reason = _reason(call)
         await self._running(instance_id)
@@ -191,13 +191,13 @@ class ManagementRoutes:
         return web.Response(status=202)
 
     async def rewind(self, call: ApiCall) -> web.Response:
-        """Rewinds it. Countersign's own are refused."""
+        """Rewinds the instance. Countersign's own are refused."""
         instance_id = self._admit(call, ADMIN_RIGHT)
         await self._operations.rewind(instance_id, _reason(call))
         return web.Response(status=202)
 
     async def restart(self, call: ApiCall) -> web.Response:
-        """Restarts it. Countersign's own are refused."""
+        """Restarts the instance. Countersign's own are refused."""
         instance_id = self._admit(call, ADMIN_RIGHT)
         new_id = call.request.query.get("restartWithNewInstanceId", "true").lower() != "false"
         restarted = await self._operations.restart(instance_id, new_id=new_id)
@@ -205,7 +205,7 @@ class ManagementRoutes:
         return json_response(addresses, 202)
 
     async def purge(self, call: ApiCall) -> web.Response:
-        """Purges it, if it has ended."""
+        """Purges the instance, if it has ended."""
         instance_id = self._admit(call, ADMIN_RIGHT)
         deleted = await self._operations.purge(
             instance_id,
@@ -216,14 +216,14 @@ class ManagementRoutes:
         return plain_json({"instancesDeleted": deleted})
 
     def _admit(self, call: ApiCall, right: str) -> str:
-        """The instance's ID. Raises `Problem` for a caller without a token whose URL has no valid key for this."""
+        """Returns the instance's ID. Raises `Problem` for a caller with neither a token nor a valid key in the URL."""
         instance_id = call.part("id")
         if not call.has_token and not self._urls.admits(call, right, instance_id):
             raise Problem("unauthenticated", headers={"WWW-Authenticate": "Bearer"})
         return call.instance_id()
 
     async def _running(self, instance_id: str) -> None:
-        """Raises `Problem` when the instance has ended: the hub would accept the call and do nothing."""
+        """Raises `Problem` if the instance has ended: the hub would accept the call and do nothing."""
         state = await self._operations.instance(instance_id)
         if state.runtime_status in OVER:
             raise Problem("gone")

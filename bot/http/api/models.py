@@ -39,12 +39,12 @@ from orchestration.service.messages import sentence
 BODY_LIMIT: Final = 256 * 1024  # bytes
 LONGEST_WAIT: Final = timedelta(minutes=2)
 
-# What `orchestration.domain.text` calls hostile, for the OpenAPI document.
+# The characters that `orchestration.domain.text` calls hostile, for the OpenAPI document.
 _HOSTILE: Final = r"\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 
 
 def _readable(value: object, *, one_line: bool) -> object:
-    """As it is kept. A program is told of what a person would be freed from."""
+    """Returns the text as it is stored. Hostile characters are an error; in what a person types they are removed."""
     if not isinstance(value, str):
         return value
     if (found := hostile(value, one_line=one_line)) is not None:
@@ -111,7 +111,7 @@ Wait = Annotated[
 
 
 def not_blank(text: str) -> str:
-    """The text, for a field that has to say something."""
+    """Returns the text. Raises `ValueError` if it is blank."""
     if is_blank(text):
         raise ValueError("is blank")
     return text
@@ -177,7 +177,7 @@ class NewHook(Model):
     expires_in: Span = Field(
         default=timedelta(days=7),
         description="How long the address is good",
-        json_schema_extra={"default": "7d"},  # as a program would write it
+        json_schema_extra={"default": "7d"},  # as a program would spell it
     )
 
 

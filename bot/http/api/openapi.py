@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the endpoints' table and the pydantic models."""
+"""Makes the OpenAPI 3.1 document from the endpoints' table and the pydantic models."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DESCRIPTION: Final = (
 
 
 def document(endpoints: Iterable[Endpoint], public_url: str | None = None) -> dict[str, Any]:
-    """The whole document. Equal tables give equal documents. Without a `public_url` it names no server but its own."""
+    """Returns the document. Equal tables give equal documents. Without a `public_url` it names only its own server."""
     listed = list(endpoints)
     schemas = _schemas(listed)
     paths: dict[str, dict[str, Any]] = {}
@@ -51,7 +51,7 @@ def document(endpoints: Iterable[Endpoint], public_url: str | None = None) -> di
 
 
 def _schemas(endpoints: list[Endpoint]) -> dict[str, Any]:
-    """The schema of every model: of what is sent as it is checked, of what is answered as it is written."""
+    """Returns the schema of every model: validation schemas for requests, serialization schemas for responses."""
     models: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(ProblemDetails, "serialization"): None}
     for endpoint in endpoints:
         for model in (endpoint.body, endpoint.query):
@@ -66,7 +66,7 @@ def _schemas(endpoints: list[Endpoint]) -> dict[str, Any]:
 
 
 def problems_of(endpoint: Endpoint) -> list[str]:
-    """Every kind of problem that the endpoint may answer with."""
+    """Returns every kind of problem that the endpoint may answer with."""
     kinds = ["unavailable"]
     if endpoint.scopes:
         kinds += ["unauthenticated", "forbidden", "too-many"]

@@ -1,4 +1,4 @@
-"""Wakes long polls when an outcome is signed in this process, as it is about to be published."""
+"""Wakes long polls when an outcome is signed in this process, just before it is published."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from orchestration.ports import Signer
 
 
 class OutcomeEvents:
-    """Wakes the long polls, in the event loop that it was made in. Signing itself happens on worker threads."""
+    """Signs receipts on worker threads, and then wakes the long polls in the event loop that it was made in."""
 
     def __init__(self, signer: Signer, long_polling: LongPolling[Progress]) -> None:
         self._signer = signer

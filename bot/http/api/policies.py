@@ -1,4 +1,4 @@
-"""/api/policies: under which policies one may ask, and what each wants to know. Nothing that says who decides."""
+"""/api/policies: the policies that a request may name, and the fields of each. It never shows who decides."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class PolicyRoutes:
         self._access = access
 
     def endpoints(self) -> list[Endpoint]:
-        """For whoever asks."""
+        """One endpoint, for tokens that may ask."""
         return [
             Endpoint(
                 "GET",
@@ -87,5 +87,5 @@ class PolicyRoutes:
         ]
 
     async def list(self, _: ApiCall) -> web.Response:
-        """As the file has them now."""
+        """Lists the policies of the file as it is now."""
         return json_response(PolicyList(items=list(map(PolicyView.of, self._access.policies()))))

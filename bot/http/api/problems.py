@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 TOKENS_UNREADABLE: Final = "No token can be looked up just now. Please tell the operator, whose log says why."
 CONTENT_TYPE: Final = "application/problem+json"
 
-# Each kind of problem has an anchor on the docs page, so that its `type` leads somewhere.
+# Each kind of problem has an anchor on the docs page, where its `type` URL leads.
 KINDS: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
     "malformed": (HTTPStatus.BAD_REQUEST, "The body is not what the Content-Type says."),
     "invalid": (
@@ -80,11 +80,11 @@ class Problem(Exception):  # noqa: N818 - it is an answer, and may be raised whe
         super().__init__(detail or kind)
 
     def line(self) -> str:
-        """It in one line, for whoever reads no JSON."""
+        """The error in one line, for callers that read no JSON."""
         return problem_line(KINDS[self.kind][1], self.detail, self.errors)
 
     def response(self, base: str = "") -> web.Response:
-        """The problem document. `base`: the public address, under which its type is explained."""
+        """Returns the problem document. `base`: the public address, under which its `type` is explained."""
         status, title = KINDS[self.kind]
         body: dict[str, Any] = {
             "type": f"{base}/api/docs#{self.kind}",
@@ -104,7 +104,7 @@ class Problem(Exception):  # noqa: N818 - it is an answer, and may be raised whe
 
 
 def problem_of(error: CountersignError) -> Problem:  # noqa: PLR0911 - one arm for each kind of error
-    """The problem for one of our errors. Raises the error itself where it has no kind of problem."""
+    """Returns the problem for one of our errors. Raises the error itself if no kind of problem fits."""
     match error:
         case TooManyOpenError():
             return Problem("too-many-open", str(error))
@@ -123,7 +123,7 @@ def problem_of(error: CountersignError) -> Problem:  # noqa: PLR0911 - one arm f
         case TokenError():
             log.error(
                 "no token can be looked up: %s", error
-            )  # what is wrong with the file is the operator's to know
+            )  # only the operator may learn what is wrong with the file
             return Problem("unavailable", TOKENS_UNREADABLE, headers={"Retry-After": "2"})
         case HubUnavailableError() | RecordsUnavailableError():
             return Problem("unavailable", str(error), headers={"Retry-After": "2"})
@@ -131,7 +131,7 @@ def problem_of(error: CountersignError) -> Problem:  # noqa: PLR0911 - one arm f
 
 
 def invalid(error: ValidationError) -> Problem:
-    """What pydantic found, each by the name of its field. The offending values are not repeated back."""
+    """Returns pydantic's errors as a problem, each under its field's name. It does not repeat the invalid values."""
     faults = error.errors(include_url=False, include_input=False, include_context=False)
     if any(fault["type"] == "json_invalid" for fault in faults):
         return Problem("malformed", "The body is not valid JSON.")

@@ -17,22 +17,22 @@ class _Bucket:
 
 
 class RateLimiter:
-    """Allows a minute's worth of requests at once, and after that the token's rate."""
+    """Allows a burst of one minute's requests, and after that the token's rate."""
 
     def __init__(self, now: Callable[[], float]) -> None:
-        """now: seconds, never going back."""
+        """`now`: a monotonic clock, in seconds."""
         self._now = now
         self._buckets: dict[str, _Bucket] = {}
 
     def admit(self, token: Token) -> None:
-        """Counts one request. Raises `Problem` where the token has none left for now."""
+        """Counts one request. Raises `Problem` if the token is over its rate."""
         if seconds := self.take(token):
             raise Problem("too-many", headers={"Retry-After": str(seconds)})
 
     def take(self, token: Token) -> int:
-        """0 when the request may go on, else the whole seconds after which one may."""
+        """Counts one request if the rate allows it. Returns 0 then, else the whole seconds to wait."""
         now = self._now()
-        # One bucket for each token there is: the file bounds their number, not the callers.
+        # One bucket for each token of the file, so callers cannot raise their number.
         bucket = self._buckets.setdefault(token.name, _Bucket(float(token.rate), now))
         bucket.left = min(token.rate, bucket.left + (now - bucket.at) * token.rate / 60)
         bucket.at = now

@@ -1,4 +1,4 @@
-"""What happened to a request, step by step, read from its durable history."""
+"""Lists what happened to a request, step by step, from its durable history."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ class Timeline(BaseModel):
     items: list[TimelineEntry]
 
 
-# How many people of a group are listed where it was looked up; of the others it says how many they are.
+# The number of group members that a lookup's step lists by ID. The rest are only counted.
 MEMBERS_SHOWN: Final = 20
 UNDELIVERED: Final = "The message with the code has not arrived: "
-# What each activity does, in words. Its name is the kind of its step, with "_failed" or "_put_off" behind it.
+# What each activity does, in words. The activity's name is the step's kind; "_failed" or "_put_off" may follow it.
 _ACTIVITIES: Final = {
     "post_card": "Card posted",
     "edit_card": "Card edited",
@@ -102,10 +102,10 @@ def timeline_entries(
     *,
     memberships: bool = False,
 ) -> list[TimelineEntry]:
-    """The history's events as steps, without the SDK's bookkeeping and what it records twice.
+    """Returns the history's events as steps, without the SDK's bookkeeping and duplicates.
 
     A command's event does not say whether it took effect; the `verdicts` of the request's progress do. Wrong codes are
-    in the histories of their challenges. `memberships`: with who was in which group, for whom may see all requests.
+    in the challenges' own histories. `memberships`: include group members, for callers who may see all requests.
     """
     scheduled: dict[int, _Scheduled] = {}
     timers = Timers()
@@ -126,7 +126,7 @@ def timeline_entries(
     if not memberships:
         for entry in found:
             entry.members = entry.member_counts = None
-    # What a turn did has the time at which the turn ended, and what somebody sent meanwhile an earlier one.
+    # A turn's actions have the time at which the turn ended. Events sent during the turn have earlier times.
     return sorted(found, key=lambda entry: entry.at)
 
 
@@ -205,7 +205,7 @@ def _started(event: past.ExecutionStartedEvent, at: datetime) -> TimelineEntry |
 
 
 def _challenged(event: past.SubOrchestrationInstanceCreatedEvent) -> str | None:
-    """The person whose phone gets the code. No history holds the number itself."""
+    """Returns the person whose phone gets the code. No history holds the number itself."""
     target = _json(event.input).get("target")
     user = target.get("user") if isinstance(target, dict) else None
     return user if isinstance(user, str) else None
@@ -216,7 +216,7 @@ def _answered(
     challenge: _Scheduled | None,
     at: datetime,
 ) -> TimelineEntry | None:
-    """How a challenge by SMS ended."""
+    """Returns how a challenge by SMS ended."""
     if (
         not isinstance(challenge, past.SubOrchestrationInstanceCreatedEvent)
         or challenge.name != SMS_CHALLENGE
@@ -251,7 +251,7 @@ def _done(event: past.TaskCompletedEvent, task: _Scheduled | None, at: datetime)
 
 
 def _members(task: past.TaskScheduledEvent, result: Mapping[str, Any]) -> dict[str, Any]:
-    """Who was in which group, and how many, where that was looked up."""
+    """Returns the members of each group that was looked up, and their number."""
     found = result.get("groups")
     if task.name != "members" or not isinstance(found, dict):
         return {}
@@ -263,7 +263,7 @@ def _members(task: past.TaskScheduledEvent, result: Mapping[str, Any]) -> dict[s
 
 
 def _what_reply(task: past.TaskScheduledEvent) -> str:
-    """What the reply was about; for an escalation also why, which no other step says."""
+    """Returns what the reply was about; for an escalation also the reason, which no other step has."""
     steps = _json(task.input).get("steps")
     told = [words for step in (steps if isinstance(steps, list) else []) if (words := _what_step(step))]
     return f": {', '.join(told)}" if told else ""
@@ -290,12 +290,12 @@ def _failed(event: past.TaskFailedEvent, task: _Scheduled | None, at: datetime) 
 
 
 def _place(task: past.TaskScheduledEvent) -> dict[str, Any]:
-    """The channel, the person and the number of the try, from the activity's input."""
+    """Returns the channel, the person and the attempt number, from the activity's input."""
     given = _json(task.input)
     ref, message = given.get("ref"), given.get("message")
     if (
         isinstance(message, dict) and "user" in message
-    ):  # an edit of a direct message is told as the message was
+    ):  # an edit of a direct message looks like the message itself
         return {"actor": message["user"], "attempt": given.get("attempt")}
     return {
         "channel": given.get("channel") or (ref.get("channel") if isinstance(ref, dict) else None),
@@ -307,7 +307,7 @@ def _place(task: past.TaskScheduledEvent) -> dict[str, Any]:
 def _event(
     event: past.EventRaisedEvent, at: datetime, refused: Mapping[tuple[str, str], str]
 ) -> TimelineEntry:
-    """Who sent which command. Anyone may raise an event, so a payload is checked for its shape."""
+    """Returns who sent which command. Anyone may raise an event, so the payload is validated."""
     model = COMMANDS.get(event.name)
     payload = _json(event.input)
     if event.name == EventName.SMS_UNDELIVERED:
@@ -333,7 +333,7 @@ def _event(
 
 
 def _fingerprint(model: type[Command], payload: dict[str, Any]) -> str:
-    """By which its own verdict is known from that on another command of the same ID."""
+    """Returns a fingerprint: it finds the command's own verdict among those on commands with the same ID."""
     try:
         return model.model_validate(payload).fingerprint()
     except ValidationError:

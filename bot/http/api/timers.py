@@ -1,4 +1,4 @@
-"""What each timer in an approval's history is for, and whether anything waits for it when it fires."""
+"""Finds what each timer in an approval's history is for, and whether anything waits for it when it fires."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from orchestration.domain.request import APPROVAL
 
 Purpose = Literal["deadline", "reminder"]
 
-# How much later a timer may have been set than its time was reckoned: people are looked up in between.
+# The longest time between computing a timer's end and setting the timer: people are looked up in between.
 BETWEEN: Final = timedelta(minutes=1)
 
 
 class Timers:
-    """Follows a history, event by event. A history does not say what a timer is for, so it is told by its length.
+    """Follows a history, event by event, and infers a timer's purpose from its length: the history does not name it.
 
-    Where that leaves a doubt it is not told. A deadline and the reminder beside it are over once the next level, or the
-    escalation, has its own, and once the request has ended.
+    The purpose of an ambiguous timer is None. A deadline and the reminder beside it are over once the next level, or
+    the escalation, has its own, and once the request has ended.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Timers:
         self._awaited: dict[Purpose, tuple[int, datetime]] = {}
 
     def follow(self, event: past.HistoryEvent) -> None:
-        """Takes note of what this event says of timers."""
+        """Updates the timers from this event."""
         if isinstance(event, past.ExecutionStartedEvent) and event.name == APPROVAL:
             self._start(event.input)
         elif isinstance(event, past.TimerCreatedEvent):
@@ -43,11 +43,11 @@ class Timers:
             self._awaited.clear()
 
     def purpose(self, timer_id: int, fire_at: datetime) -> Purpose | None:
-        """What the timer is for, or None where that is not known."""
+        """Returns what the timer is for; None if that is not known."""
         return self._set.get((timer_id, fire_at))
 
     def is_over(self, timer_id: int, fire_at: datetime) -> bool:
-        """Whether nothing waits for it any more, at this point of the history."""
+        """Whether nothing waits for the timer any more, at this point of the history."""
         key = (timer_id, fire_at)
         if key not in self._set:
             return True  # an earlier generation set it

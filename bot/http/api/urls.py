@@ -1,4 +1,4 @@
-"""Makes the addresses that we hand out, and signs and checks the keys in them."""
+"""Makes the URLs that we hand out, and signs and checks the keys in them."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from bot.security.tokens import ADMIN, Token, TokenFile
 
 RUNTIME: Final = "/runtime/webhooks/durabletask"
 MANAGEMENT: Final = f"{RUNTIME}/instances"
-POLL_AFTER: Final = "10"  # seconds, as theirs
-LIFETIME: Final = timedelta(days=90)  # how long the keys in management addresses are good
+POLL_AFTER: Final = "10"  # seconds; the same as Durable Functions
+LIFETIME: Final = timedelta(days=90)  # how long the keys in management URLs are valid
 STATUS_RIGHT: Final = "status"
 ADMIN_RIGHT: Final = "admin"
 HOOK: Final = "hook"
 
 
 class Urls:
-    """Addresses under COUNTERSIGN_PUBLIC_URL. Without one they are relative to whatever the caller addressed.
+    """Addresses under COUNTERSIGN_PUBLIC_URL. Without it, they are relative URLs.
 
-    What a caller says of the host that they reach us by is never believed: it would go into what others follow.
+    The caller's Host header is never used: others follow these URLs.
 
-    An address with a key belongs to the token that it was made with. It ends when that is revoked, does no more than
-    that may, and counts against its limit.
+    A URL with a key belongs to the token that it was made with. It stops working when the token is revoked, has no more
+    rights than the token, and counts against the token's rate.
     """
 
     def __init__(
@@ -44,15 +44,15 @@ class Urls:
         return self._public_url or ""
 
     def approval(self, request_id: str) -> str:
-        """One approval."""
+        """The URL of one approval."""
         return f"{self.base}/api/approvals/{quote(request_id, safe='')}"
 
     def gathering(self, request_id: str) -> str:
-        """One gathering."""
+        """The URL of one gathering."""
         return f"{self.base}/api/gatherings/{quote(request_id, safe='')}"
 
     def again(self, call: ApiCall) -> str:
-        """The address that was called."""
+        """The URL that was called."""
         called = call.request.rel_url
         return f"{self.base}{called.raw_path}" + (
             f"?{called.raw_query_string}" if called.raw_query_string else ""
@@ -61,10 +61,11 @@ class Urls:
     def started(
         self, call: ApiCall, instance_id: str, *, may_act: bool, look_with: str = STATUS_RIGHT
     ) -> Started:
-        """The management addresses under the names of Durable Functions.
+        """Returns the management URLs under the names of Durable Functions.
 
-        As theirs they carry a key, so that following them needs no header: to look, for whoever asked; to act on the
-        instance, for those who `may_act`. The key of `STATUS_RIGHT` shows an approval and nothing else.
+        They carry a key, as in Durable Functions, so no header is needed. The key lets the caller who asked read the
+        instance; with `may_act`, it also lets them act on it. The key of `STATUS_RIGHT` shows an approval and nothing
+        else.
         """
         instance = f"{self.base}{MANAGEMENT}/{quote(instance_id, safe='')}"
         look = self._query(call, look_with, instance_id)
@@ -88,13 +89,13 @@ class Urls:
         return f"taskHub=countersign&connection=Storage&by={maker}&code={key}"
 
     def _maker(self, call: ApiCall) -> str:
-        """The token that new addresses belong to: the caller's, or that of the address at which they called."""
+        """Returns the token that new URLs belong to: the caller's, or that of the URL that was called."""
         return call.token.name if call.has_token else call.request.query.get("by", "")
 
     def admits(self, call: ApiCall, right: str, instance_id: str) -> bool:
-        """Whether the address carries a key of ours for this; the right to act includes the right to look.
+        """Whether the URL has a valid key for this; the right to act includes the right to read.
 
-        Raises `Problem` where its token has called too often.
+        Raises `Problem` if its token has called too often.
         """
         if self.may_act(call, instance_id):
             token = self._admitted(call, ADMIN_RIGHT, instance_id)
@@ -102,18 +103,18 @@ class Urls:
         return right == STATUS_RIGHT and self._admitted(call, STATUS_RIGHT, instance_id) is not None
 
     def may_act(self, call: ApiCall, instance_id: str) -> bool:
-        """Whether the key in the address is one to act on the instance, and so to see all of it."""
+        """Whether the key in the URL gives the right to act on the instance, and so to see all of it."""
         return self._is_key(call, ADMIN_RIGHT, instance_id)
 
     def hook(self, call: ApiCall, instance_id: str, event_name: str, until: datetime) -> str:
-        """An address at which anyone who has it may raise this one event until then."""
+        """Returns a URL. Anyone who has it may raise this one event until it expires."""
         maker = self._maker(call)
         key = self._secrets.sign(HOOK, f"{instance_id}\0{event_name}\0{maker}", until=until)
         path = f"/hooks/{quote(instance_id, safe='')}/{quote(event_name, safe='')}"
         return f"{self.base}{path}?by={maker}&code={key}"
 
     def admits_hook(self, call: ApiCall, instance_id: str, event_name: str) -> bool:
-        """Whether the address carries the key for this event of this instance. Raises `Problem` as `rights`."""
+        """Whether the URL has a valid key for this event of this instance. Raises `Problem` as `admits` does."""
         token = self._admitted(call, HOOK, f"{instance_id}\0{event_name}")
         return token is not None and token.may(ADMIN)
 

@@ -1,1 +1,1 @@
-"""The record of a request as a page for the people of that request: no script, nothing fetched from elsewhere."""
+"""The record of a request as a page for the people of that request: no scripts, no external resources."""

@@ -31,7 +31,7 @@ class RecordLinks:
         self._now = now
 
     def make(self, request_id: str, person: str) -> str | None:
-        """The address at which `person` can read the record from now on."""
+        """Returns the address at which `person` can read the record from now on."""
         if self.public_url is None:
             return None
         key = self._secrets.sign(PURPOSE, _about(request_id, person), until=self._now() + LIFETIME)
@@ -40,7 +40,7 @@ class RecordLinks:
         )
 
     def good_until(self, request_id: str, person: str, key: str) -> datetime | None:
-        """When this address ends; None where it was not made for this request and this person, or has ended."""
+        """Returns when this address expires; None if it has, or was not made for this request and this person."""
         if not is_person(person):
             return None
         if not self._secrets.verify(PURPOSE, _about(request_id, person), key, now=self._now()):
@@ -49,5 +49,5 @@ class RecordLinks:
 
 
 def _about(request_id: str, person: str) -> str:
-    """What the key is bound to. A person's ID holds no NUL, so that no two pairs look the same."""
+    """Returns the text that the key signs. A person's ID holds no NUL, so each pair gives another text."""
     return f"{request_id}\0{person}"

@@ -1,4 +1,4 @@
-"""How the record of a request looks. Pure: takes a record and returns the whole page."""
+"""Renders the record of a request as a whole HTML page. Pure functions."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Viewer:
 
 
 def record_page(record: RequestRecord, names: Mapping[str, str], viewer: Viewer) -> str:
-    """The page. Whoever is not in `names` is shown by ID.
+    """Returns the page. A person without an entry in `names` is shown by ID.
 
     A name can be chosen to look like somebody else's, so the ID is beside every name. What people wrote is set off as
     a quote.
@@ -114,12 +114,12 @@ def record_page(record: RequestRecord, names: Mapping[str, str], viewer: Viewer)
 
 
 def notice_page(title: str, *sentences: str) -> str:
-    """A page that says why there is nothing to see."""
+    """Returns a page that says why there is nothing to see."""
     return render("notice.html", style=STYLE, title=title, sentences=sentences)
 
 
 def _system_name(label: str) -> str:
-    """Which outside system an action reached. Of an address only the host: its path may be a secret."""
+    """Returns the outside system that an action reached. Of a URL only the host: its path may be a secret."""
     return unescape(system(label))
 
 
@@ -147,7 +147,7 @@ def _utc_seconds(at: datetime) -> str:
 
 
 def _tone(status: Status) -> str:
-    """The class of the status line, which colours it."""
+    """Returns the CSS class that colours the status line."""
     if status in {Status.APPROVED, Status.AUTO_APPROVED}:
         return "yes"
     return "open" if not status.ended else "no"

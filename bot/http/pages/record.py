@@ -1,4 +1,4 @@
-"""Gathers all that is known of one request for its page, from the instance and its durable history."""
+"""Collects all that is known of one request for its page, from the instance and its durable history."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class RequestRecord:
     def named(self) -> list[str]:
         """Every person, group and channel whose ID is on the page, each once.
 
-        Only the first ones may get a name. So who asked and who decided come first, and the members of groups last,
-        whose names are of the least use.
+        Only the first ones may get a name. So the requester and the deciders come first. Group members come last, as
+        their names are of the least use.
         """
         progress, levels = self.progress, self.progress.levels
         found = [self.request.requester]
@@ -67,7 +67,7 @@ class RequestRecord:
 
 
 async def read_record(service: ApprovalService, operations: Operations, request_id: str) -> RequestRecord:
-    """The request as it is now. Raises `UnknownRequestError` or `HubUnavailableError`."""
+    """Returns the request as it is now. Raises `UnknownRequestError` or `HubUnavailableError`."""
     view = await service.view(request_id)
     progress = await operations.with_reconciled(view.progress)
     events = await operations.whole_history(progress)
@@ -82,10 +82,10 @@ async def read_record(service: ApprovalService, operations: Operations, request_
 
 
 def remarks_in(events: Iterable[past.HistoryEvent]) -> list[Remark]:
-    """The questions, answers and comments that counted, oldest first.
+    """Returns the questions, answers and comments that were accepted, oldest first.
 
-    Anyone may raise an event, so they are read from what the orchestration itself wrote into the card's thread. Of an
-    earlier generation there are those that it carried over.
+    Anyone may raise an event, so they are read from what the orchestration itself wrote into the card's thread. From an
+    earlier generation, only those that it carried over are there.
     """
     # A try that failed is scheduled again, and what was carried over may still be on its way to the thread.
     found: dict[tuple[str, RemarkKind, datetime], Remark] = {}
@@ -108,5 +108,5 @@ def _carried(text: str | None) -> Iterator[Remark]:
     try:
         given = ApprovalInput.model_validate(json.loads(text or "null"))
     except (ValueError, ValidationError, RecursionError):
-        return  # `reconcile`, which has none of its own
+        return  # `reconcile` has no remarks of its own
     yield from given.state.remarks if given.state else ()

@@ -23,7 +23,7 @@ HEADERS: Final = {
         f"default-src 'none'; style-src '{page.STYLE_HASH}'; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
     ),
-    # Whoever has the address has access, so no site gets it as a referrer and no cache keeps the page.
+    # Anyone who has the address has access. So no site gets it as a referrer, and no cache stores the page.
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
     "X-Robots-Tag": "noindex, nofollow, noarchive",

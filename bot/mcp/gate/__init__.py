@@ -1,1 +1,1 @@
-"""The gate in front of an MCP server: it rules on each call of a tool, and passes everything else on as it is."""
+"""The gate in front of an MCP server: it decides on each tool call, and forwards everything else unchanged."""

@@ -1,4 +1,4 @@
-"""The calls of the gate to Countersign: ask about a call, use an approval up, and keep the result."""
+"""The gate's calls to Countersign: ask about a tool call, claim its approval, and store its result."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class Ended:
 
 @dataclass(frozen=True)
 class Claimed:
-    """The call is to be made now, once. `arguments` are those that people changed; None for those that were asked."""
+    """The call is to be made now, once. `arguments` are those that people changed; None if they changed none."""
 
     arguments: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
 class KnownCall:
-    """What is known of a call that was claimed: `ran` is None where nobody can tell whether it was made.
+    """What is known of a claimed call. `ran` is None if it is unknown whether the call was made.
 
-    `at` is when its result came, or else when it was claimed. `result` is None where there is none that was kept.
+    `at` is when its result came, or else when it was claimed. `result` is None if none was stored.
     """
 
     ran: bool | None
@@ -36,32 +36,32 @@ class KnownCall:
 
 
 class PeopleAsking(Protocol):
-    """Each raises `CountersignError` where it was refused, and tries again for as long as nobody answers."""
+    """Each method raises `CountersignError` if it is refused, and retries while Countersign does not answer."""
 
     async def ask(self, call: Mapping[str, Any], *, resume: bool) -> str:
-        """The ID of the request that the call waits for. Gives up soon where nobody can be reached."""
+        """Returns the ID of the request that the call waits for. Gives up soon if Countersign cannot be reached."""
         ...
 
     async def ended(self, request_id: str) -> Ended:
-        """How it ended, once it has."""
+        """Waits until the request has ended, and returns how."""
         ...
 
     async def look(self, request_id: str) -> Ended | None:
-        """How it ended; None while it is open. Raises `UnknownRequestError` where there is none."""
+        """Returns how the request ended; None while it is open. Raises `UnknownRequestError` where there is none."""
         ...
 
     async def claim(self, request_id: str, attempt: str, call: Mapping[str, Any]) -> Claimed | None:
-        """Uses the approval of the call up; None where it cannot be used, as another attempt has done that."""
+        """Claims the call's approval; None if another attempt has claimed it."""
         ...
 
     async def keep(self, request_id: str, attempt: str, result: Mapping[str, Any]) -> None:
-        """Keeps the result of the call."""
+        """Stores the result of the call."""
         ...
 
     async def release(self, request_id: str, attempt: str) -> None:
-        """Says that the call was claimed and not made, so that people are asked again about the same call."""
+        """Reports that the call was claimed but not made, so that people are asked again about the same call."""
         ...
 
     async def known(self, request_id: str) -> KnownCall | None:
-        """What is known of the call; None where it was not made."""
+        """Returns what is known of the call; None if it was not made."""
         ...

@@ -1,4 +1,4 @@
-"""A call of a tool as the gate file has it: how people are asked, and what they may make of it."""
+"""The gate file's rules for a tool call: how people are asked about it, and what they may change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bot.mcp.gate.messages import Json, ToolCallMessage
 
 
 def question_of(call: ToolCallMessage, ruling: Ruling, agent: str, server: str, schema: Json | None) -> Json:
-    """The call as people are asked about it. What they change has to fit the schema, if there is one."""
+    """Returns the question to people about the call. Their changes have to fit the schema, if there is one."""
     return {
         "policy": ruling.policy,
         "agent": agent,
@@ -28,5 +28,5 @@ def question_of(call: ToolCallMessage, ruling: Ruling, agent: str, server: str, 
 def fault_of_change(
     gate: GateFile, server: str, call: ToolCallMessage, asked: Ruling, changed: Mapping[str, Any]
 ) -> str | None:
-    """Why a call may not be made with arguments that people changed; None where it may."""
+    """Returns why a call may not be made with the changed arguments; None if it may."""
     return change_fault(asked, rule_on(gate, call.tool, changed, server=server))

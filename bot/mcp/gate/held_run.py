@@ -1,4 +1,4 @@
-"""One call that waits for people, is made at most once, and has one answer for whoever makes it meanwhile."""
+"""One call that waits for people and is made at most once. Repeats of it meanwhile get the same answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from orchestration.domain.errors import CountersignError
 
 log = logging.getLogger(__name__)
 
-KEPT_WITHIN: Final = 5.0  # seconds for which an answer may wait until it is kept; then that goes on behind it
+KEPT_WITHIN: Final = 5.0  # seconds an answer waits to be stored; then storing goes on in the background
 STILL_RUNS: Final = 3.0  # seconds to wait for the result of a call that somebody else has claimed
 LOOK_EVERY: Final = 0.25  # seconds
 INPUT_REQUIRED: Final = "input_required"
@@ -79,7 +79,7 @@ class NotSentError(CountersignError):
 class Answer:
     """The answer to a request: either its result or its error, as JSON-RPC has them.
 
-    `settles`: whoever has it knows what came of the approval, so the same call made again is another call.
+    `settles`: the client then knows the result of the approval, so a repeat of the call is a new call.
     """
 
     result: Json | None = None
@@ -88,25 +88,25 @@ class Answer:
 
     @property
     def asks_for_input(self) -> bool:
-        """Whether the server asks the client something before it goes on."""
+        """Whether the server asks the client something before it continues."""
         return self.result is not None and self.result.get("resultType") == INPUT_REQUIRED
 
 
 # Makes the call at the server. Raises `UpstreamLostError`, `CancelledCallError` or `NotSentError`.
 Forward = Callable[[Json], Awaitable[Answer]]
-# Why the call may not be made with arguments that people changed; None where it may.
+# Returns why the call may not be made with the changed arguments; None if it may.
 FaultOf = Callable[[Mapping[str, Any]], str | None]
 
 
 def key_of(call: ToolCallMessage) -> str:
-    """Equal for the same call."""
+    """Returns a key that is equal for calls of the same tool with the same arguments."""
     return hashlib.sha256(canonical({"tool": call.tool, "arguments": call.arguments})).hexdigest()
 
 
 class HeldRun:
-    """Asks, waits, claims, has the call made and keeps its result. `start` begins it; `answer` waits for its end.
+    """Asks about a call, waits, claims it, has it made and stores its result. `start` begins; `answer` awaits the end.
 
-    Once it is `under_way`, nobody may cancel it: the approval is used up, or may be.
+    Once it is `under_way`, it must not be cancelled: the approval may be used up already.
     """
 
     def __init__(
@@ -119,14 +119,14 @@ class HeldRun:
         *,
         resume: bool,
     ) -> None:
-        """`question` is the call as it is asked. `resume`: the answer to an earlier one may have been lost."""
+        """`question`: how people are asked. `resume`: the answer to an earlier, equal call may have been lost."""
         self.call = call
         self.key = key_of(call)
         self.request_id: str | None = None
         self.under_way = False
         self.wanted = True  # False once everybody who waited has left
-        self.is_questioned = False  # whether the server waits for what the client says before it goes on
-        self.tasks = 0  # who has a task does not wait, and asks how it is
+        self.is_questioned = False  # whether the server waits for the client's answer to a question
+        self.tasks = 0  # the clients that poll a task instead of waiting
         self.asked = asyncio.Event()
         self._question = question
         self._asking = asking
@@ -139,11 +139,11 @@ class HeldRun:
         self._task: asyncio.Task[Answer] | None = None
 
     def start(self) -> None:
-        """Begins."""
+        """Starts the run in the background."""
         self._task = asyncio.create_task(self._run(), name=f"call of {self.call.tool}")
 
     async def answer(self) -> Answer:
-        """The answer. To be cancelled here does not end the run; of a run that was ended, it says so."""
+        """Waits for the answer. Cancelling this wait does not end the run. The answer of a cancelled run says so."""
         running = self._task
         if running is None:
             raise AssertionError("it was started")
@@ -157,27 +157,27 @@ class HeldRun:
 
     @property
     def done(self) -> bool:
-        """Whether it has its answer."""
+        """Whether the run has its answer."""
         return self._task is not None and self._task.done()
 
     def leave(self) -> None:
-        """Nobody waits any more. What people are asked stays open; the same call made again joins it."""
+        """Ends the run, as nobody waits any more. The request to people stays open; a repeat of the call joins it."""
         self.wanted = False
         if not self.under_way and self._task is not None:
             self._task.cancel()
 
     async def settled(self) -> None:
-        """Returns once nothing of it is under way, and its result is kept."""
+        """Waits until the call is not under way any more and its result is stored."""
         if self._task is not None:
             await asyncio.wait([self._task])
         if self._keeping is not None:
             await asyncio.wait([self._keeping])
 
     def go_on(self, more: Mapping[str, Any]) -> None:
-        """Goes on with the call that was made, with what the client answers to the server's question.
+        """Continues the call with the client's answer to the server's question.
 
-        A question is answered once, whoever does it first. `answer` then waits for what comes of that. Raises
-        `CountersignError` where there is none.
+        Only the first answer to a question counts. `answer` then waits for the continued call. Raises
+        `CountersignError` if there is no question.
         """
         if not self.is_questioned:
             raise CountersignError(NO_QUESTION)
@@ -191,7 +191,7 @@ class HeldRun:
             self.asked.set()
 
     async def _answered(self, work: Awaitable[Answer]) -> Answer:
-        """The answer, whatever happens: the client waits for one."""
+        """Returns an answer whatever happens: the client waits for one."""
         try:
             return await work
         except CountersignError as error:
@@ -222,11 +222,11 @@ class HeldRun:
         return await self._make({})
 
     async def _make(self, more: Mapping[str, Any]) -> Answer:
-        """Has the claimed call made, or with `more` params goes on with it, and keeps the result."""
+        """Has the claimed call made, or continues it with the params `more`, and stores the result."""
         try:
             answer = await self._forward(self.call.params_with(self._approved, more))
         except NotSentError as error:
-            if more:  # the server had the call before it asked, and what it did until then is not known
+            if more:  # the server got the call before it asked; what it did until then is unknown
                 return Answer(self._failed(LOST), settles=True)
             await self._keep(self._asking.release(self.request_id or "", self._attempt))
             return Answer(refusal(f"{error} The call was not made."), settles=True)
@@ -247,15 +247,15 @@ class HeldRun:
         return answer
 
     def _failed(self, words: str) -> Json:
-        """The result of a call of which nobody knows whether it ran: whoever looks has to know what to look for."""
+        """Returns the result of a call that may or may not have run. It says what to check."""
         result = refusal(words.format(id=self.request_id))
         changed = self._changed()
         return noted(result, MAYBE_CHANGED.format(arguments=changed)) if changed else result
 
     def _changed(self) -> str:
-        """The arguments that the call is made with, where people changed them; else "".
+        """Returns the changed arguments of the call as text; "" if people changed none.
 
-        They are kept with the result, so there is nothing in them that is masked.
+        They are stored with the result, so none of them is masked.
         """
         if canonical(self._approved) == canonical(self.call.arguments):
             return ""
@@ -263,7 +263,7 @@ class HeldRun:
         return json.dumps(shown, ensure_ascii=False)
 
     async def _keep(self, keeping: Awaitable[None]) -> None:
-        """Keeps it. Where that takes long, the answer does not wait for it."""
+        """Stores the result. If that takes long, the answer does not wait for it."""
         self._keeping = asyncio.create_task(self._kept(keeping), name="keep a result")
         await asyncio.wait([self._keeping], timeout=KEPT_WITHIN)
 
@@ -276,7 +276,7 @@ class HeldRun:
             log.exception("The result of %s is not kept", self.request_id)
 
     async def _made_before(self, request_id: str) -> Json:
-        """What a call has for an answer that another attempt has claimed."""
+        """Returns the answer to a call that another attempt has claimed."""
         known = await self._asking.known(request_id)
         clock = asyncio.get_running_loop()
         until = clock.time() + STILL_RUNS
@@ -287,7 +287,7 @@ class HeldRun:
 
 
 def told_again(request_id: str, known: KnownCall | None) -> Json:
-    """The result of a call that was made before, which says so."""
+    """Returns the result of a call that was made before, with a note that says so."""
     if known is None:
         return refusal(
             f"The approval {request_id} can no longer be used. Make the very same call again to ask anew."
@@ -303,7 +303,7 @@ def told_again(request_id: str, known: KnownCall | None) -> Json:
 
 
 def noted(result: Json, words: str) -> Json:
-    """The result with words of ours at its end."""
+    """Returns the result with our note at its end."""
     content = result.get("content")
     note = {"type": "text", "text": words}
     return {**result, "content": [*(content if isinstance(content, list) else []), note]}

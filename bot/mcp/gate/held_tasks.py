@@ -25,7 +25,7 @@ class HeldTasks:
         know_answered: Callable[[str], None],
         follow: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
-        """`know_answered` gets the key of a call whose result the client has had; `follow` runs something beside."""
+        """`know_answered` gets the key of a call whose result the client has; `follow` runs a background task."""
         self._server_calls = server_calls
         self._asking = asking
         self._know_answered = know_answered
@@ -33,11 +33,11 @@ class HeldTasks:
         self._tasks: dict[str, HeldTask] = {}  # by the ID of the request
 
     async def make(self, run: HeldRun) -> Answer:
-        """The answer to a call: a task, once it is on disk, or why nobody could be asked."""
+        """Answers a call: with a task once the request is on disk, or with why nobody could be asked."""
         run.tasks += 1
         try:
             await run.asked.wait()
-        except asyncio.CancelledError:  # the client gave the call up, and has no task of it
+        except asyncio.CancelledError:  # the client cancelled the call, and has no task for it
             run.tasks -= 1
             raise
         if run.request_id is None:
@@ -50,11 +50,11 @@ class HeldTasks:
 
     @property
     def runs(self) -> list[HeldRun]:
-        """Those that have a task."""
+        """The runs that have a task."""
         return [task.run for task in self._tasks.values()]
 
     def went_on(self, run: HeldRun) -> None:
-        """The server's question was answered without the task, if the run has one. It gets what comes of that."""
+        """Updates the run's task, if any, after the server's question was answered without it."""
         task = self._tasks.get(run.request_id or "")
         if task is not None and task.run is run:
             task.input = None
@@ -64,7 +64,7 @@ class HeldTasks:
         task.put(await task.run.answer())
 
     async def answer(self, message: ClientMessage, approval: str) -> bytes:
-        """The answer to `tasks/get`, `tasks/update` or `tasks/cancel` about the task of that request."""
+        """Answers `tasks/get`, `tasks/update` or `tasks/cancel` about the task of that request."""
         if not tasks.declares(message.params):
             reason = "The request does not declare tasks."
             return messages.error(message.id, tasks.MISSING_CAPABILITY, reason, tasks.missing())
@@ -99,7 +99,7 @@ class HeldTasks:
         return task.shown()
 
     async def _of_before(self, message: ClientMessage, approval: str) -> Json:
-        """A task that an earlier gate made. Raises `CountersignError`."""
+        """Answers for a task that an earlier gate process made. Raises `CountersignError`."""
         ended = await self._asking().look(approval)
         if message.method != tasks.GET:
             return {"resultType": "complete"}

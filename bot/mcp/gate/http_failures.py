@@ -1,6 +1,6 @@
-"""An HTTP client whose failures are answers: the SDK's transport would end with the first connection that fails.
+"""An HTTP client that turns failures into answers: otherwise the first failed connection ends the SDK's transport.
 
-Of an approved call it also says what the transport does not tell: whether the server may have made it.
+It also says whether the server may have made an approved call, which the transport does not tell.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bot.mcp.gate.messages import loads
 from bot.mcp.gate.server_calls import CONNECTION_CLOSED, OWN
 
 _BAD_GATEWAY: Final = 502
-# With these a server or a proxy turns a request away before anything is done. What is not here may have run.
+# With these statuses a server or proxy refuses a request before it runs. With any other status, it may have run.
 _TURNED_AWAY: Final = frozenset(
     {
         HTTPStatus.BAD_REQUEST,
@@ -39,9 +39,9 @@ _TURNED_AWAY: Final = frozenset(
         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     }
 )
-# The request is to be made again elsewhere, as it is. The transport does that, or says that it does not.
+# The same request has to be sent to another URL. The transport does that, or reports that it does not.
 _SENT_ON: Final = frozenset({HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT})
-# So that no server can say of a call that it did not get it, when it did.
+# A secret mark, so that no server can claim that it did not get a call.
 _MARK: Final = secrets.token_hex(16)
 _NOT_SENT: Final = (
     httpx2.ConnectError,
@@ -52,15 +52,15 @@ _NOT_SENT: Final = (
 
 
 def was_not_sent(failed: dict[str, Any]) -> bool:
-    """Whether that error says that the server did not get the call, or refused it unread."""
+    """Whether the error says that the server did not get the call, or refused it unread."""
     return failed.get("data") == {"not_sent": _MARK}
 
 
 class AnsweringHttpClient(httpx2.AsyncClient):
-    """As its base class, but a request that fails has an answer in JSON-RPC. It says whether the server may have it."""
+    """Answers a failed request in JSON-RPC, which says whether the server may have got it. Else as its base class."""
 
     async def send(self, request: httpx2.Request, **how: Any) -> httpx2.Response:
-        """The response, or one of our own where there is none."""
+        """Returns the response, or one of our own if there is none."""
         try:
             response = await super().send(request, **how)
         except httpx2.TransportError as error:
@@ -87,7 +87,7 @@ class AnsweringHttpClient(httpx2.AsyncClient):
 
 
 class _BreakableStream(httpx2.AsyncByteStream):
-    """A body whose connection may break: that is an error of the stream, which the transport knows."""
+    """A body that turns a broken connection into a stream error, which the transport can handle."""
 
     def __init__(self, stream: httpx2.AsyncByteStream) -> None:
         self._stream = stream
@@ -104,18 +104,18 @@ class _BreakableStream(httpx2.AsyncByteStream):
 
 
 def _is_answer(response: httpx2.Response, request: httpx2.Request) -> bool:
-    """Whether the transport finds the answer to a call of ours in it, or may."""
+    """Whether the transport finds, or may find, the answer to one of our calls in it."""
     if response.status_code in _SENT_ON:
         return True
     if not _is_json(response):
         is_stream = response.headers.get("content-type", "").lower().startswith("text/event-stream")
         return is_stream and response.status_code == HTTPStatus.OK
     try:
-        # As the transport reads it: what is none for it, it answers for the server.
+        # Parsed as the transport does: where it finds no answer, it answers itself in the server's place.
         answer = jsonrpc_message_adapter.validate_json(response.content, by_name=False)
     except ValidationError:
         return False
-    if response.status_code >= HTTPStatus.BAD_REQUEST:  # it may name no ID, and is the answer all the same
+    if response.status_code >= HTTPStatus.BAD_REQUEST:  # an error without an ID is the answer too
         return isinstance(answer, JSONRPCError)
     is_own = isinstance(answer, JSONRPCError | JSONRPCResponse) and answer.id == loads(request.content)["id"]
     return response.status_code == HTTPStatus.OK and is_own
@@ -127,7 +127,7 @@ def _is_json(response: httpx2.Response) -> bool:
 
 def _failed(request: httpx2.Request, reason: str, *, sent: bool) -> httpx2.Response:
     error: dict[str, Any] = {"code": CONNECTION_CLOSED, "message": reason}
-    # The mark is for calls of ours alone: what the client is told, it could tell the server.
+    # Only our own calls get the mark: a client that saw it could pass it to the server.
     if not sent and OWN.encode() in request.content:
         error["data"] = {"not_sent": _MARK}
     body = json.dumps({"jsonrpc": "2.0", "id": None, "error": error}).encode()

@@ -78,7 +78,7 @@ class HttpUpstream:
             yield line
 
     async def send(self, line: bytes) -> bool:
-        """Sends one message. False where the connection is closed."""
+        """Sends one message. False if the connection is closed."""
         body = loads(line)
         try:
             await self._write.send(SessionMessage(_message(body), self._metadata(body)))
@@ -101,7 +101,7 @@ class HttpUpstream:
         return "has closed the connection"
 
     def _learn(self, message: Any) -> None:
-        """What later headers are made of."""
+        """Notes from a response what later headers need: the protocol version and the tools' schemas."""
         if not isinstance(message, JSONRPCResponse | JSONRPCError) or message.id is None:
             return
         result = message.result if isinstance(message, JSONRPCResponse) else {}
@@ -115,12 +115,12 @@ class HttpUpstream:
             for tool in tools if isinstance(tools, list) else []:
                 if isinstance(tool, dict) and isinstance(tool.get("name"), str):
                     schema = tool.get("inputSchema")
-                    # A header that may not be: sent all the same, it would end the connection.
+                    # An invalid header must not be sent: it would end the connection.
                     is_wrong = find_invalid_x_mcp_header(schema) is not None
                     self._mirrored[tool["name"]] = {} if is_wrong else x_mcp_header_map(schema)
 
     def _metadata(self, body: Json) -> ClientMessageMetadata:
-        """The headers that go with the message, as its version of the protocol has them."""
+        """Returns the headers for the message, as its protocol version requires."""
         method, params = body.get("method"), body.get("params") or {}
         if "id" in body and method == "initialize":
             self._initializing = body["id"]
@@ -128,7 +128,7 @@ class HttpUpstream:
             self._listing.add(body["id"])
         meta = params.get("_meta")
         version = meta.get(PROTOCOL_VERSION_META_KEY) if isinstance(meta, dict) else None
-        # What is no value of a header is in none. A server of that version then refuses the message.
+        # Values that are not valid in a header are left out. A server of that version then refuses the message.
         if not isinstance(method, str) or not isinstance(version, str) or not _is_plain(method + version):
             headers = {} if self._version is None else {MCP_PROTOCOL_VERSION_HEADER: self._version}
             return ClientMessageMetadata(headers=headers)

@@ -1,4 +1,4 @@
-"""Lines of bytes over pipes: how messages go between client, gate and server."""
+"""Sends and reads messages as lines of bytes, over the pipes between client, gate and server."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Lines(Protocol):
     """One side of the gate."""
 
     def lines(self) -> AsyncIterator[bytes]:
-        """Each message, without its line break, until there are no more."""
+        """Yields each message, without its line break, until there are no more."""
         ...
 
     async def send(self, line: bytes) -> bool:
-        """Sends one message. False where nobody reads it any more."""
+        """Sends one message. False if nobody reads any more."""
         ...
 
 
@@ -73,7 +73,7 @@ class PipeLines:
         return True
 
     async def close(self) -> None:
-        """Sends no more. What the other side does not read within two seconds is given up."""
+        """Closes the writer. What the other side does not read within two seconds is dropped."""
         with suppress(ConnectionError, OSError, RuntimeError, TimeoutError):
             self._writer.close()
             async with asyncio.timeout(2):
@@ -84,7 +84,7 @@ async def standard_lines(largest: int) -> PipeLines:
     """Standard input and output. What else is printed goes to standard error. Raises `CountersignError`."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=_CHUNK)
-    # Of our own: whoever ends the program may still write to those that it began with.
+    # Our own copies: at the end of the program, other code may still write to the original ones.
     given, out = os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0)
     try:
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), given)

@@ -34,15 +34,15 @@ INTERNAL_ERROR: Final = -32603
 _ENVELOPE: Final = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
 _CALL_PARAMS: Final = frozenset({"name", "arguments", "_meta", "task", "inputResponses", "requestState"})
 _FOLDED_PARAMS: Final = {folded(name): name for name in _CALL_PARAMS}
-# What can be asked about. Any other name could be one for the gate and another one for the server.
+# The tool names that can be asked about. The gate and the server could read any other name differently.
 _TOOL: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/@-]{0,127}")
 _NEITHER: Final = "is neither a request nor the answer to one"
-# Servers end a line at some of these as well, so one message of ours would be several of theirs.
+# Some servers also end a line at these characters: they would read one message as several.
 _NO_PART_OF_A_LINE: Final = re.compile(rb"[\x00-\x1f\x7f]|\xe2\x80[\xa8\xa9]|\xc2\x85")
 
 
 class BadMessageError(Exception):
-    """No server gets the message. `request_id` is whose answer says so, where it can be told."""
+    """The message is refused and no server gets it. `request_id` is the ID to answer, if it is known."""
 
     def __init__(self, reason: str, code: int = INVALID_REQUEST, request_id: RequestId | None = None) -> None:
         super().__init__(reason)
@@ -60,7 +60,7 @@ class MessageKind(Enum):
 
 @dataclass(frozen=True)
 class ClientMessage:
-    """One message of a client. `line` is what a server may get of it, without its line break."""
+    """One message of a client. `line` is what is sent to the server, without its line break."""
 
     kind: MessageKind
     body: Json
@@ -100,7 +100,7 @@ class ToolCallMessage:
 
     @property
     def progress_token(self) -> RequestId | None:
-        """By which the client wants to hear how it goes on."""
+        """The token with which the client asks for progress notifications."""
         found = self.meta.get("progressToken")
         return found if isinstance(found, (int, str)) and not isinstance(found, bool) else None
 
@@ -110,18 +110,18 @@ class ToolCallMessage:
         return "inputResponses" in self.params or "requestState" in self.params
 
     def params_with(self, arguments: Mapping[str, Any], more: Mapping[str, Any]) -> Json:
-        """The params of the call that is made: with the arguments that were approved, and with `more`."""
+        """Returns the params of the call to make, with the approved arguments and `more`."""
         given = {} if not arguments and "arguments" not in self.params else {"arguments": dict(arguments)}
         return {**self.params, **more, **given}
 
     @property
     def continuing(self) -> Json:
-        """What it answers to the server's question."""
+        """The client's answer to the server's question."""
         return {name: self.params[name] for name in ("inputResponses", "requestState") if name in self.params}
 
 
 def read(line: bytes) -> ClientMessage:
-    """One message. Raises `BadMessageError`."""
+    """Reads one message. Raises `BadMessageError`."""
     try:
         body = parse(line, largest=LARGEST)
         kind = _kind(body)
@@ -168,12 +168,12 @@ def _check_asking(body: Json, answers: int) -> None:
 
 
 def _letters(method: str) -> str:
-    """Equal for two methods that some server could take for one: by capitals, by what does not show, by separators."""
+    """Returns a method's name without case, invisible characters and separators, which some servers ignore."""
     return "".join(one for one in folded(method) if one.isalnum())
 
 
 def id_of(line: bytes) -> RequestId | None:
-    """The ID of a request that is refused, so that whoever waits is told."""
+    """Returns the ID of a refused request, so that its sender gets an answer."""
     try:
         body = json.loads(line[:LARGEST])
     except (ValueError, RecursionError):
@@ -183,7 +183,7 @@ def id_of(line: bytes) -> RequestId | None:
 
 
 def call_of(message: ClientMessage) -> ToolCallMessage:
-    """The call that a request makes. Raises `BadMessageError`."""
+    """Returns the call that a request makes. Raises `BadMessageError`."""
 
     def bad(reason: str) -> BadMessageError:
         return BadMessageError(f"{reason} The call was not made.", INVALID_PARAMS, message.id)
@@ -193,7 +193,7 @@ def call_of(message: ClientMessage) -> ToolCallMessage:
         known = _FOLDED_PARAMS.get(folded(name))
         if known not in {None, name}:
             raise bad(f"The params have {name[:40]!a}, which could be read as {known!r}.")
-        if known is None:  # No rule looks at it and nobody would be shown it, and the server would get it.
+        if known is None:  # No rule checks it and no person would see it, but the server would get it.
             raise bad(f"The params have {name[:40]!a}, which no call of a tool has.")
     tool, arguments = params.get("name"), params.get("arguments", {})
     if not isinstance(tool, str) or not isinstance(arguments, dict):
@@ -212,7 +212,7 @@ def call_of(message: ClientMessage) -> ToolCallMessage:
 
 
 def _has_a_name_in_two_spellings(arguments: Json) -> bool:
-    """Whether any object in it has: some servers read names without regard to capitals, and take the last one."""
+    """Whether any object has two names that differ only in case: some servers ignore case and use the last one."""
     left: list[Any] = [arguments]
     while left:
         one = left.pop()

@@ -1,4 +1,4 @@
-"""Stands between a client and a server: passes every message on, but for the calls of tools, which it rules on."""
+"""Forwards every message between a client and a server, except tool calls: on those it decides."""
 
 from __future__ import annotations
 
@@ -31,17 +31,20 @@ from orchestration.domain.errors import CountersignError
 log = logging.getLogger(__name__)
 
 PROGRESS_EVERY: Final = 10.0  # seconds
-# Far below what a server would count, which goes on with the same token.
+# Far below a server's own progress values, which continue with the same token.
 PROGRESS_STEP: Final = 1e-6
 # Seconds for which a call that is under way may still end once the client has gone.
 LINGER: Final = 30.0
-ENDS_WITHIN: Final = 2.0  # seconds for which a server whose input has ended may still send something
-# What the client has had the answer of is asked anew. Of that many calls it is known.
+ENDS_WITHIN: Final = 2.0  # seconds for which a server may still send something after its input has ended
+# A call whose answer the client has received is asked anew. So many such calls are remembered.
 ANSWERS_KNOWN: Final = 10_000
 
 
 class Relay:
-    """See `run`. `name` is the server as people read it, and `asking` makes what asks them, when it is first needed."""
+    """Relays messages; see `run`. `name` is the server's name for people.
+
+    `asking` makes the client of Countersign on first use.
+    """
 
     def __init__(
         self,
@@ -69,7 +72,7 @@ class Relay:
         self._run_of: dict[RequestId, HeldRun] = {}
         self._waiting: dict[str, int] = {}  # how many requests wait for a run
         self._followers: set[asyncio.Task[None]] = set()
-        self._answered: dict[str, None] = {}  # keys of calls whose answer this client has had
+        self._answered: dict[str, None] = {}  # keys of calls whose answer this client has received
         self._continued: dict[str, tuple[HeldRun, Any]] = {}  # what the server asked about, with its state
         self._discovering: set[RequestId] = set()
         self._schemas = ToolSchemas()
@@ -77,7 +80,7 @@ class Relay:
     # ---- the two directions -----------------------------------------------------------------------------
 
     async def run(self, stopped: asyncio.Event) -> bool:
-        """Until the client goes, or the server, or `stopped` is set; False where the server went first."""
+        """Relays until the client or server goes, or `stopped` is set. Returns False if the server went first."""
         reading = asyncio.create_task(self._read_client(), name="messages of the client")
         passing = asyncio.create_task(self._pass_answers(), name="messages of the server")
         stopping = asyncio.create_task(stopped.wait(), name="a signal to end")
@@ -113,7 +116,7 @@ class Relay:
         except BadMessageError as error:
             log.warning("%s", error)
             await self._client.send(messages.error(error.request_id, error.code, str(error)))
-        except Exception:  # the client waits for an answer, and what was not ruled on must not pass
+        except Exception:  # the client waits for an answer, and an undecided message must not pass
             log.exception("A message of the client was not passed on")
             reason = "The gate has failed, and did not pass the message on."
             await self._client.send(messages.error(messages.id_of(line), messages.INTERNAL_ERROR, reason))
@@ -157,7 +160,7 @@ class Relay:
         return bool(self._server_calls or self._discovering or self._schemas or self._held)
 
     async def _look_at(self, line: bytes) -> None:
-        """Takes out what answers us, and passes the rest on."""
+        """Keeps the answers to our own calls, and forwards the rest."""
         try:
             body = messages.loads(line)
         except ValueError:
@@ -187,7 +190,7 @@ class Relay:
             reason = ruling.reason or "The gate file denies this call."
             await self._client.send(messages.response(message.id, messages.refusal(reason)))
         else:
-            # There is no prompt of the client behind a server, so what is left to the client is asked as well.
+            # A server has no client prompt behind it, so calls that a rule leaves to the client are asked about too.
             self._hold(message.id, self._hold_call(message.id, call, ruling))
 
     def _hold(self, request_id: RequestId, answering: Awaitable[None]) -> None:
@@ -231,7 +234,7 @@ class Relay:
             self._know_answered(key)
 
     def _run(self, key: str, call: ToolCallMessage, ruling: Ruling) -> HeldRun:
-        """The run of that call: the one that is going on, or a new one."""
+        """Returns the run of that call: the current one, or a new one."""
         found = self._runs.get(key)
         if found is not None and not found.done and (found.wanted or found.under_way):
             found.wanted = True
@@ -255,7 +258,7 @@ class Relay:
     async def _forget(self, key: str, run: HeldRun) -> None:
         await run.asked.wait()
         if run.request_id is not None:
-            # Its answer is another one. Until the client has that, a repeat may have lost it.
+            # This run has a new answer. Until the client has received it, a repeat may mean that it was lost.
             self._answered.pop(key, None)
         await run.settled()
         if self._runs.get(key) is run:
@@ -269,7 +272,7 @@ class Relay:
     async def _wait_for(
         self, request_id: RequestId, key: str, run: HeldRun, token: RequestId | None
     ) -> Answer:
-        """The answer of the run; whoever waits is told now and then that it goes on."""
+        """Waits for the answer of the run, and sends the client progress notifications meanwhile."""
         self._run_of[request_id] = run
         self._waiting[key] = self._waiting.get(key, 0) + 1
         progress = asyncio.create_task(self._progress(run, token)) if token is not None else None
@@ -299,7 +302,10 @@ class Relay:
             await asyncio.sleep(self._progress_every)
 
     async def _go_on(self, request_id: RequestId, key: str, call: ToolCallMessage) -> tuple[HeldRun, Answer]:
-        """The call after the server's question was answered. Raises `CountersignError` where it asked nothing."""
+        """Continues the call after the server's question was answered.
+
+        Raises `CountersignError` if it asked nothing.
+        """
         run, state = self._continued.pop(key, (None, None))
         if run is None or call.params.get("requestState") != state:
             raise CountersignError(NO_QUESTION)
@@ -312,7 +318,7 @@ class Relay:
             self._run_of.pop(request_id, None)
 
     async def _cancel(self, message: ClientMessage) -> None:
-        """The client gives a call up. One that is under way is cancelled at the server."""
+        """Handles the client's cancellation of a call. A call that is under way is cancelled at the server."""
         cancelled = message.params.get("requestId")
         if not isinstance(cancelled, (int, str)) or (held := self._held.get(cancelled)) is None:
             await self._upstream.send(message.line)
@@ -327,7 +333,7 @@ class Relay:
         await self._client.send(await self._tasks.answer(message, approval))
 
     def _connected(self) -> PeopleAsking:
-        """What asks people, which is made when it is first needed."""
+        """Returns the client of Countersign, made on first use."""
         if self._asking is None:
             self._asking = self._make_asking()
         return self._asking
@@ -340,20 +346,20 @@ class Relay:
     # ---- the end ----------------------------------------------------------------------------------------
 
     async def _end_held(self, reason: str) -> None:
-        """The server has gone: everybody who waits is told."""
+        """Answers every waiting client request, as the server has gone."""
         for request_id, task in list(self._held.items()):
             run = self._run_of.get(request_id)
             if run is None or not run.under_way:
                 task.cancel()
                 await self._client.send(messages.response(request_id, messages.refusal(reason)))
-        # Those that are under way find that the server has gone, and answer so.
+        # Runs that are under way notice that the server has gone, and answer so.
         if self._held:
             await asyncio.wait(list(self._held.values()), timeout=self._linger)
 
     async def _leave_held(self) -> None:
-        """The client has gone: what is under way may still end, and is kept. People go on being asked."""
+        """Lets calls under way end and stores their results, as the client has gone. Requests to people stay open."""
         under_way = []
-        # What goes on after a question of the server is not among the runs that others can join.
+        # A run that continues after a server's question is not in `_runs`, which others can join.
         for run in {*self._runs.values(), *self._run_of.values(), *self._tasks.runs}:
             run.leave()
             if run.under_way:

@@ -1,4 +1,4 @@
-"""The calls that the gate has the server make, under IDs that no client has."""
+"""Sends the gate's own calls to the server, under IDs that no client uses."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from bot.mcp.gate.held_run import Answer, CancelledCallError, HeldRun, NotSentEr
 from bot.mcp.gate.messages import Json
 from bot.mcp.gate.upstream import Upstream
 
-CONNECTION_CLOSED: Final = -32000  # the SDK's: it lost the connection
-# Nobody knows whether the call ran. An answer that cannot be read says no more than none.
+CONNECTION_CLOSED: Final = -32000  # the SDK's code for a lost connection
+# It is unknown whether the call ran. An unreadable answer counts as no answer.
 _LOST: Final = (CONNECTION_CLOSED, messages.PARSE_ERROR)
 OWN: Final = "countersign-call-"
-# Seconds for which a server may still answer a call that the client gave up.
+# Seconds for which a server may still answer a call that the client cancelled.
 CANCELLED_WITHIN: Final = 3.0
 
 
 def is_own(request_id: object) -> TypeGuard[str]:
-    """Whether the gate alone has such IDs."""
+    """Whether only the gate uses such an ID."""
     return isinstance(request_id, str) and request_id.startswith(OWN)
 
 
@@ -63,7 +63,10 @@ class ServerCalls:
         return Answer(result if isinstance(result, dict) else {}, settles=True)
 
     def take(self, request_id: Any, body: Json) -> bool:
-        """Whether it is the answer to a call of ours, which has it now. One that comes too late is for nobody."""
+        """Takes the message if it answers one of our calls, and says whether it did.
+
+        An answer that is too late is dropped.
+        """
         if not is_own(request_id):
             return False
         waiting = self._sent.get(request_id)
@@ -72,7 +75,7 @@ class ServerCalls:
         return True
 
     async def cancel(self, run: HeldRun, params: Json) -> None:
-        """Cancels its call, if it has been sent. The server may stop, and then owes no answer."""
+        """Cancels the call, if it was sent. The server may then stop without an answer."""
         own = self._sent_for.get(run)
         if own is None:
             return
@@ -85,7 +88,7 @@ class ServerCalls:
         asyncio.get_running_loop().call_later(CANCELLED_WITHIN, give_up)
 
     def lost(self) -> None:
-        """The server has gone: nobody answers any more."""
+        """Fails every open call, as the server has gone."""
         self._gone = True
         for waiting in self._sent.values():
             if not waiting.done():

@@ -13,8 +13,8 @@ from typing import Any, Final, Self
 from bot.mcp.gate.lines import PipeLines
 from orchestration.domain.errors import CountersignError
 
-_ENDS_WITHIN: Final = 2.0  # seconds after its input ends, and again after it is told to end
-# The agent's token is for the gate. A server that runs what the agent says would hand it over.
+_ENDS_WITHIN: Final = 2.0  # seconds to wait after its input ends, and again after it is asked to terminate
+# The agent's token is for the gate alone: a server that runs the agent's commands would reveal it to the agent.
 _KEPT_BACK: Final = "COUNTERSIGN_"
 
 
@@ -56,11 +56,11 @@ class StdioUpstream:
                     return
 
     def lines(self) -> AsyncIterator[bytes]:
-        """Each message of the server, until its output ends."""
+        """Yields each message of the server, until its output ends."""
         return self._pipes.lines()
 
     async def send(self, line: bytes) -> bool:
-        """Sends one message. False where the server reads no more."""
+        """Sends one message. False if the server does not read any more."""
         return await self._pipes.send(line)
 
     async def send_no_more(self) -> bool:
@@ -70,11 +70,11 @@ class StdioUpstream:
 
     @staticmethod
     def did_not_get(_failed: dict[str, Any]) -> bool:
-        """Never certain: every error is the server's own."""
+        """Returns False: every error comes from the server itself, so nothing is certain."""
         return False
 
     async def ended(self) -> str:
-        """How it ended, as the end of a sentence. A process that has closed its output may not be over yet."""
+        """Returns how it ended, as the end of a sentence. A process that closed its output may still run."""
         process = self._process
         if process is not None and process.returncode is None:
             with suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""The Tasks extension: a client that declares it gets a task for a call that waits, and asks now and then how it is."""
+"""The Tasks extension: a client that declares it gets a task for a call that waits, and polls its status."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ GET: Final = "tasks/get"
 UPDATE: Final = "tasks/update"
 CANCEL: Final = "tasks/cancel"
 METHODS: Final = frozenset({GET, UPDATE, CANCEL})
-_PREFIX: Final = "countersign:"  # of the IDs of our tasks; those of the server pass
+_PREFIX: Final = "countersign:"  # the prefix of our task IDs; requests about the server's tasks are forwarded
 POLL_EVERY: Final = 2000  # milliseconds
 
 
 def declares(params: Json) -> bool:
-    """Whether the client says with this very request that it knows tasks."""
+    """Whether the client declares the extension in this request."""
     meta = params.get("_meta")
     capabilities = meta.get(CAPABILITIES) if isinstance(meta, dict) else None
     extensions = capabilities.get("extensions") if isinstance(capabilities, dict) else None
@@ -28,7 +28,7 @@ def declares(params: Json) -> bool:
 
 
 def undeclared(call: ToolCallMessage, params: Json) -> Json:
-    """The params without the extension: the server is not to answer our task with one of its own."""
+    """Returns the params without the extension, so that the server does not answer with a task of its own."""
     if not declares(call.params):
         return params
     meta = params["_meta"]
@@ -38,7 +38,7 @@ def undeclared(call: ToolCallMessage, params: Json) -> Json:
 
 
 def with_extension(result: Json) -> Json:
-    """The answer to `server/discover`, which says that there are tasks."""
+    """Returns the answer to `server/discover` with the extension added."""
     found = result.get("capabilities")
     capabilities = found if isinstance(found, dict) else {}
     extensions = capabilities.get("extensions")
@@ -47,17 +47,17 @@ def with_extension(result: Json) -> Json:
 
 
 def missing() -> Json:
-    """The data of the error for a client that asks about a task and does not declare the extension."""
+    """Returns the error data for a client that asks about a task without declaring the extension."""
     return {"requiredCapabilities": {"extensions": {EXTENSION: {}}}}
 
 
 def task_id(request_id: str) -> str:
-    """What the task of a request is called. It outlives the gate."""
+    """Returns the ID of a request's task. It is the same after a restart of the gate."""
     return f"{_PREFIX}{request_id}"
 
 
 def request_of_task(params: Json) -> str | None:
-    """The request whose task is meant; None where the task is not ours."""
+    """Returns the ID of the request that a task belongs to; None if the task is not ours."""
     found = params.get("taskId")
     return found.removeprefix(_PREFIX) if isinstance(found, str) and found.startswith(_PREFIX) else None
 
@@ -68,12 +68,12 @@ class HeldTask:
     def __init__(self, run: HeldRun) -> None:
         self.run = run
         self.cancelled = False
-        self.input: Answer | None = None  # what the server asks the client before it goes on
+        self.input: Answer | None = None  # what the server asks the client before it continues
         self.final: Answer | None = None
         self._begun = self._changed = datetime.now(UTC)
 
     def put(self, answer: Answer) -> None:
-        """What the run came to, or what it needs."""
+        """Sets the run's result, or the input that it needs."""
         self._changed = datetime.now(UTC)
         self.input, self.final = (answer, None) if answer.asks_for_input else (None, answer)
 
@@ -116,7 +116,7 @@ def task(request_id: str, status: str, begun: datetime, changed: datetime) -> Js
 
 
 def shown_before(request_id: str, result: Json | None) -> Json:
-    """The answer to `tasks/get` about a task of an earlier gate: with its result, or while people are asked."""
+    """Returns the answer to `tasks/get` about an earlier gate's task: its result, or that people are still asked."""
     now = datetime.now(UTC)
     if result is None:
         return {**task(request_id, "working", now, now), "resultType": "complete"}

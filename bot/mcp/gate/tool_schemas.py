@@ -1,4 +1,4 @@
-"""The schemas of the server's tools, as its answers to the client list them: what people change has to fit them."""
+"""Collects the schemas of the server's tools from its answers to the client. People's changes have to fit them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Final
 from bot.mcp.gate.messages import Json, RequestId
 
 LIST: Final = "tools/list"
-# More than a server has, and than a client asks at the same time. Beyond it no schema is known.
+# More than any server's tools, and than a client's open requests. Above it, schemas are not remembered.
 MOST: Final = 10_000
 
 
 class ToolSchemas:
-    """Watches lists go by. Of a tool that was in none, or whose schema cannot be used, there is no schema."""
+    """Reads the tool lists that pass. A tool that was in no list, or has an unusable schema, has none here."""
 
     def __init__(self) -> None:
         self._listing: set[RequestId] = set()
@@ -23,12 +23,12 @@ class ToolSchemas:
         return bool(self._listing)
 
     def asked(self, request_id: RequestId) -> None:
-        """The client asks for a list, or for a page of one."""
+        """Notes that the client asks for a list, or for a page of one."""
         if len(self._listing) < MOST:
             self._listing.add(request_id)
 
     def take(self, request_id: RequestId, body: Json) -> None:
-        """The server answers that request, whichever it is."""
+        """Takes the schemas from the server's answer to that request, if it is a list."""
         if request_id not in self._listing:
             return
         self._listing.discard(request_id)
@@ -44,7 +44,7 @@ class ToolSchemas:
                 self._listed.pop(name, None)
 
     def of(self, tool: str) -> Json | None:
-        """The schema of that tool's arguments, where there is one that a change can be held against."""
+        """Returns the schema of the tool's arguments; None if there is none that a change can be checked against."""
         # Imported late: most runs of a gate hold no call.
         from orchestration.domain.argument_schema import schema_fault  # noqa: PLC0415
 

@@ -11,11 +11,11 @@ class Upstream(Lines, Protocol):
     """The server."""
 
     async def send_no_more(self) -> bool:
-        """The client has gone. Whether the server is over soon by that, and may still send something."""
+        """Sends the server nothing more. Returns whether it then ends soon, and may still send something."""
         ...
 
     def did_not_get(self, failed: dict[str, Any]) -> bool:
-        """Whether this error of a call says for certain that the server has not made it."""
+        """Whether this error proves that the server did not make the call."""
         ...
 
     async def ended(self) -> str:

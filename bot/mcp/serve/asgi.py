@@ -1,4 +1,4 @@
-"""Hands one request of aiohttp's to an ASGI application, as the SDK's transport is one, and its answer back."""
+"""Passes an aiohttp request to an ASGI application, such as the SDK's transport, and sends its answer."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ AsgiApp = Callable[
     ],
     Awaitable[None],
 ]
-LOOK_EVERY: Final = 0.5  # seconds between two looks whether the caller has hung up; aiohttp tells nobody
-WRITE_WITHIN: Final = 30.0  # seconds in which a caller has to take what was sent
+LOOK_EVERY: Final = 0.5  # seconds between two checks for a caller that has hung up; aiohttp reports none
+WRITE_WITHIN: Final = 30.0  # seconds within which a caller has to read what was sent
 
 
 async def answer_by(
     app: AsgiApp, request: web.Request, body: bytes, state: dict[str, Any]
 ) -> web.StreamResponse:
-    """The application's answer, sent. `body` is the whole of the request's, and `state` what the application may see.
+    """Sends the application's answer. `body` is the request's whole body; `state` is passed to the application.
 
     Once the caller has hung up, the application is told so and what it still sends is dropped.
     """
@@ -63,7 +63,7 @@ class _Exchange:
         self.response: web.StreamResponse | None = None
 
     async def receive(self) -> dict[str, Any]:
-        """The body, at once and whole; then that the caller hung up, once it did."""
+        """Returns the whole body at the first call; then waits and reports that the caller has hung up."""
         if self._body is not None:
             body, self._body = self._body, None
             return {"type": "http.request", "body": body, "more_body": False}

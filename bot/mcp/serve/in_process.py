@@ -19,9 +19,9 @@ from orchestration.domain.errors import CountersignError
 
 
 class TokenApprovals:
-    """See `AgentApprovals`. The call that made it has been counted against the token's rate.
+    """See `AgentApprovals`. The call that made this object has been counted against the token's rate.
 
-    A token over its rate waits no longer, so that its rate bounds how many calls of its are held.
+    A token over its rate cannot wait, so its rate limits how many of its calls are held.
     """
 
     def __init__(self, access: ApprovalAccess, token: Token, tokens: TokenFile, rates: RateLimiter) -> None:
@@ -42,7 +42,7 @@ class TokenApprovals:
         return await self._looked(request_id, 0)
 
     async def wait(self, request_id: str, seconds: float) -> Looked:
-        """As a long poll does. Each after the first counts as a call, and the token has to be good still."""
+        """As a long poll does. Each wait after the first counts as a call, and the token must still be valid."""
         with _in_words():
             if self._waited:
                 if self._tokens.named(self._token.name) is None:
@@ -74,7 +74,7 @@ class TokenApprovals:
 
 @contextmanager
 def _in_words() -> Iterator[None]:
-    """Raises `NotDoneError` for what the API answers as a problem."""
+    """Turns the API's problems into `NotDoneError`."""
     try:
         yield
     except CountersignError as error:

@@ -1,4 +1,4 @@
-"""What the tools take and give, as models. What is asked is checked by the rules of the HTTP API, by the same model."""
+"""Models of the tools' inputs and results. A request is checked by the same model as in the HTTP API."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot.http.api.models import Matter, Text
 from orchestration.domain.request import Model, Status
 
 LONGEST_WAIT: Final = timedelta(hours=1)
-# Many clients give a tool a minute.
+# Many clients time a tool out after a minute.
 WAIT: Final = timedelta(seconds=50)
 
 RequestId = Annotated[

@@ -1,4 +1,4 @@
-"""The policies that one may ask under, as resources: one for each."""
+"""Offers each policy that may be asked under as a resource."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from bot.mcp.serve.tools import ApprovalsOf
 
 ADDRESS: Final = "countersign://policies/"
 JSON: Final = "application/json"
-# What a resource that is not there was called until 2025-11-25; later it is an invalid parameter.
+# The error code for a missing resource up to protocol version 2025-11-25; later it is an invalid parameter.
 NOT_FOUND: Final = -32002
 OLDER: Final = frozenset({"2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"})
 
 
 class PolicyResources:
-    """Lists and reads them. Whose they are, `approvals_of` takes from the call."""
+    """Lists and reads the policies. `approvals_of` finds the caller's approvals."""
 
     def __init__(self, approvals_of: ApprovalsOf) -> None:
         self._approvals_of = approvals_of
@@ -39,7 +39,7 @@ class PolicyResources:
     async def list_all(
         self, context: ServerRequestContext[Any, Any], _: PaginatedRequestParams | None
     ) -> ListResourcesResult:
-        """All of them, on one page. Raises `MCPError`."""
+        """Returns all policies on one page. Raises `MCPError`."""
         return ListResourcesResult(
             resources=[
                 Resource(
@@ -56,7 +56,7 @@ class PolicyResources:
     async def templates(
         self, _: ServerRequestContext[Any, Any], __: PaginatedRequestParams | None
     ) -> ListResourceTemplatesResult:
-        """The form of their addresses."""
+        """Returns the URI template of the policies."""
         return ListResourceTemplatesResult(
             resource_templates=[
                 ResourceTemplate(
@@ -71,7 +71,7 @@ class PolicyResources:
     async def read(
         self, context: ServerRequestContext[Any, Any], params: ReadResourceRequestParams
     ) -> ReadResourceResult:
-        """One policy, as JSON. Raises `MCPError`, also where there is none at that address."""
+        """Returns one policy as JSON. Raises `MCPError`, also if the URI names none."""
         uri = str(params.uri)
         for policy in await self._policies(context):
             if uri == f"{ADDRESS}{policy['policy']}":

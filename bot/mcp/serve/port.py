@@ -25,9 +25,9 @@ class NotDoneError(Exception):
 
 @dataclass(frozen=True)
 class Looked:
-    """An approval as the HTTP API shows it (JSON), and whether nothing of its answer can change any more.
+    """An approval as the HTTP API shows it (JSON). `final`: nothing in it can change any more.
 
-    `leaving`: whoever looked is about to stop, so that it is of no use to wait on here.
+    `leaving`: this process is about to stop, so it is useless to wait here any longer.
     """
 
     approval: dict[str, Any]
@@ -36,24 +36,24 @@ class Looked:
 
 
 class AgentApprovals(Protocol):
-    """The approvals of one token. Each raises `NotDoneError`; a token's limits hold for every call."""
+    """The approvals of one token. Each method raises `NotDoneError`; the token's limits hold for every call."""
 
     async def ask(self, asked: AskArguments) -> str:
-        """Asks, once for each key, and returns the ID."""
+        """Asks for an approval, once for each key, and returns its ID."""
         ...
 
     async def look(self, request_id: str) -> Looked:
-        """Where it stands."""
+        """Returns where the request stands."""
         ...
 
     async def wait(self, request_id: str, seconds: float) -> Looked:
-        """Where it stands once it is final, or after so many seconds; less where it is `leaving`."""
+        """Returns where the request stands once it is final, or after `seconds`; earlier if `leaving`."""
         ...
 
     async def withdraw(self, request_id: str, reason: str) -> None:
-        """Withdraws it, as the one who asked."""
+        """Withdraws the request, as its requester."""
         ...
 
     async def policies(self) -> list[dict[str, Any]]:
-        """The policies that one may ask under, as the HTTP API shows them (JSON)."""
+        """Returns the policies that may be asked under, as the HTTP API shows them (JSON)."""
         ...

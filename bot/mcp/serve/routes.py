@@ -1,6 +1,6 @@
 """/mcp on the HTTP port: the MCP server over Streamable HTTP, behind the tokens of the API.
 
-No session is kept: each request says all that it needs, so a restart of the process ends nobody's session.
+It is stateless: each request holds all that it needs, so a restart of the process ends no session.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PARSE_ERROR: Final = -32700  # of JSON-RPC
 
 
 class McpRoutes:
-    """The one address. The SDK is imported at the first request that is let in."""
+    """Serves `/mcp`. The SDK is imported at the first authorized request."""
 
     def __init__(self, api: Api, tokens: TokenFile, public_url: str | None) -> None:
         self._api = api
@@ -38,7 +38,7 @@ class McpRoutes:
         self._transport: McpTransport | None = None
 
     def attach(self, application: web.Application) -> None:
-        """Adds the route. Others than POST are answered with 405: no stream is held open, and no session is there."""
+        """Adds the route. Methods other than POST get 405, as there are no open streams and no sessions."""
         endpoint = Endpoint("POST", MCP, self._serve, "The MCP server", frozenset({REQUEST}), {})
         guarded = self._api.authenticator.guarded(endpoint)
 
@@ -82,9 +82,9 @@ def _transport_class() -> type[McpTransport]:
 
 
 def is_own_origin(origin: str, host: str | None, public_url: str | None) -> bool:
-    """Whether a page of that origin may call us: a page of the public address, or of this machine to this machine.
+    """Whether a page of that origin may call us: its origin is the public address, or both sides are on this machine.
 
-    A site whose name was made to lead to this machine (DNS rebinding) is neither.
+    A site whose name resolves to this machine (DNS rebinding) is neither.
     """
     try:
         page, called = URL(origin), URL(f"//{host}")

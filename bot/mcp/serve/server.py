@@ -1,4 +1,4 @@
-"""Puts the tools and the resources together as one server of the SDK, whatever carries its messages."""
+"""Combines the tools and resources into one server of the SDK, for any transport."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INSTRUCTIONS: Final = (
 
 
 def approvals_server(approvals_of: ApprovalsOf) -> Server[Any]:
-    """The server. Whose approvals a call is about, `approvals_of` takes from the call."""
+    """Returns the server. `approvals_of` finds the approvals of a call's token."""
     tools, policies = ApprovalTools(approvals_of), PolicyResources(approvals_of)
     made: Server[Any] = Server(
         "countersign",
@@ -33,6 +33,6 @@ def approvals_server(approvals_of: ApprovalsOf) -> Server[Any]:
         on_list_resource_templates=policies.templates,
         on_read_resource=policies.read,
     )
-    # The SDK's one makes each call a part of whatever trace its caller names, in the call itself.
+    # The SDK's own middleware would join each call to the trace that its caller names.
     made.middleware.clear()
     return made

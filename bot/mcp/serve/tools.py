@@ -1,4 +1,4 @@
-"""The tools. None of them decides, and none ever will: a yes comes from people, by Slack or by a token of their own."""
+"""The tools. None of them decides: an approval comes only from people, in Slack or with their own token."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from orchestration.domain.request import Status
 log = logging.getLogger(__name__)
 
 TICK: Final = 10.0  # seconds between two notifications of progress
-HOLD: Final = 30.0  # seconds, one look that waits
+HOLD: Final = 30.0  # seconds, for one waiting look
 PAUSE: Final = 0.5  # seconds between two tries while the server is away
 SPARE: Final = 2.0  # seconds by which an answer may be late
 
@@ -77,7 +77,7 @@ class ApprovalTool:
 
 
 class ApprovalTools:
-    """Lists and calls the tools. Whose approvals they are about, `approvals_of` takes from the call."""
+    """Lists and calls the tools. `approvals_of` finds the approvals of a call's token."""
 
     def __init__(self, approvals_of: ApprovalsOf) -> None:
         self._approvals_of = approvals_of
@@ -125,17 +125,17 @@ class ApprovalTools:
     async def list_all(
         self, _: ServerRequestContext[Any, Any], __: PaginatedRequestParams | None
     ) -> ListToolsResult:
-        """All of them, on one page."""
+        """Returns all tools on one page."""
         return ListToolsResult(tools=self._listed)
 
     def schema(self, name: str) -> Mapping[str, Any] | None:
-        """What the tool of this name takes, as a JSON Schema."""
+        """Returns the JSON Schema of the tool's input."""
         return next((tool.input_schema for tool in self._listed if tool.name == name), None)
 
     async def call(
         self, context: ServerRequestContext[Any, Any], params: CallToolRequestParams
     ) -> CallToolResult:
-        """Calls one. What goes wrong is a result that says so. Raises `MCPError` for a tool that is not there."""
+        """Calls one tool. A failure is a result that says so. Raises `MCPError` for an unknown tool."""
         tool = self._tools.get(params.name)
         if tool is None:
             raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name[:100]!a}")
@@ -147,7 +147,7 @@ class ApprovalTools:
         except PydanticSerializationError:
             return _failure("A text in the arguments has half of a surrogate pair; leave it out.")
         except NotDoneError as error:
-            # As the tool calls what HTTP has as a header.
+            # The tool's argument for what is a header in HTTP.
             return _failure(str(error).replace(f"{KEY_HEADER}: ", "idempotency_key: "))
         except Exception:
             log.exception("the tool %s failed", tool.name)
@@ -184,7 +184,7 @@ class ApprovalTools:
         while not looked.final and not looked.leaving and left() > 0:
             waiting = asyncio.ensure_future(approvals.wait(given.id, min(HOLD, left())))
             try:
-                # An answer that is late, as where the network is dead, is waited for no longer than was asked.
+                # A late answer, as on a dead network, is awaited no longer than the caller asked for.
                 while not waiting.done() and left() > -SPARE:
                     await context.session.report_progress(
                         clock.time() - began, given.wait_seconds, waiting_for(looked.approval)
@@ -194,7 +194,7 @@ class ApprovalTools:
             except NotDoneError as error:
                 if not error.temporary:
                     raise
-                # The request is kept by the server, which is away for a moment.
+                # The server still has the request, and is only unreachable for a moment.
                 await asyncio.sleep(min(max(PAUSE, error.after), max(left(), 0)))
             finally:
                 waiting.cancel()
@@ -211,12 +211,12 @@ class ApprovalTools:
             looked = await approvals.look(given.id)
             if looked.approval["status"] != Status.CANCELLED:
                 raise
-            return answer_of(looked)  # as when it was done before, and its answer was lost
+            return answer_of(looked)  # as after a withdrawal whose answer was lost
         return answer_of(await approvals.wait(given.id, HOLD))
 
 
 def _result(answer: AgentAnswer) -> CallToolResult:
-    """For clients that read the structure, and in words and as JSON for those that do not."""
+    """Returns structured content, and the same as text and as JSON for clients that do not read the structure."""
     return CallToolResult(
         content=[
             TextContent(type="text", text=f"{answer.id}: {answer.answer}. {answer.next}"),

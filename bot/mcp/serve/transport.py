@@ -1,4 +1,4 @@
-"""The SDK's Streamable HTTP transport over our server. It is imported when it is needed: that takes a second."""
+"""The SDK's Streamable HTTP transport for our server. It is imported on first use, as that takes a second."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bot.mcp.serve.server import approvals_server
 
 
 class McpTransport:
-    """Runs until `close`. The request's state has whose approvals a call is about, as `approvals`."""
+    """Runs until `close`. The request's state holds the token's approvals as `approvals`."""
 
     def __init__(self) -> None:
         def approvals_of(context: Any) -> AgentApprovals:
@@ -30,7 +30,7 @@ class McpTransport:
         self._running = asyncio.create_task(self._run(), name="serve MCP")
 
     async def _run(self) -> None:
-        """The SDK wants to be entered and left by the same task."""
+        """Runs the SDK in one task: it has to be entered and left by the same one."""
         async with self._manager.run():
             self._handler.set_result(self._manager.handle_request)
             await self._ends.wait()
@@ -40,6 +40,6 @@ class McpTransport:
         return await asyncio.shield(self._handler)
 
     async def close(self) -> None:
-        """Ends what is under way."""
+        """Stops the transport and ends open requests."""
         self._ends.set()
         await self._running

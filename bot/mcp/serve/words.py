@@ -12,14 +12,14 @@ from orchestration.domain.request import Status
 
 
 def waiting_for(approval: dict[str, Any]) -> str:
-    """Who is waited for, in a few words."""
+    """Says in a few words who is waited for."""
     if not approval["levels"]:
         return "The request is being posted."
     return f"Waiting for {', '.join(_waiting(approval))} ({inert(approval['levels'][-1]['name'])})."
 
 
 def answer_of(looked: Looked) -> AgentAnswer:
-    """What it comes to. Only a receipt makes a yes of an approval."""
+    """Returns the answer for the agent. An approval counts as a yes only with its receipt."""
     approval = looked.approval
     status, outcome = Status(approval["status"]), approval["outcome"] or {}
     answer: Literal["yes", "no", "pending"] = "no"
@@ -40,7 +40,7 @@ def answer_of(looked: Looked) -> AgentAnswer:
 
 
 def unseen(request_id: str, why: str) -> AgentAnswer:
-    """The same for a request that was asked and cannot be looked at just now."""
+    """Returns the answer for a request that was asked but cannot be read now."""
     words = f"People are asked. The request cannot be looked at just now: {why} Call wait_for_approval with this id."
     return AgentAnswer(id=request_id, answer="pending", next=words, standing=None)
 
@@ -63,7 +63,7 @@ def _waiting(approval: dict[str, Any]) -> list[str]:
 
 
 def _ended(status: Status, outcome: dict[str, Any]) -> str:
-    """How, by whom, when and why. The time shows an old answer, which a key that is used again brings."""
+    """Says how it ended, by whom, when and why. The time reveals an old answer, which a reused key returns."""
     by = f" by {outcome['processed_by']}" if outcome.get("processed_by") else ""
     at = datetime.fromisoformat(outcome["processed_at"]).astimezone(UTC) if outcome else None
     when = f" on {at:%Y-%m-%d at %H:%M} UTC" if at else ""

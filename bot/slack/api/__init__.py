@@ -1,1 +1,1 @@
-"""Calls to Slack's Web API: posting, looking up, pacing, and errors as ours."""
+"""Calls to Slack's Web API: posts, look-ups, pacing, and the translation of Slack's errors into ours."""

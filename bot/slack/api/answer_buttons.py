@@ -1,4 +1,4 @@
-"""Takes *Answer…* from the direct messages that carry a question, once it is answered or the request has ended."""
+"""Removes *Answer…* from the messages that carry a question, once it is answered or the request has ended."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REMEMBERED: Final = 1000  # requests whose messages were looked through
 
 
 class AnswerButtons:
-    """Safe to share between threads. What is left on a message after all is refused when it is pressed."""
+    """Removes the buttons. Safe to share between threads. A press on a button that could not be removed is refused."""
 
     def __init__(self, poster: Poster) -> None:
         self._poster = poster
@@ -31,7 +31,7 @@ class AnswerButtons:
         self._done: deque[tuple[str, str, datetime]] = deque(maxlen=REMEMBERED)
 
     def remove(self, card: Card) -> None:
-        """Removes them where the card says that no answer is awaited any more. Never raises."""
+        """Removes the buttons of the card's questions if no answer is awaited any more. Never raises."""
         at = card.answered_at
         if at is None:
             return

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 class SlackCallListNotifier:
     """`orchestration.ports.CallListNotifier` over the Web API. Safe to share between threads.
 
-    `shown` is told each call's card that was posted or edited, with whom that pings.
+    `shown` is called with the card of each call that was posted or edited, and with the IDs that it pings.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class SlackCallListNotifier:
         self._shown = shown
 
     def post_call_list(self, given: CallListPostInput, begin: Callable[[], bool] = at_once) -> CardRef | None:
-        """Posts it, unless `begin` says no when it is its turn."""
+        """Posts the card when it is its turn, unless `begin` then returns False: None in that case."""
         drawn = render_calls(given.view, given.notify)
         posted = self._poster.say(
             given.channel,
@@ -48,7 +48,7 @@ class SlackCallListNotifier:
     def find_call_list(self, given: CallListPostInput) -> CardRef | None:
         """The card that this app has already posted there; None also where it may not look.
 
-        It may have been posted when there was one call on it, and so as that call's own card.
+        It may have been posted as a single call's own card, when the list had only that call.
         """
         view = given.view
         own = [Target.of(card.request_id, card.round, card.identity) for card in view.cards]
@@ -61,7 +61,7 @@ class SlackCallListNotifier:
         return CardRef(channel=given.channel, ts=str(found["ts"]), round=1) if found else None
 
     def edit_call_list(self, given: CallListEditInput) -> None:
-        """Makes it say what is true. One that is deleted, or in an archived channel, is only logged."""
+        """Redraws the posted card. If it is deleted, or its channel is archived, that is only logged."""
         drawn, ref = render_calls(given.view), given.ref
         over = all(card.status.ended for card in given.view.cards)
         rank = EditRank.ENDED_HERE if over else EditRank.UNDER_WAY

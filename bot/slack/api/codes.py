@@ -1,4 +1,4 @@
-"""What each of Slack's error codes means for a call of ours, and what would mend it. The only place that knows codes.
+"""What each of Slack's error codes means for our calls, and how to mend its cause. No other module names codes.
 
 The codes are those that Slack publishes for the methods that are called; a test holds them against its list.
 """
@@ -15,14 +15,14 @@ class Meaning(StrEnum):
     """What to do after a refusal."""
 
     NEVER = "never"  # this call will never succeed
-    TOKEN = "token"  # nothing was done, until somebody mends the app, its token or the workspace's settings  # noqa: S105
-    WAIT = "wait"  # nothing was done, as there were too many calls
-    AGAIN = "again"  # Slack's own trouble: it may have been done
+    TOKEN = "token"  # nothing was done; mend the app, its token or the workspace's settings first  # noqa: S105
+    WAIT = "wait"  # nothing was done: there were too many calls
+    AGAIN = "again"  # an error inside Slack: the call may have taken effect
 
 
 @dataclass(frozen=True)
 class SlackRefusal:
-    """A code's meaning, and the remedy as the beginning of a sentence."""
+    """A code's meaning, and what is wrong and how to mend it, as a sentence without its end."""
 
     meaning: Meaning
     remedy: str
@@ -83,7 +83,7 @@ _NEVER: Final = {
     "invalid_metadata_schema": "Slack refused the card's metadata",
     "invalid_metadata_filter_keys": "Slack refused the metadata that was looked for",
     "metadata_must_be_sent_from_app": "Slack takes a card's metadata from an app's own token only",
-    # Of forms: the press that leads to one lives for three seconds, and is good for one.
+    # Forms: a press can open one form, within three seconds.
     "expired_trigger_id": "the form came too late",
     "exchanged_trigger_id": "the form was opened already",
     "invalid_trigger_id": "the form cannot be opened from there",
@@ -91,7 +91,7 @@ _NEVER: Final = {
     "not_found": "the form is not there any more",
     "duplicate_external_id": "the form is there already",
     "missing_profile_id": _CALL,
-    # Slack publishes this one for other methods only, and answers it here too.
+    # Slack documents this code for other methods only, but returns it for these too.
     "invalid_arguments": _MESSAGE,
     **dict.fromkeys(
         (
@@ -182,13 +182,13 @@ REFUSALS: Final[Mapping[str, SlackRefusal]] = dict(
     ]
 )
 
-# The token itself is no good, for any call.
+# The token is not valid for any call.
 DEAD_TOKEN: Final = frozenset(
     {"invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive"}
 )
-# With this token the app cannot work at all, whoever mends what in the workspace.
+# With this token the app cannot work at all, whatever is changed in the workspace.
 UNFIT_TOKEN: Final = DEAD_TOKEN | {"not_allowed_token_type", "missing_scope", "no_permission"}
-# The card is gone or frozen for good, and so nothing on it can be wrong any more.
+# The message is deleted, or can no longer be changed, so an edit of it is given up.
 GONE: Final = frozenset(
     {
         "message_not_found",
@@ -201,18 +201,18 @@ GONE: Final = frozenset(
         "cannot_reply_to_message",
     }
 )
-# There is no way to look. The message may then be posted twice, which is better than not at all.
+# The app may not read the channel. The message may then be posted twice, which is better than not at all.
 BLIND: Final = frozenset({"missing_scope", "not_in_channel", "channel_not_found", "not_allowed_token_type"})
-# The app was installed without the right to upload files. It is not worth to wait for: the card says where the file is.
+# The app may not upload files there. The upload is not tried again: the card says where the file is.
 NO_UPLOADS: Final = {
     "missing_scope": "the app may not upload files: install it again with the scopes of manifest.yml",
     "no_permission": "the app has to be in the channel to show a file there: invite it",
 }
 NOT_A_MEMBER: Final = frozenset({"not_in_channel"})
 NO_THREAD: Final = "thread_not_found"
-# What users.info says of an ID that is nobody's, or of somebody whom the workspace does not show.
+# The answers of users.info for an ID that belongs to nobody, or to somebody whom the app may not see.
 NOBODY: Final = frozenset({"user_not_found", "users_not_found", "user_not_visible", "user_disabled"})
-# The press that leads to a form is spent.
+# The press can no longer open a form: it is too old, or has opened one already.
 EXPIRED: Final = frozenset({"expired_trigger_id", "exchanged_trigger_id"})
-# A newer choice has redrawn the form already, or it was closed: nobody waits for this one.
+# The form has been redrawn since, or was closed, so this update is not needed.
 REDRAWN: Final = frozenset({"hash_conflict", "not_found"})

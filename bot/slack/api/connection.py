@@ -53,7 +53,7 @@ class SlackConnection:
         links: CardLinks | None = None,
         first_retry: float = FIRST_RETRY,
     ) -> None:
-        """`links` learns which workspace this is. `first_retry`: seconds."""
+        """`links` is given the workspace's address. `first_retry` is in seconds."""
         self._first_retry = first_retry
         self._health = health or SlackHealth()
         self._app = app
@@ -63,7 +63,7 @@ class SlackConnection:
         self._greeted = False
 
     async def connect(self) -> None:
-        """Returns once Slack has answered and the socket, if any, is up. Whatever else happens is waited out.
+        """Returns once Slack has answered and the socket, if any, is up. Retries until then.
 
         Raises `SlackRefusedError` naming the setting whose token Slack does not accept.
         """
@@ -97,7 +97,7 @@ class SlackConnection:
             raise SlackRefusedError(f"{name}: Slack does not accept it ({code}).") from error
 
     def _introduce(self, me: AsyncSlackResponse) -> None:
-        """Bolt would ask who we are once more at its first request, and lose that to a Slack which then is down."""
+        """Gives Bolt the answer of `auth.test`. Bolt would ask again at its first request, when Slack may be down."""
         for middleware in self._app._async_middleware_list:  # noqa: SLF001 - it keeps the answer there, and takes none
             if isinstance(middleware, AsyncSingleTeamAuthorization):
                 middleware.auth_test_result = me
@@ -110,21 +110,20 @@ class SlackConnection:
 
     @property
     def problem(self) -> str | None:
-        """Why Slack takes nothing from us, as a sentence that names the remedy; None where it does."""
+        """Why Slack refuses all our calls, as a sentence that names the remedy; None where it does not."""
         return self._health.problem
 
     async def close(self) -> None:
-        """Hangs up the socket, if any."""
+        """Closes the socket, if any."""
         if self._socket is not None:
             await self._socket.close()
 
     async def receive(self, request: web.Request) -> web.Response:
-        """`POST /slack/events`: 401 unless Slack signed the body lately, 400 unless it reads as Slack's.
+        """Handles `POST /slack/events`: hands the signed body to Bolt, and returns Bolt's response.
 
-        Bolt gets what Slack signed, no more.
-
-        503 until Slack has told us who we are: Bolt would take what comes before for that of a foreign workspace, and
-        acknowledge it. So Slack shows a failure, and the person acts again.
+        Responds with 401 if Slack did not sign the body lately, and with 400 if the body does not have Slack's form.
+        Responds with 503 until `auth.test` has succeeded: Bolt would take an earlier request for one of another
+        workspace, and acknowledge it. With 503, Slack shows a failure, and the person acts again.
         """
         body = request_body.text_of(await request_body.read(request, BODY_LIMIT))
         if self._signature is None or not self._signature.holds(body, request.headers):

@@ -11,7 +11,7 @@ from bot.slack.api.codes import NOBODY
 from bot.slack.api.errors import as_delivery_errors, code_of
 from bot.slack.api.own_account import OwnAccount
 
-SLACKBOT: Final = "USLACKBOT"  # the one app that Slack does not mark as one
+SLACKBOT: Final = "USLACKBOT"  # the only app whose account Slack does not mark as a bot
 
 
 class SlackDirectory:
@@ -24,7 +24,7 @@ class SlackDirectory:
     def members(self, group: str) -> list[str]:
         """The IDs of the group's present members; a `DeliveryError` where there is no such group.
 
-        A missing scope or a dead token is raised as it is: "could not look" must never pass for "nobody is in it".
+        A missing scope or a dead token is raised as it is: a failed look-up must never look like an empty group.
         """
         with as_delivery_errors():
             return [str(user) for user in self._client.usergroups_users_list(usergroup=group)["users"]]
@@ -32,7 +32,7 @@ class SlackDirectory:
     def is_active(self, person: str) -> bool:
         """Whether this is a human, active member of the app's own workspace; somebody of a shared channel is not.
 
-        As above, "could not look" is raised as it is.
+        As above, a failed look-up raises its own error.
         """
         with as_delivery_errors():
             try:

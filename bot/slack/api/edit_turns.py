@@ -1,8 +1,8 @@
-"""Turns for edits, of which Slack takes about fifty a minute in a workspace. What people look at gets them first.
+"""Paces edits: Slack takes about fifty a minute in a workspace. The edits that people wait for go first.
 
-Nobody waits before Slack has refused an edit: it says "50+", and bears bursts. From then on each edit gets a turn by
-what Slack took within the last minute, and whoever comes before their turn is told when it is. Edits are limited apart
-from messages and all else, so they never wait for those.
+No edit waits until Slack has refused one: its documented limit is "50+", and it accepts bursts. After a refusal, each
+edit gets a turn that depends on the edits of the last minute, and a caller who comes too early is told when to come
+back. Slack limits edits separately from all other calls, so they never wait for those.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from orchestration.domain.errors import ThrottledError
 
 LIMIT: Final = 50  # edits within the window
 WINDOW: Final = 60.0  # seconds
-KEPT_TO: Final = 5  # windows after a refusal for which the limit is kept to
-LATE: Final = 2.0  # seconds after which a turn that nobody has come for is the next one's
-FORGOTTEN: Final = 3600.0  # seconds after which nobody will come for it
-SHORTEST: Final = 0.05  # seconds; and so much later than it seems a turn is free, as Slack's clock is another
+KEPT_TO: Final = 5  # windows after a refusal during which the limit is obeyed
+LATE: Final = 2.0  # seconds after which a turn that nobody has used goes to the next edit
+FORGOTTEN: Final = 3600.0  # seconds after which an unused turn is dropped
+SHORTEST: Final = 0.05  # seconds; the shortest wait, and a margin as Slack's clock differs from ours
 
 
 class EditRank(IntEnum):
-    """Which edit goes first: the lowest."""
+    """The order of edits: the lowest rank goes first."""
 
     ENDED_HERE = 0  # the last edit of the newest copy, which somebody has just pressed
     ENDED = 1  # the last edit of another copy
@@ -36,7 +36,7 @@ class EditRank(IntEnum):
 
 @dataclass
 class _Waiting:
-    """An edit that was told to come back `due`. `number` says who came first."""
+    """An edit that was told to come back at the time `due`. Within a rank, the lowest `number` goes first."""
 
     rank: EditRank
     number: int
@@ -44,12 +44,12 @@ class _Waiting:
 
 
 class EditTurns:
-    """Safe to share between threads. It knows nothing of other processes, which a 429 speaks for."""
+    """The turns of one process. Safe to share between threads. Edits of other processes show only as a 429."""
 
     def __init__(
         self, limit: int = LIMIT, window: float = WINDOW, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """`window` and what `clock` says are in seconds."""
+        """`window` and the result of `clock` are in seconds."""
         self._limit = limit
         self._window = window
         self._clock = clock
@@ -65,9 +65,10 @@ class EditTurns:
 
     @contextmanager
     def turn(self, copy: Hashable, rank: EditRank) -> Iterator[None]:
-        """Runs one edit of `copy` in its body. Raises `ThrottledError` with the seconds until its turn, which is kept.
+        """Runs one edit of `copy` in its body, if it is its turn.
 
-        So it does where the body raises one, because Slack refused the edit.
+        Otherwise raises `ThrottledError` with the seconds until its turn, which is reserved. It does the same when the
+        body raises `ThrottledError`, because Slack refused the edit.
         """
         with self._lock:
             number = self._go_or_wait(copy, rank)
@@ -88,7 +89,7 @@ class EditTurns:
             insort(self._taken, self._clock())
 
     def _go_or_wait(self, copy: Hashable, rank: EditRank) -> int:
-        """Returns its number."""
+        """Returns the edit's number. Raises `ThrottledError` if it is not its turn."""
         now = self._clock()
         self._forget(now)
         mine = self._waiting.get(copy)
@@ -107,13 +108,13 @@ class EditTurns:
         return mine.number
 
     def _refused(self, copy: Hashable, rank: EditRank, number: int, seconds: float) -> float:
-        """Slack wants no edit for so long. Returns the seconds until the turn of this one."""
+        """Notes that Slack takes no edit for `seconds`. Returns the seconds until the turn of this one."""
         now = self._clock()
         self._forget(now)
         self._held_until = max(self._held_until, now + seconds)
         self._kept_to_until = now + seconds + KEPT_TO * self._window
         if len(self._taken) + self._under_way < self._limit:
-            # Another process uses what is missing, so there is no telling when which turn becomes free.
+            # Other processes have used the rest of the limit, so it is not known when a turn becomes free.
             self._gap = self._window / self._limit
             self._next = max(self._next, self._held_until)
         mine = self._waiting.setdefault(copy, _Waiting(rank, number, now))
@@ -121,7 +122,7 @@ class EditTurns:
         return max(mine.due - now, SHORTEST)
 
     def _turn_of(self, copy: Hashable, mine: _Waiting, now: float) -> float:
-        """When it is, if all who go before come in time."""
+        """The time of the edit's turn, if all edits before it come in time."""
         before = sum(
             (other.rank, other.number) < (mine.rank, mine.number) and other.due >= now - LATE
             for key, other in self._waiting.items()
@@ -146,5 +147,5 @@ class EditTurns:
         self._taken = [at for at in self._taken if at + self._window + SHORTEST > now]
         if now >= self._kept_to_until:
             self._gap = 0.0
-        # What was stopped in the meantime never comes for its turn.
+        # An edit whose activity was stopped never comes back.
         self._waiting = {copy: one for copy, one in self._waiting.items() if one.due > now - FORGOTTEN}

@@ -1,4 +1,4 @@
-"""What errors mean, in one place: to an activity (wait, give up, try again) and to a person (a sentence)."""
+"""Translates errors: for an activity (wait, give up or try again), and for a person (a sentence)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from orchestration.service import messages
 
 log = logging.getLogger(__name__)
 
-DEFAULT_WAIT: Final = 30.0  # seconds, where a 429 names none
+DEFAULT_WAIT: Final = 30.0  # seconds, where a 429 does not say how long
 
 SLACK_UNREACHABLE: Final = "Slack did not take the answer just now. Please look at the card, then try again."
 TOO_SLOW: Final = "That took too long for Slack, so no form could be opened. Please press once more."
@@ -40,26 +40,26 @@ UNEXPECTED: Final = (
     "the operators have the details."
 )
 
-# What a call to Slack may raise: refusals, and every way in which a network fails.
+# What a call to Slack may raise: refusals, and failures of the network.
 SLACK_FAILURES: Final = (SlackClientError, aiohttp.ClientError, urllib3.exceptions.HTTPError, OSError)
-# Those of them after which nothing can have reached Slack: there was no connection.
+# The failures before there was a connection, so the call cannot have reached Slack.
 _UNSENT: Final = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
 
 
 def code_of(error: BaseException) -> str:
-    """Slack's own error code; "" when this is no answer of Slack's."""
+    """Slack's error code; "" when the error is not an answer of Slack's."""
     if isinstance(error, TryFailedError | DeliveryError | ThrottledError) and error.__cause__ is not None:
         return code_of(error.__cause__)
     if not isinstance(error, SlackApiError):
         return ""
-    # An answer that was not JSON comes as the HTTP library's own response, or with a text as its data.
+    # If the answer was not JSON, `response` is the HTTP library's own response, or its data is a text.
     data = getattr(error.response, "data", error.response)
     code = data.get("error") if isinstance(data, dict) else None
     return code if isinstance(code, str) else ""
 
 
 def described(error: BaseException) -> str:
-    """For a line in the log: Slack's code, else the HTTP status or the network's own words."""
+    """Describes the error for the log: Slack's code, else the HTTP status, else the text of the exception."""
     if isinstance(error, SlackApiError):
         return code_of(error) or f"HTTP {_status(error)}, without an answer in JSON"
     return f"{type(error).__name__}: {error}"[:200].removesuffix(": ")
@@ -72,7 +72,7 @@ def asked_to_wait(error: BaseException) -> float:
 
 @contextmanager
 def as_delivery_errors() -> Iterator[None]:
-    """Turns what Slack refuses, and its silence, into what the ports raise: see `bot.slack.api.codes`."""
+    """Turns Slack's refusals, and calls without an answer, into what the ports raise: see `bot.slack.api.codes`."""
     try:
         yield
     except SlackApiError as error:
@@ -95,14 +95,14 @@ def as_delivery_errors() -> Iterator[None]:
 
 
 def _unknown(code: str, status: int) -> str:
-    """A code that is not in the table is told as it is: somebody may know it."""
+    """A sentence for an unknown code, which it quotes."""
     if re.fullmatch(r"[a-z_]{1,60}", code):
         return f"Slack refused it, with a code that Countersign does not know ({code})."
     return f"Slack did not answer as it should (HTTP {status})."
 
 
 def sentence(error: BaseException) -> str:
-    """What to tell the person whose press or command ended in `error`. The unforeseen is logged with its trace."""
+    """What to tell the person whose press or command ended in `error`. An unexpected error is logged with its trace."""
     match error:
         case IdempotencyConflictError():
             return FORM_SENT_BEFORE
@@ -121,13 +121,13 @@ def sentence(error: BaseException) -> str:
 
 
 def _status(error: SlackApiError) -> int:
-    """Of an answer that was not JSON too, which comes as the HTTP library's own response."""
+    """The HTTP status; 0 if unknown. If the answer was not JSON, `response` is the HTTP library's own response."""
     status = getattr(error.response, "status_code", getattr(error.response, "status", 0))
     return status if isinstance(status, int) else 0
 
 
 def _retry_after(error: SlackApiError) -> float:
-    """Seconds, of the header whose case each HTTP library spells its own way."""
+    """The seconds in the `Retry-After` header, whose case differs between HTTP libraries."""
     headers = {name.lower(): value for name, value in error.response.headers.items()}
     try:
         seconds = float(headers["retry-after"])

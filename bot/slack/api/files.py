@@ -1,4 +1,4 @@
-"""Shares files in threads, by Slack's flow of three steps: an address to upload to, the upload, and its completion."""
+"""Shares files in threads, in Slack's three steps: get an upload address, upload, complete the upload."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orchestration.domain.request import CardRef
 
 
 class SlackFiles:
-    """Over the Web API. Safe to share between threads."""
+    """Shares files over the Web API. Safe to share between threads."""
 
     def __init__(self, client: WebClient) -> None:
         self._client = client

@@ -19,14 +19,14 @@ class SlackGatheringNotifier:
     """`orchestration.ports.GatheringNotifier` over the Web API. Safe to share between threads."""
 
     def __init__(self, poster: Poster, shown: Callable[[GatheringView], None]) -> None:
-        """`shown` hears of what each message that was posted or edited shows."""
+        """`shown` is called with the view that each posted or edited message shows."""
         self._poster = poster
         self._shown = shown
 
     def post_gathering(
         self, given: GatheringPostInput, begin: Callable[[], bool] = at_once
     ) -> CardRef | None:
-        """Posts it to the channel, or directly to the person, unless `begin` says no when it is its turn."""
+        """Posts the message to the channel or the person when it is its turn, unless `begin` then returns False."""
         rendered = render_gathering(
             given.view,
             given.purpose,
@@ -57,7 +57,7 @@ class SlackGatheringNotifier:
         return CardRef(channel=place, ts=str(found["ts"]), round=1) if found else None
 
     def edit_gathering(self, given: GatheringEditInput) -> None:
-        """Makes it say what is true. One that is deleted, or in an archived channel, is only logged."""
+        """Redraws the posted message. If it is deleted, or its channel is archived, that is only logged."""
         rendered = render_gathering(
             given.view, given.purpose, given.message_id, source=given.source, person=given.person
         )

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 class SlackGrantNotifier:
     """`orchestration.ports.GrantNotifier` over the Web API. Safe to share between threads.
 
-    `shown` is told whom a grant concerns, of each card that was posted or edited.
+    `shown` is called after each post and edit, with the people whom the grant concerns.
     """
 
     def __init__(self, poster: Poster, shown: Callable[[Collection[str]], None] = lambda _: None) -> None:
@@ -26,7 +26,7 @@ class SlackGrantNotifier:
         self._shown = shown
 
     def post_grant(self, given: GrantPostInput, begin: Callable[[], bool] = at_once) -> CardRef | None:
-        """Posts it to the channel, or directly to the person, unless `begin` says no when it is its turn."""
+        """Posts the message to the channel or the person when it is its turn, unless `begin` then returns False."""
         drawn = _drawn(given)
         facts = given.view.facts
         posted = self._poster.say(
@@ -48,7 +48,7 @@ class SlackGrantNotifier:
         return CardRef(channel=place, ts=str(found["ts"]), round=1) if found else None
 
     def edit_grant(self, given: GrantEditInput) -> None:
-        """Makes it say what is true. One that is deleted, or in an archived channel, is only logged."""
+        """Redraws the posted message. If it is deleted, or its channel is archived, that is only logged."""
         drawn, ref = render_grant(given.view), given.ref
         rank = EditRank.UNDER_WAY if given.view.ended is None else EditRank.ENDED_HERE
         gone = self._poster.edit(

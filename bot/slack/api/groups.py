@@ -1,4 +1,4 @@
-"""Which user groups a person is in, for what is shown and said beforehand. Who decides is looked up when it counts."""
+"""Which user groups a person is in, for display and early checks. A decision makes its own look-up."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from bot.slack.api.errors import SLACK_FAILURES, code_of
 
 log = logging.getLogger(__name__)
 
-FRESH_FOR: Final = 60.0  # seconds; a decision's own look-up is at most as old
+FRESH_FOR: Final = 60.0  # seconds; the look-up of a decision is at most as old
 PATIENCE: Final = 1.0  # seconds; a form has to be open within three
-AGAIN: Final = 10.0  # seconds after an answer that did not come
+AGAIN: Final = 10.0  # seconds until the next try after a failure
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class _Known:
 
 
 class Groups:
-    """One call for all groups of the workspace, a minute apart at most. For one event loop."""
+    """A cache of all groups of the workspace, read by one call at most once a minute. For one event loop."""
 
     def __init__(self, client: AsyncWebClient) -> None:
         self._client = client
@@ -37,14 +37,14 @@ class Groups:
         self._turn = asyncio.Lock()
 
     async def of(self, person: str) -> frozenset[str] | None:
-        """The IDs of their groups; None where Slack does not say so now, or is not allowed to."""
+        """The IDs of the person's groups; None where Slack does not answer, or the app lacks the scope."""
         known = await self._fresh()
         if known is None:
             return None
         return frozenset(group for group, people in known.members.items() if person in people)
 
     async def names(self) -> Mapping[str, str]:
-        """Group ID to its name, as far as known."""
+        """The names of the known groups, by group ID."""
         await self._fresh()
         return self._known.names
 

@@ -1,4 +1,4 @@
-"""How Slack takes our calls: told to whatever counts them, warned of seldom, and whether our token is dead."""
+"""Watches our calls to Slack: counts them, logs a warning now and then, and notices a token that is not valid."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ NO_ANSWER: Final = "no_answer"
 
 
 class SlackHealth:
-    """Fed by every call of the clients below, as is its `time`. Safe to share between threads."""
+    """The health of our calls, and Slack's `time`. The clients below report every call. Safe to share by threads."""
 
     def __init__(self, called: Callable[[str, str], None] = lambda _method, _code: None) -> None:
-        """`called` is told each call's method, and Slack's code: `OK`, `NO_ANSWER`, or a refusal, which may be any."""
+        """`called` is given each call's method, and `OK`, `NO_ANSWER` or Slack's error code, which may be any text."""
         self.time = SlackTime()
         self._called = called
         self._lock = threading.Lock()
@@ -41,19 +41,19 @@ class SlackHealth:
 
     @property
     def problem(self) -> str | None:
-        """Why Slack takes nothing from us, as a sentence that names the remedy; None where it does."""
+        """Why Slack refuses all our calls, as a sentence that names the remedy; None where it does not."""
         with self._lock:
             code = self._dead
         return f"{REFUSALS[code].remedy} ({code})." if code else None
 
     def worked(self, method: str) -> None:
-        """A call was taken, so the token is good."""
+        """Notes that a call succeeded, so the token is valid."""
         self._called(method, OK)
         with self._lock:
             self._dead = ""
 
     def failed(self, method: str, error: BaseException) -> None:
-        """Counts the failure. The first of a kind is warned of, and then one an hour."""
+        """Counts the failure. Logs a warning for the first of each method and code, then at most one an hour."""
         code = code_of(error) or NO_ANSWER
         refusal = REFUSALS.get(code)
         what, now = (method, code), time.monotonic()
@@ -66,7 +66,7 @@ class SlackHealth:
             told = refusal is not None and refusal.meaning in {
                 Meaning.WAIT,
                 Meaning.NEVER,
-            }  # by whoever called
+            }  # the caller reports these
             warn = not told and now - self._warned.get(what, -WARN_AGAIN) >= WARN_AGAIN
             if warn:
                 self._warned[what] = now
@@ -76,14 +76,14 @@ class SlackHealth:
 
 
 class WatchedWebClient(PooledWebClient):
-    """Tells how each of its calls went."""
+    """A Web API client that reports each of its calls to `health`."""
 
     def __init__(self, health: SlackHealth, **given: Any) -> None:
         super().__init__(**given)
         self._health = health
 
     def api_call(self, api_method: str, **given: Any) -> SlackResponse:
-        """As the SDK's."""
+        """Calls a method as the SDK's client does, and reports how it went."""
         called_at = self._health.time.since_boot()
         try:
             with _spanned(api_method):
@@ -97,14 +97,14 @@ class WatchedWebClient(PooledWebClient):
 
 
 class WatchedAsyncWebClient(AsyncWebClient):
-    """The same, asynchronous."""
+    """An asynchronous Web API client that reports each of its calls to `health`."""
 
     def __init__(self, health: SlackHealth, **given: Any) -> None:
         super().__init__(**given)
         self._health = health
 
     async def api_call(self, api_method: str, **given: Any) -> AsyncSlackResponse:
-        """As the SDK's."""
+        """Calls a method as the SDK's client does, and reports how it went."""
         called_at = self._health.time.since_boot()
         try:
             with _spanned(api_method):
@@ -118,7 +118,7 @@ class WatchedAsyncWebClient(AsyncWebClient):
 
 
 def _spanned(method: str) -> AbstractContextManager[Any]:
-    """A span of one call, which says by Slack's code why it failed."""
+    """A span of one call. If the call fails, the span has Slack's code."""
 
     def why(error: Exception) -> str:
         return _label(code_of(error) or "") or telemetry.class_of(error)
@@ -127,5 +127,5 @@ def _spanned(method: str) -> AbstractContextManager[Any]:
 
 
 def _label(code: str) -> str:
-    """A code of Slack's is a word; whatever else came must not break the format."""
+    """The code without characters that could break the format of a span: Slack's codes are words."""
     return "".join(letter for letter in code if letter.isalnum() or letter == "_")[:64]

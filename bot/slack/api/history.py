@@ -1,4 +1,4 @@
-"""Looking for what this app has already posted, by the metadata that it was posted with."""
+"""Finds messages that this app has already posted, by their metadata."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ log = logging.getLogger(__name__)
 
 Found = Mapping[str, Any]
 
-# Messages in each page. What was posted a moment ago is in the first; beyond it, few calls are better. Slack gives at
-# most 999.
+# Messages in each page; Slack gives at most 999. The first is small, as it has what was posted a moment ago. The others
+# are large, to save calls.
 PAGES: Final = (200, 900, 900)
 
 
 class History:
-    """What stands in channels and threads. Where the app may not read, that is logged once a channel."""
+    """Searches channels and threads. A channel that the app may not read is logged once."""
 
     def __init__(self, client: WebClient, own: OwnAccount) -> None:
         self._client = client
@@ -34,25 +34,25 @@ class History:
         self._blind: set[str] = set()
 
     def in_channel(self, channel: str, wanted: Callable[[Found], bool]) -> Found | None:
-        """The app's own message that is `wanted` among the newest 2,000; None also where it cannot look."""
+        """The app's newest `wanted` message among the newest 2,000; None also where the app may not read."""
         return next(self._in_channel(channel, wanted), None)
 
     def all_in_channel(self, channel: str, wanted: Callable[[Found], bool]) -> list[Found]:
-        """All of them; none also where it cannot look."""
+        """All `wanted` messages of the app among the newest 2,000; empty also where the app may not read."""
         return list(self._in_channel(channel, wanted))
 
     def in_thread(self, channel: str, ts: str, wanted: Callable[[Found], bool]) -> Found | None:
-        """The same as `in_channel` for the oldest 2,000 replies under a message."""
+        """The app's first `wanted` reply among the oldest 2,000 under a message; None also if the app may not read."""
         return next(self._in_thread(channel, ts, wanted), None)
 
     def all_in_thread(self, channel: str, ts: str, wanted: Callable[[Found], bool]) -> list[Found]:
-        """All of them; none also where it cannot look."""
+        """All `wanted` replies of the app among the oldest 2,000; empty also where the app may not read."""
         return list(self._in_thread(channel, ts, wanted))
 
     def _in_channel(self, channel: str, wanted: Callable[[Found], bool]) -> Iterator[Found]:
         """Newest first.
 
-        No time limits the search: Slack's clock is not the one by which the request was asked.
+        The search has no start time: the request was dated by another clock than Slack's.
         """
 
         def page(size: int, cursor: str | None) -> SlackResponse:

@@ -29,23 +29,24 @@ from orchestration.service.worklists import Worklists
 
 log = logging.getLogger(__name__)
 
-# Slack takes about a hundred Homes a minute; redrawing leaves openings their share of that.
-PAUSE: Final = 1.0  # seconds before what has changed is drawn, and between two
-FOLLOWED_EVERY: Final = 10  # pauses between two looks at a Home that another process may have changed
-HUB_BACK: Final = 10.0  # seconds until a hub that was not there is asked again
-SLACK_BACK: Final = 10  # pauses until a Slack that was not there is asked again
-WORD_PATIENCE: Final = 5.0  # seconds; it takes milliseconds where a worker is at hand
-# Slack says when a Home is opened and never when it is left. Opened again it is drawn anew, so nothing is lost then.
+# Slack takes about a hundred Homes a minute. Redrawing uses sixty of them at most, so that some are left for openings.
+PAUSE: Final = 1.0  # seconds before a changed Home is redrawn, and between two redrawings
+FOLLOWED_EVERY: Final = 10  # pauses between two checks of a Home for changes by another process
+HUB_BACK: Final = 10.0  # seconds until the next try after the hub was unavailable
+SLACK_BACK: Final = 10  # pauses until the next try after Slack was unavailable
+WORD_PATIENCE: Final = 5.0  # seconds; with a free worker, milliseconds are enough
+# For so long an opened Home is redrawn: Slack does not say when it is left. When it is opened again, it is drawn anew.
 LOOKS_FOR: Final = 1800.0  # seconds
 LOOKERS: Final = 1000
-CHANGES: Final = 20  # requests that have changed while somebody looked
+CHANGES: Final = 20  # changed requests that are kept for each person
 
 
 @dataclass
 class _Looker:
-    """Who looks: since when (monotonic), in which of the groups that policies name they are, and what has changed.
+    """A person whose Home may be open.
 
-    `shown` is what they see, and `drawn` when that was last looked at (monotonic).
+    `since` is when they opened it, and `drawn` when it was last drawn or checked; both are monotonic seconds. `groups`
+    are those of their groups that policies name, `changed` the IDs of changed requests, and `shown` the last view.
     """
 
     since: float = 0.0
@@ -57,10 +58,10 @@ class _Looker:
 
 
 class HomePublisher:
-    """Who looks at their Home, and what it shows. For one event loop.
+    """Draws the Homes that people have open. For one event loop.
 
-    This process is told of what its own worker shows. What another's did is seen by `follow`.
-    `now` is the hub's time. Nothing here holds up a decision: cards tell it what they show, and it draws later.
+    The worker of this process reports which cards it has shown; `follow` finds the changes of other processes.
+    `now` is the hub's time. Drawing never delays a decision: a change is only noted, and drawn later.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class HomePublisher:
         self._wake = asyncio.Event()
 
     async def opened(self, person: str) -> None:
-        """They look at it now. Never raises: what could not be drawn is drawn later, or logged."""
+        """Draws the Home that the person has opened. Never raises: if it cannot be drawn, that is retried or logged."""
         looker = self._lookers.setdefault(person, _Looker())
         looker.since = time.monotonic()
         self._lookers.move_to_end(person)
@@ -97,7 +98,7 @@ class HomePublisher:
             self._mark(person)
 
     async def away_set(self, person: str, entry: PersonEntry | None) -> None:
-        """Draws it again once their own word on being away has reached where it is kept. Never raises."""
+        """Redraws the person's Home once the hub has stored `entry`, their new absence. Never raises."""
         if person not in self._lookers:
             return
         pause = FIRST_LOOK
@@ -110,11 +111,11 @@ class HomePublisher:
             self._mark(person)
 
     async def entry_of(self, person: str) -> PersonEntry | None:
-        """Their own word on being away. May raise `HubUnavailableError`."""
+        """The absence that the person has entered. May raise `HubUnavailableError`."""
         return await self._reader.entry(person)
 
     async def outlook(self, person: str, own: PersonEntry | None) -> Outlook:
-        """What an absence of theirs does not do. May raise `HubUnavailableError`."""
+        """What the person's absence does not cover. May raise `HubUnavailableError`."""
         book = self._book()
         entry = own if own is not None else book.people.get(person)
         if entry is None or entry.delegate is None:
@@ -126,7 +127,7 @@ class HomePublisher:
         return self._now().date()
 
     def shown(self, card: Card, notify: Sequence[str]) -> None:
-        """A card was posted or edited: whoever looks and has to do with it gets a new Home. From any thread."""
+        """Redraws the open Homes of the people of a card that was posted or edited. May be called from any thread."""
         concerned = {card.requester, *notify}
         for level in card.levels:
             concerned.update(level.approvers, level.waiting_for, level.delegates, level.delegates.values())
@@ -134,7 +135,7 @@ class HomePublisher:
         self._changes(card.request_id, concerned)
 
     def shown_gathering(self, view: GatheringView) -> None:
-        """A message of a gathering was posted or edited: as `shown`. From any thread."""
+        """Redraws the open Homes of the people of a gathering whose message was posted or edited. From any thread."""
         concerned = {view.requester}
         for source in view.sources:
             state = source.state
@@ -146,7 +147,7 @@ class HomePublisher:
             self._loop.call_soon_threadsafe(self._mark_concerned, concerned, request_id)
 
     def grant_shown(self, people: Collection[str]) -> None:
-        """A grant's card was posted or edited: whoever of these people looks gets a new Home. From any thread."""
+        """Redraws the open Homes of `people` after a grant's card was posted or edited. From any thread."""
         with contextlib.suppress(RuntimeError):  # the loop has closed: nobody looks any more
             self._loop.call_soon_threadsafe(self._mark_lookers, set(people))
 
@@ -157,11 +158,11 @@ class HomePublisher:
                 self._mark(person)
 
     async def keep(self) -> None:
-        """Draws again what has changed, one Home at a time, until cancelled. No failure ends it."""
+        """Redraws changed Homes, one at a time, until cancelled. No failure ends it."""
         while True:
             await self._wake.wait()
             self._wake.clear()
-            await asyncio.sleep(self._pause)  # what changes together is drawn once
+            await asyncio.sleep(self._pause)  # changes that come together are drawn once
             changed, self._changed = self._changed, {}
             for person in changed:
                 wait = await self._publish(person)
@@ -170,9 +171,9 @@ class HomePublisher:
                 await asyncio.sleep(max(wait, self._pause))
 
     async def follow(self) -> None:
-        """Looks for what another process has changed, until cancelled: at one Home a pause, the one least seen.
+        """Checks Homes for changes by other processes, until cancelled: one Home each pause, the oldest check first.
 
-        So the hub is asked no more often, however many look. Slack is called only where something has changed.
+        So the number of calls to the hub does not grow with the number of people. Slack is called only after a change.
         """
         while True:
             await asyncio.sleep(self._pause)
@@ -188,7 +189,7 @@ class HomePublisher:
     async def _look_at(self, person: str) -> None:
         looker = self._lookers[person]
         looker.drawn = time.monotonic()
-        with contextlib.suppress(CountersignError):  # the hub or Slack is away, and is asked again
+        with contextlib.suppress(CountersignError):  # the next check asks the hub or Slack again
             if await self._draw(person, looker) != looker.shown:
                 self._mark(person)
 
@@ -196,7 +197,7 @@ class HomePublisher:
         oldest = time.monotonic() - LOOKS_FOR
         for person, looker in self._lookers.items():
             if looker.since >= oldest and (person in concerned or not concerned.isdisjoint(looker.groups)):
-                # The request's own word to their worklist may come later than its card.
+                # The worklist may hear of the change later than the card, so the request is read by its ID.
                 if request_id not in looker.changed:
                     looker.changed.append(request_id)
                 self._mark(person)
@@ -206,11 +207,11 @@ class HomePublisher:
         self._wake.set()
 
     async def _publish(self, person: str) -> float:
-        """Draws the Home of one who looks; returns the seconds until it is to be tried again, 0 for never."""
+        """Draws and publishes a person's Home. Returns the seconds until the next try; 0 if no other try is needed."""
         looker = self._lookers.get(person)
         if looker is None:
             return 0.0
-        # One drawing at a time: a slow one must not replace what was drawn from later knowledge.
+        # One drawing at a time for each person: a slow one must not replace a newer one.
         async with looker.turn:
             try:
                 view = await self._draw(person, looker)
@@ -223,7 +224,7 @@ class HomePublisher:
                 log.warning("the Home of %s is drawn later: %s", person, error)
                 return HUB_BACK
             except TryFailedError as error:
-                # Slack's own trouble is everybody's and passes. What it refuses for a person, it refuses again.
+                # An error inside Slack passes, so it is tried again. A refusal would only be repeated.
                 if error.maybe_done and time.monotonic() - looker.since < LOOKS_FOR:
                     log.info("the Home of %s is drawn later: %s", person, error)
                     return SLACK_BACK * self._pause
@@ -250,7 +251,7 @@ class HomePublisher:
 
 
 def _groups_of(book: PolicyBook) -> frozenset[str]:
-    """The groups that policies name now. What was asked under an earlier policy still has its card."""
+    """The groups that policies name now. Requests under an earlier policy may be missing here; they have cards."""
     named: set[str] = set()
     for policy in book.policies.values():
         named.update(policy.groups_in(policy.principals()))

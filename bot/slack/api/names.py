@@ -1,4 +1,4 @@
-"""What people, groups and public channels are called, for a page that Slack does not render. Asked for hourly."""
+"""Looks up the names of people, groups and public channels, for a page that Slack does not render."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from bot.slack.ids import is_channel, is_group, is_person
 
 log = logging.getLogger(__name__)
 
-KNOWN_FOR: Final = 3600.0  # seconds
-UNKNOWN_FOR: Final = 60.0  # seconds before somebody whom Slack did not name is asked for again
+KNOWN_FOR: Final = 3600.0  # seconds for which a name is kept
+UNKNOWN_FOR: Final = 60.0  # seconds until an ID that Slack did not name is looked up again
 KEPT: Final = 5000
-PATIENCE: Final = 1.5  # seconds for all of a page's names; it is shown with IDs rather than late
+PATIENCE: Final = 1.5  # seconds for all of a page's names; the page shows IDs for those that come later
 AT_ONCE: Final = 5
 ASKED_FOR: Final = 40  # people and channels, for one page
 
@@ -28,7 +28,7 @@ ASKED_FOR: Final = 40  # people and channels, for one page
 class Names:
     """A cache over `users.info` and `conversations.info`, for one event loop. Never raises.
 
-    Who is not known is not named. Nor is a private channel: whoever reads the page may not know that it is there.
+    It has no names of private channels: the reader of the page may not be allowed to know that they exist.
     """
 
     def __init__(self, client: AsyncWebClient, groups: Groups, *, patience: float = PATIENCE) -> None:
@@ -38,7 +38,7 @@ class Names:
         self._known: OrderedDict[str, tuple[float, str | None]] = OrderedDict()
 
     async def of(self, principals: Sequence[str]) -> dict[str, str]:
-        """ID to name, of those that are known. Of many, only the first ones are asked for."""
+        """The known names, by ID. Looks up at most the first `ASKED_FOR` of those that it does not know."""
         single = [who for who in dict.fromkeys(principals) if is_person(who) or is_channel(who)]
         missing = [who for who in single if not self._is_known(who)][:ASKED_FOR]
         tasks = [asyncio.create_task(self._look_all(missing[at::AT_ONCE])) for at in range(AT_ONCE)]

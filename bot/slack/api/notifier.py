@@ -47,15 +47,15 @@ QUOTA: Final = (
 UNDELIVERED: Final = "✗ A code for {whose} could not be delivered. {remedy} This is said once a day."
 REMEDY: Final = 600  # characters
 
-SEEN_AS_LATE: Final = 1.0  # seconds that an edit has to wait, from which on whoever pressed is told apart
+SEEN_AS_LATE: Final = 1.0  # seconds; if an edit waits for so long, the voter gets a message at once
 JUST_NOW: Final = timedelta(minutes=1)
-REMEMBERED: Final = 1000  # votes of which that was said
+REMEMBERED: Final = 1000  # votes for which that message was sent
 
-TIMEOUT: Final = 10  # seconds a call; an activity holds one of the worker's threads for as long
+TIMEOUT: Final = 10  # seconds for each call, for which an activity may hold one of the worker's threads
 
 
 def web_client(token: str, base_url: str, health: SlackHealth | None = None) -> WebClient:
-    """A client that leaves retrying to the outbox, which does it durably."""
+    """Makes a client that does not retry: the outbox does that durably."""
     return WatchedWebClient(health or SlackHealth(), token=token, base_url=base_url, timeout=TIMEOUT)
 
 
@@ -67,7 +67,7 @@ class SlackNotifier:
         poster: Poster,
         shown: Callable[[Card, Sequence[str]], None] | None = None,
     ) -> None:
-        """`shown` hears of each card that was posted or edited, and of whom it pings."""
+        """`shown` is called with each card that was posted or edited, and with the IDs that it pings."""
         self._poster = poster
         self._client = poster.client
         self._shown = shown or (lambda _card, _notify: None)
@@ -81,7 +81,7 @@ class SlackNotifier:
     def post_card(
         self, channel: str, card: Card, notify: Sequence[str], begin: Callable[[], bool] = at_once
     ) -> CardRef | None:
-        """Posts `card` to `channel`, pinging `notify`, unless `begin` says no when it is the card's turn."""
+        """Posts `card` to `channel` when it is its turn, pinging `notify`, unless `begin` then returns False."""
         rendered = render(card, notify)
         posted = self._poster.say(
             channel,
@@ -107,10 +107,10 @@ class SlackNotifier:
         return CardRef(channel=channel, ts=str(found["ts"]), round=card.round) if found else None
 
     def edit_card(self, ref: CardRef, card: Card) -> None:
-        """Makes the copy say what `card` says. One that is deleted, or in an archived channel, is only logged."""
+        """Redraws the copy at `ref` from `card`. If it is deleted, or its channel is archived, that is only logged."""
         rendered = render(card)
         try:
-            # With its metadata each time, so that this says what the copy shows, whatever became of it.
+            # The metadata is sent with each edit, so that it always matches what the copy shows.
             gone = self._poster.edit(
                 (ref.channel, ref.ts),
                 _rank(card),
@@ -128,13 +128,13 @@ class SlackNotifier:
         self._answer_buttons.remove(card)
 
     def _say_recorded(self, ref: CardRef, card: Card) -> None:
-        """Tells whoever has just pressed on this copy that it counts: the copy does not show it yet. Never raises."""
+        """Tells the person who has just voted on this copy that the vote counts but is not shown yet. Never raises."""
         vote = card.newest_vote
         if vote is None or vote.via is not Via.CHAT or vote.round != card.round:
             return
         about = (card.request_id, card.nonce, vote.actor, vote.at)
         with self._lock:
-            # A vote of long ago was shown: it is something else that this edit was to show.
+            # An older vote is on the card already: this edit was to show something else.
             if about in self._said_recorded or vote.at < datetime.now(UTC) - JUST_NOW:
                 return
             self._said_recorded.append(about)
@@ -153,7 +153,7 @@ class SlackNotifier:
         """Adds the steps to the thread under `ref`, in one message. A deleted card has no thread to add to."""
         if self._known_gone(ref):
             return
-        lead = f"`{request_id}` " if ref.list_id else ""  # the thread is that of several requests
+        lead = f"`{request_id}` " if ref.list_id else ""  # several requests share the thread
         try:
             said = self._poster.say(
                 ref.channel,
@@ -169,13 +169,13 @@ class SlackNotifier:
             self._is_gone(ref, request_id, code_of(error))
             return
         if said is not None and not said["message"].get("thread_ts"):
-            # Slack takes a reply to nothing for a message of its own, and alone in the channel it says nothing.
+            # If the card is gone, Slack posts a reply as a message of the channel, where nobody knows what it is about.
             with as_delivery_errors():
                 self._client.chat_delete(channel=ref.channel, ts=str(said["ts"]))
             self._is_gone(ref, request_id, "no thread")
 
     def has_reply(self, ref: CardRef, request_id: str, steps: Sequence[Step]) -> bool:
-        """Whether this app has already added those steps; False also where it may not look."""
+        """Whether this app has already added those steps to the thread; False also where it may not look."""
         numbers = [step.number for step in steps]
         found = self._poster.history.in_thread(
             ref.channel, ref.ts, lambda message: target.says(message, request_id, numbers)
@@ -185,7 +185,7 @@ class SlackNotifier:
     # ---- messages ----------------------------------------------------------------------------------------
 
     def send_message(self, message: SendMessageInput, begin: Callable[[], bool] = at_once) -> CardRef | None:
-        """Sends what `message` says, to the person or the channel that it names, with links to the cards."""
+        """Sends `message` to the person or the channel that it names, with links to the cards."""
         said = self._drawn(message)
         posted = self._poster.say(
             self._poster.place(message.user),
@@ -204,7 +204,7 @@ class SlackNotifier:
         return _ref_of(place, found["ts"], message) if found else None
 
     def edit_message(self, ref: CardRef, message: SendMessageInput) -> None:
-        """Makes the message at `ref` say what `message` says. One that is deleted is only logged."""
+        """Redraws the message at `ref` from `message`. If it is deleted, that is only logged."""
         said = self._drawn(message)
         gone = self._poster.edit(
             (ref.channel, ref.ts),
@@ -243,7 +243,7 @@ class SlackNotifier:
         )
         return found is not None
 
-    # ---- what stands twice -------------------------------------------------------------------------------
+    # ---- duplicates --------------------------------------------------------------------------------------
 
     def remove_copies(self, given: RemoveCopiesInput) -> None:
         """Deletes all but one of the messages that are the same card, line or message."""
@@ -287,7 +287,7 @@ class SlackNotifier:
     # ---- for the operators, and about people -------------------------------------------------------------
 
     def tell_privately(self, person: str, place: str | None, words: str) -> None:
-        """Says it in the channel so that only the person sees it; directly where that cannot be."""
+        """Tells the person in the channel, where only they see it, or by a direct message if that is not possible."""
         if place is not None:
             try:
                 with as_delivery_errors():
@@ -299,7 +299,7 @@ class SlackNotifier:
         self._poster.say(self._poster.place(person), ("answer", person, words), text=words)
 
     def tell_delegate_change(self, change: DelegateChange) -> None:
-        """Tells the person what has changed about who is asked in their place."""
+        """Tells the person that their delegate has changed."""
         text = delegate_change(change)
         self._poster.say(
             self._poster.place(change.person), ("delegate_change", change.person, text), text=text
@@ -323,7 +323,7 @@ class SlackNotifier:
         self._poster.say(channel, ("undelivered", masked, remedy), text=text)
 
     def _known_gone(self, ref: CardRef) -> bool:
-        """Whether an edit, which goes first, has found the card deleted."""
+        """Whether an edit has found that the card is deleted. The edit of a step comes before its reply."""
         with self._lock:
             return (ref.channel, ref.ts) in self._gone
 
@@ -333,7 +333,7 @@ class SlackNotifier:
         log.info("%s: the card %s in %s is out of reach (%s)", request_id, ref.ts, ref.channel, why)
 
     def _account(self) -> Account | None:
-        """None where Slack does not say it now: a message without a link is better than none."""
+        """The app's account; None if Slack does not answer: a message without a link is better than no message."""
         try:
             return self._poster.own.get()
         except SLACK_FAILURES as error:

@@ -1,4 +1,4 @@
-"""Bolt's app, which says what comes in from Slack in the log and in the traces, whichever way it comes."""
+"""Bolt's app with a log ID and a span for each interaction, over HTTP and Socket Mode alike."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from slack_bolt.response import BoltResponse
 from bot.telemetry.incoming import fresh_id
 from orchestration import telemetry
 
-# The names of buttons and forms are ours. Whatever else came is not shown.
+# The form of our names of buttons and forms. Any other name is left out of the traces.
 _NAME: Final = re.compile(r"/?[a-z][a-z0-9_.-]{0,59}")
 
 
 class ObservedApp(AsyncApp):
-    """Each interaction has an ID for its lines, and a span."""
+    """Bolt's app, in which each interaction has a span, and an ID for its lines in the log."""
 
     async def async_dispatch(self, req: AsyncBoltRequest) -> BoltResponse:
-        """As Bolt's."""
-        # Bolt takes what is null for something that is there.
+        """Handles an interaction as Bolt's app does, in a span."""
+        # Bolt takes a field that is null for a field with a value.
         req.body = {name: part for name, part in req.body.items() if part is not None}
         kind, action = _said(req.body)
         ids = {} if "request_id" in telemetry.about() else {"request_id": fresh_id()}
@@ -39,7 +39,7 @@ class ObservedApp(AsyncApp):
 
 
 def _said(body: Mapping[str, Any]) -> tuple[str, str]:
-    """The kind of the interaction, and which button, form or command it is; empty where that has no name of ours."""
+    """The kind of the interaction, and the name of its button, form or command; "" if it is not one of ours."""
     actions = body.get("actions") or [{}]
     event = body.get("event") or {}
     view = body.get("view") or {}

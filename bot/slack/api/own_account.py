@@ -1,4 +1,4 @@
-"""Who the app is in its workspace. That never changes while the token is the same, so Slack is asked once."""
+"""The app's own account in its workspace. It depends on the token only, so Slack is asked once."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from orchestration.domain.request import CardRef
 
 
 def permalink(workspace: str, ref: CardRef) -> str:
-    """The address of a message in a channel, in the form that `chat.getPermalink` gives it. It costs no call.
+    """Makes the address of a message as `chat.getPermalink` returns it, without a call to Slack.
 
-    `workspace` is the workspace's own, with its last slash.
+    `workspace` is the workspace's address, with its last slash.
     """
     return f"{workspace}archives/{ref.channel}/p{ref.ts.replace('.', '')}"
 
@@ -30,7 +30,7 @@ class Account:
     url: str
 
     def posted(self, message: Mapping[str, Any]) -> bool:
-        """Whether this app posted it: metadata can be written by any app in the channel."""
+        """Whether this app posted `message`. Metadata is no proof of that: any app in the channel can write it."""
         return message.get("bot_id") == self.bot or message.get("user") == self.user
 
     def permalink(self, ref: CardRef) -> str:
@@ -39,7 +39,7 @@ class Account:
 
 
 class OwnAccount:
-    """Safe to share between threads. Raises what the client raises."""
+    """Looks the account up once. Safe to share between threads."""
 
     def __init__(self, client: WebClient) -> None:
         self._client = client
@@ -47,7 +47,7 @@ class OwnAccount:
         self._known: Account | None = None
 
     def get(self) -> Account:
-        """By `auth.test`, the first time."""
+        """Returns the account, the first time by `auth.test`. Raises what the client raises."""
         with self._lock:
             if self._known is None:
                 me = self._client.auth_test()

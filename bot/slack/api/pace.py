@@ -1,7 +1,7 @@
-"""Slack takes about one message a second in a channel. Here each message gets its turn, without holding up others.
+"""Paces messages: Slack takes about one a second in a channel.
 
-Whoever comes before their turn is told when it is, and it is kept for them. So a burst into one channel becomes durable
-timers. No thread sleeps, and what goes to other channels, or edits a card, waits behind nothing.
+A caller who comes too early is told when to come back, and the turn is reserved. So a burst into one channel becomes
+durable timers, in which no thread sleeps. Messages to other channels, and edits of cards, do not wait for it.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from typing import Final
 from orchestration.domain.errors import ThrottledError
 
 INTERVAL: Final = 1.0  # seconds between two messages in a channel
-NEAR: Final = 0.05  # seconds; to wait for so long costs less than to come back
-FORGOTTEN: Final = 3600.0  # seconds after which nobody will come back for a turn
+NEAR: Final = 0.05  # seconds; for a shorter wait the thread sleeps, which costs less than to come back
+FORGOTTEN: Final = 3600.0  # seconds after which an unused turn is dropped
 
 
 @dataclass
 class _Channel:
-    """`free` is when the first turn begins that nobody has, and `went` when the last message did.
+    """The turns of one channel.
 
-    Nothing takes the turn of an `urgent` one of `kept`.
+    `free` is the time of the first turn that is not reserved, and `went` the time of the last message. `kept` are the
+    reserved turns by message. Those of `urgent` messages are never given to another message.
     """
 
     free: float = 0.0
@@ -34,7 +35,7 @@ class _Channel:
 
 
 class Pace:
-    """Turns by channel. Safe to share between threads; knows nothing of other processes, which a 429 speaks for."""
+    """The turns of one process, by channel. Safe to share between threads. Other processes show only as a 429."""
 
     def __init__(self, interval: float = INTERVAL) -> None:
         self._interval = interval
@@ -42,11 +43,11 @@ class Pace:
         self._channels: dict[str, _Channel] = {}
 
     def wait(self, channel: str, message: Hashable, *, urgent: bool = False) -> None:
-        """Returns when it is the turn of `message`, by whose name a caller who was sent away is known again.
+        """Returns when it is the turn of `message`, a name by which a caller who comes back is recognized.
 
-        One that is `urgent` takes the first turn of those that are kept for others, who get its turn instead.
+        Raises `ThrottledError` with the seconds until the turn if it is not now. The turn is then reserved.
 
-        Raises `ThrottledError` with the seconds until its turn where that is not now; the turn is kept.
+        An `urgent` message swaps turns with the first reserved message that is not urgent.
         """
         with self._lock:
             pause = self._turn(self._channels.setdefault(channel, _Channel()), message, urgent=urgent)
@@ -54,7 +55,7 @@ class Pace:
             time.sleep(pause)
 
     def hold(self, channel: str, seconds: float) -> None:
-        """Slack wants nothing more in `channel` for so long: every turn there moves."""
+        """Moves every turn in `channel` by `seconds`, for which Slack takes no message there."""
         with self._lock:
             turns = self._channels.setdefault(channel, _Channel())
             now = time.monotonic()
@@ -65,8 +66,8 @@ class Pace:
         now = time.monotonic()
         at = turns.kept.pop(message, None)
         late = at is not None and at < now - self._interval
-        # Whoever comes for a turn that has long passed goes at once where nothing goes: at the end they would come late
-        # again. Else they go to the end, or all who are late would come back at once.
+        # A message that comes long after its turn goes at once if the channel is idle: at the end of the queue it might
+        # be late again. If the channel is busy, it goes to the end, or all late messages would go at the same time.
         if late and turns.went + self._interval - NEAR <= now:
             at = now
             turns.free = max(turns.free, now + self._interval)
@@ -85,7 +86,7 @@ class Pace:
         return turns.went - now
 
     def _swap(self, turns: _Channel, at: float, now: float) -> float:
-        """The first turn that is kept for something less urgent, which gets the turn `at` instead."""
+        """Takes the first turn that is reserved for a message that is not urgent. That message gets the turn `at`."""
         others = {
             one: when for one, when in turns.kept.items() if one not in turns.urgent and now < when < at
         }
@@ -101,7 +102,7 @@ class Pace:
         return at
 
     def _forget(self, turns: _Channel, now: float) -> None:
-        """What was stopped in the meantime never comes for its turn."""
+        """Drops old turns: a message whose activity was stopped never comes back."""
         if min(turns.kept.values()) < now - FORGOTTEN:
             turns.kept = {message: at for message, at in turns.kept.items() if at >= now - FORGOTTEN}
             turns.urgent &= turns.kept.keys()

@@ -1,4 +1,4 @@
-"""Slack's Web API over connections that stay open. The SDK's own client opens one for each call, with TLS each time."""
+"""Slack's Web API over connections that stay open. The SDK's own client opens a new one for each call."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ CONNECTIONS: Final = 16  # as many as the worker has threads
 
 
 class PooledWebClient(WebClient):
-    """The SDK's client, which sends by a pool of connections. Safe to share between threads.
+    """The SDK's client over a pool of connections. Safe to share between threads.
 
-    Retries nothing: the outbox does that durably. What the network does is raised as `urllib3.exceptions.HTTPError`.
+    Retries nothing: the outbox does that durably. Failures of the network raise `urllib3.exceptions.HTTPError`.
     """
 
     def __init__(self, **given: Any) -> None:
@@ -36,15 +36,15 @@ class PooledWebClient(WebClient):
         headers: dict[str, str] | None = None,
         auth: dict[str, str] | None = None,
     ) -> SlackResponse:
-        """As the SDK's. `files` and `auth` are not for bots that post, and are refused with `ValueError`.
+        """Calls a method as the SDK's client does. Raises `ValueError` for `files` and `auth`, which are not supported.
 
-        Raises `SlackApiError` for what Slack refuses, and for an answer that is no JSON object.
+        Raises `SlackApiError` if Slack refuses the call, or answers with something else than a JSON object.
         """
         if files is not None or auth is not None:
             raise ValueError("files and auth are not sent by this client")
         url = self.base_url + api_method
         sent = {"Authorization": f"Bearer {self.token}", **self.headers, **(headers or {})}
-        # Slack takes every method as a POST, and those that take no JSON as a form.
+        # Slack takes every method as a POST. Some methods take no JSON but a form.
         body = json_.dumps(json) if json is not None else urlencode(_form({**(params or {}), **(data or {})}))
         kind = "application/json;charset=utf-8" if json is not None else "application/x-www-form-urlencoded"
         answer = self._pool.request("POST", url, body=body.encode(), headers={**sent, "Content-Type": kind})
@@ -70,7 +70,7 @@ def _form(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pool(base_url: str, proxy: str | None, seconds: float) -> urllib3.PoolManager:
-    """By way of the proxy that the environment names (the SDK has read it), but for hosts that it exempts."""
+    """A pool that uses the environment's proxy (as read by the SDK), unless the environment exempts the host."""
     given: dict[str, Any] = {
         "maxsize": CONNECTIONS,
         "retries": False,
@@ -85,7 +85,7 @@ def _pool(base_url: str, proxy: str | None, seconds: float) -> urllib3.PoolManag
 
 
 def _object(body: bytes, status: int) -> dict[str, Any]:
-    """The answer; where that is no JSON object (a proxy's page), one that says so, as the SDK's client does."""
+    """Parses the answer. If it is no JSON object (a proxy's page), returns an error in Slack's form, like the SDK."""
     try:
         answer = json_.loads(body)
     except (ValueError, RecursionError):

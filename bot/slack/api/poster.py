@@ -21,12 +21,12 @@ from orchestration.domain.errors import ThrottledError
 
 
 def at_once() -> bool:
-    """Nothing is asked before it is posted: it was looked for before, or may stand twice."""
+    """The default `begin`: posts without a last check, for messages that were looked for, or may be posted twice."""
     return True
 
 
 class Poster:
-    """What whatever posts has in common: client, pace, turns for edits, direct channels, and what was posted before."""
+    """What all notifiers share: the client, the pace of messages and of edits, direct channels, and the history."""
 
     def __init__(self, client: WebClient, pace: Pace | None = None, edits: EditTurns | None = None) -> None:
         self.client = client
@@ -38,7 +38,7 @@ class Poster:
         self._direct: dict[str, str] = {}
 
     def place(self, user: str) -> str:
-        """The channel itself, or the direct message channel of a person. Raises as the ports say."""
+        """The channel of an ID: a person's direct message channel, else the ID itself. Raises what the ports raise."""
         if not is_person(user):
             return user
         with as_delivery_errors():
@@ -53,7 +53,10 @@ class Poster:
         urgent: bool = False,
         **message: Any,
     ) -> SlackResponse | None:
-        """Posts when it is the turn of `name` in the channel, unless `begin` says no then. Raises as the ports say."""
+        """Posts when it is the turn of `name` in the channel. If `begin` then returns False, returns None instead.
+
+        Raises what the ports raise.
+        """
         self._pace.wait(channel, name, urgent=urgent)
         if not begin():
             return None
@@ -67,9 +70,9 @@ class Poster:
             raise
 
     def edit(self, copy: tuple[str, str], rank: EditRank, **message: Any) -> str | None:
-        """Makes a posted message (its channel and `ts`) say that, when it is its turn. Raises as the ports say.
+        """Edits the message `copy` (its channel and `ts`) when it is its turn. Raises what the ports raise.
 
-        Returns Slack's code where it is deleted, or in an archived channel; None where it was edited.
+        Returns None if it was edited, or Slack's code if it is deleted or can no longer be edited.
         """
         channel, ts = copy
         with self.edits.turn(copy, rank), as_delivery_errors():
@@ -82,7 +85,7 @@ class Poster:
         return None
 
     def _direct_channel(self, user: str) -> str:
-        """The direct message channel with `user`, which never changes and so is asked for once."""
+        """The direct message channel with `user`. It never changes, so Slack is asked once."""
         with self._lock:
             known = self._direct.get(user)
         if known is None:

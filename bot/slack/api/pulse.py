@@ -1,4 +1,4 @@
-"""Whether this process stood still: then what it reads has waited for it, and nothing says for how long."""
+"""Notices that this process was suspended: what it reads next may have waited for all that time."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Final
 from orchestration.hub import MachineTime, TimeSource
 
 BEAT: Final = 0.5  # seconds
-# Seconds after it goes on within which it reads what came in before. What comes in just then is taken for that.
+# Seconds after a suspension in which everything that is read is taken for something that waited.
 CATCHING_UP: Final = 2.0
-SECOND: Final = 1_000_000  # in microseconds, which a machine's clocks count
+SECOND: Final = 1_000_000  # microseconds, the unit of `TimeSource`
 
 
 class Pulse:
-    """Beats while the process runs. The time since boot goes on while it does not."""
+    """Beats while the process runs. A gap between beats shows a suspension: the time since boot goes on meanwhile."""
 
     def __init__(self, machine: TimeSource | None = None) -> None:
         self._machine = machine or MachineTime()
@@ -28,14 +28,14 @@ class Pulse:
             self.beat()
 
     def beat(self) -> None:
-        """The process runs."""
+        """Notes that the process runs now."""
         now = self._now()
         if now - self._last > 2 * BEAT:
             self._still = (self._last, now)
         self._last = now
 
     def unread_for(self) -> float:
-        """Seconds that something which is read now may have waited, at most."""
+        """The most seconds that something which is read now may have waited."""
         now, (began, ended) = self._now(), self._still
         return now - (began if now - ended < CATCHING_UP else self._last)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-# By method: https://docs.slack.dev/reference/methods. Those of one method are for one kind of channel each.
+# By method: https://docs.slack.dev/reference/methods. Where a method has several, each is for one kind of channel.
 METHODS: Final[Mapping[str, frozenset[str]]] = {
     "apps.connections.open": frozenset(),  # takes the app-level token, whose scope is connections:write
     "auth.test": frozenset(),
@@ -15,7 +15,7 @@ METHODS: Final[Mapping[str, frozenset[str]]] = {
     "chat.postMessage": frozenset({"chat:write", "chat:write.public"}),
     "chat.update": frozenset({"chat:write"}),
     "conversations.history": frozenset({"channels:history", "groups:history", "im:history"}),
-    "conversations.info": frozenset({"channels:read"}),  # of public channels alone; others are not named
+    "conversations.info": frozenset({"channels:read"}),  # for public channels only; others are not named
     "conversations.open": frozenset({"im:write"}),
     "conversations.replies": frozenset({"channels:history", "groups:history", "im:history"}),
     "files.completeUploadExternal": frozenset({"files:write"}),
@@ -28,7 +28,7 @@ METHODS: Final[Mapping[str, frozenset[str]]] = {
     "views.push": frozenset(),
     "views.update": frozenset(),
 }
-# What is not done without it, as the end of a sentence.
+# What each scope is needed for, as the end of a sentence.
 USES: Final[Mapping[str, str]] = {
     "channels:history": "to look whether a card is in a public channel already, after a crash",
     "channels:read": "to name public channels where Slack does not, as on the page of a record",

@@ -13,7 +13,7 @@ _SIGNATURE: Final = re.compile(r"v0=[0-9a-f]{64}")
 
 
 class SlackSignature:
-    """With the app's signing secret. A signature is good for five minutes."""
+    """Checks signatures with the app's signing secret. A signature is valid for five minutes."""
 
     def __init__(self, signing_secret: str) -> None:
         self._verifier = SignatureVerifier(signing_secret)

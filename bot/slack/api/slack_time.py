@@ -1,4 +1,4 @@
-"""What time it is at Slack, whatever this machine's clock says: each of Slack's answers carries Slack's own time."""
+"""Estimates the time of Slack's clock from the `Date` header of Slack's answers."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Final
 
 from orchestration.hub import MachineTime, TimeSource
 
-FRESH: Final = 600.0  # seconds; a newer look takes the place of an older one, however exact that was
-SECOND: Final = 1_000_000  # in microseconds, which a machine's clocks count
+FRESH: Final = 600.0  # seconds; an older estimate is replaced by a newer one, even if that is less exact
+SECOND: Final = 1_000_000  # microseconds, the unit of `TimeSource`
 
 
 @dataclass(frozen=True)
 class _Look:
-    """Slack's time is by so much ahead of the time since boot: at least, and at most. `at` is since boot, too."""
+    """How many seconds Slack's time is ahead of the time since boot: the `least` and the `most`, measured at `at`."""
 
     at: float
     least: float
@@ -24,10 +24,10 @@ class _Look:
 
 
 class SlackTime:
-    """This machine's wall clock, as far as Slack's answers allow it. Fed by every call; safe to share between threads.
+    """This machine's wall clock, corrected by Slack's answers. Safe to share between threads.
 
-    An answer carries whole seconds, and came some time after they were written. So it says between which two moments
-    Slack's clock is, and no more. What it says is carried on by the time since boot, which nobody can set.
+    An answer has Slack's time in whole seconds, and takes some time to arrive, so it only gives a range for Slack's
+    clock. Between answers the range moves on with the time since boot, which nobody can set.
     """
 
     def __init__(self, machine: TimeSource | None = None) -> None:
@@ -36,11 +36,11 @@ class SlackTime:
         self._look: _Look | None = None
 
     def since_boot(self) -> float:
-        """Seconds; for `heard`."""
+        """The seconds since the machine booted, for `heard`."""
         return self._machine.boot() / SECOND
 
     def heard(self, headers: Mapping[str, str], called_at: float) -> None:
-        """Slack has answered with these headers. `called_at` is when it was called, by `since_boot`."""
+        """Takes Slack's time from the headers of an answer. `called_at` is `since_boot()` before the call."""
         said = next((value for name, value in headers.items() if name.lower() == "date"), None)
         try:
             date = parsedate_to_datetime(str(said)).timestamp()
@@ -54,12 +54,12 @@ class SlackTime:
                 self._look = look
 
     def age(self) -> float | None:
-        """Seconds since the look at Slack's time that counts; None before the first."""
+        """The seconds since the answer that is used; None before the first answer."""
         with self._lock:
             return None if self._look is None else self.since_boot() - self._look.at
 
     def now(self) -> float:
-        """Seconds since the epoch."""
+        """The time in seconds since the epoch: the wall clock, moved into the range that Slack's answers allow."""
         wall, boot = self._machine.wall() / SECOND, self.since_boot()
         with self._lock:
             look = self._look

@@ -19,14 +19,14 @@ from bot.slack.input.payload import UnreadablePayloadError
 
 log = logging.getLogger(__name__)
 
-# Seconds: to connect by a URL, which is good for little longer; and for the SDK to connect anew after a loss.
+# Seconds to connect by a URL, which expires a little later, and for the SDK to reconnect after a loss.
 PATIENCE: Final = 20.0
-HANDED_ON: Final = 0.05  # seconds; the SDK hands on what it has read in its loop's next turns
-ACKED_WITHIN: Final = 3.0  # seconds; Slack waits no longer
+HANDED_ON: Final = 0.05  # seconds in which the SDK hands on what it has already read
+ACKED_WITHIN: Final = 3.0  # seconds; Slack does not wait longer for an acknowledgement
 
 
 class _AcknowledgingHandler(AsyncSocketModeHandler):
-    """Bolt's, which tells what is under way from the moment at which it was read until it is acknowledged."""
+    """Bolt's handler, which keeps each message in `under_way` from when it is read until it is acknowledged."""
 
     def __init__(self, app: AsyncApp, app_token: str, under_way: UnderWay) -> None:
         super().__init__(app, app_token)
@@ -42,7 +42,7 @@ class _AcknowledgingHandler(AsyncSocketModeHandler):
 
 
 class SlackSocket:
-    """Brings what Slack sends to `app`. `app_token` is the app-level token, and `patience` in seconds."""
+    """Hands what Slack sends to `app`. `app_token` is the app-level token; `patience` is in seconds."""
 
     def __init__(self, app: AsyncApp, app_token: str, patience: float = PATIENCE) -> None:
         self._app = app
@@ -53,7 +53,7 @@ class SlackSocket:
         self._keeping: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Returns once it is up, and keeps it up until `close`. Raises what the SDK raises, and `TimeoutError`."""
+        """Connects, and stays connected until `close`. Raises what the SDK raises, and `TimeoutError`."""
         await self._connect()
         self._keeping = self._keeping or asyncio.create_task(self._keep(), name="keep the socket")
 
@@ -62,7 +62,7 @@ class SlackSocket:
         return self._handler is not None and bool(await self._handler.client.is_connected())
 
     async def close(self) -> None:
-        """Reads nothing more, acknowledges what was read, and hangs up. Slack says that what it sent besides failed."""
+        """Stops reading, acknowledges what was read, and disconnects. Slack shows a failure for anything not read."""
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
@@ -79,7 +79,7 @@ class SlackSocket:
                 await self._under_way.finished()
 
     async def _connect(self) -> None:
-        """The SDK would ask for a URL for ever, with a traceback a try, where Slack refuses the token."""
+        """Gets a URL and connects. The SDK itself would retry for ever, with tracebacks, if Slack refuses the token."""
         opened = await self._app.client.apps_connections_open(app_token=self._app_token)
         self._handler = self._handler or _AcknowledgingHandler(self._app, self._app_token, self._under_way)
         self._handler.client.wss_uri = str(opened["url"])
@@ -87,7 +87,7 @@ class SlackSocket:
             await self._handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt's
 
     async def _keep(self) -> None:
-        """The SDK tries one URL for ever, which is good for half a minute. Where it comes to that, it is begun anew."""
+        """Connects anew if the SDK stays disconnected: it retries one URL for ever, which expires in half a minute."""
         missed = 0
         while True:
             await asyncio.sleep(self._patience / 4)

@@ -1,4 +1,4 @@
-"""What people did in Slack and this process is still about: a stop waits for it."""
+"""Tasks for what people did in Slack. A stop of the process waits for them."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Any
 
 
 class UnderWay:
-    """Keeps the tasks until they are done. The event loop alone would let go of them."""
+    """Keeps tasks until they are done. The event loop alone has only weak references to them."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def add(self, task: asyncio.Task[None]) -> None:
-        """One more."""
+        """Keeps `task` until it is done."""
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Returns once the work is done."""
+        """Runs `work` in a task, and returns once it is done."""
         task = asyncio.create_task(work)
         self.add(task)
         await task
 
     async def finished(self) -> None:
-        """Returns once none is left. None of them is ended by that, nor where it is cancelled."""
+        """Returns once all tasks are done. Cancelling the wait does not cancel them."""
         while self._tasks:
             await asyncio.wait(set(self._tasks))

@@ -26,7 +26,7 @@ UNKNOWN_CHANNEL: Final = (
     "is no channel that the app knows, so nothing can be posted there; invite the app where it is private, or mend "
     "the policy"
 )
-# Slack takes an app out of a channel that is archived, and says no more of that without a scope to read channels.
+# Slack removes an app from a channel that is archived. Without a scope to read channels, the app sees only that.
 NOT_IN_CHANNEL: Final = (
     "is a channel that the app is not in; invite it, else a card may be posted twice after a crash; where the channel "
     "is archived, name another"
@@ -36,15 +36,15 @@ EMPTY: Final = "is a user group without members"
 NO_GROUP: Final = "is no user group of this workspace"
 
 
-# With these a request may still be decided; of the others nothing comes.
+# A request may still be decided in spite of these.
 _MILD: Final = frozenset({NOT_IN_CHANNEL, EMPTY})
 
 
 @dataclass(frozen=True)
 class WorkspaceWarning:
-    """Something that the policies name. As text, a place and a sentence without a full stop.
+    """A problem with something that the policies name. `text` is its place and a sentence without a full stop.
 
-    `severe`: what is named is not there, or cannot be used at all.
+    `severe` is True if what is named does not exist, or cannot be used at all.
     """
 
     text: str
@@ -57,9 +57,10 @@ class WorkspaceWarning:
 async def workspace_warnings(
     client: WebClient, book: PolicyBook, *, at_once: int = 1
 ) -> AsyncIterator[WorkspaceWarning]:
-    """What the policies name and the workspace does not have. So many look-ups are under way `at_once`.
+    """Yields a warning for each name in the policies that the workspace does not have.
 
-    What Slack does not answer is left out, and counted at the end: nobody is called gone for an outage.
+    At most `at_once` look-ups run at a time. A look-up that Slack does not answer gives no warning of its own; the last
+    warning says how many there were.
     """
     directory, turns, unanswered = SlackDirectory(client), asyncio.Semaphore(at_once), 0
 
@@ -86,7 +87,7 @@ async def workspace_warnings(
 
 
 async def _answer(look: Awaitable[str | None]) -> tuple[bool, str | None]:
-    """Whether Slack answered, and what."""
+    """Whether Slack answered, and the result of the look-up."""
     try:
         return True, await look
     except (CountersignError, *SLACK_FAILURES):
@@ -144,7 +145,7 @@ def _parts_of_gathering(policy: GatheringPolicy) -> Iterator[tuple[str, str]]:
 
 
 async def _why(client: WebClient, directory: SlackDirectory, name: str) -> str | None:
-    """Why it cannot be used; None where it can. Waits as long as Slack asks for, within limits."""
+    """Why the person, group or channel cannot be used; None if it can. Waits when Slack asks for it, within limits."""
     look = _of_person if is_person(name) else _of_group if is_group(name) else _of_channel
     for left in reversed(range(TRIES)):
         try:
@@ -168,7 +169,7 @@ def _of_group(_: WebClient, directory: SlackDirectory, group: str) -> str | None
 
 
 def _of_channel(client: WebClient, _: SlackDirectory, channel: str) -> str | None:
-    """By what the app may read there: it has no scope for more."""
+    """Checks a channel by reading its history: the app has no scope for another way."""
     try:
         with as_delivery_errors():
             client.conversations_history(channel=channel, limit=1)

@@ -1,4 +1,4 @@
-"""Finds the amount among the words of a command. A number is judged with the words beside it, and never guessed."""
+"""Finds the amount among the words of a command. It depends on the words beside a number, and is never guessed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEVERAL: Final = "This has more than one number. Please say which is the amount.
 ELSEWHERE: Final = "“{number}” may be the amount. If it is, please put it into its field."
 WHICH: Final = "“{amount}” does not say which currency it is in. This policy is in {currency}."
 
-# Digits with what people write between, before and after them. A date or a time of day is none.
+# Digits with what people write between, before and after them. Dates and times of day do not count.
 _LIKE: Final = re.compile(
     r"^[-+~≈(−–]*(?P<before>[A-Z]{3}|[A-Z]{0,3}\S)??[-+−–]?\d[\d.,'’·/⁄+\-−–—×*~()½¼¾⅓⅔]*"
     r"(?P<after>[kKmM]|bn|mn|mio|[A-Za-z]{3}|\S)??[.,;:!?)]*$"
@@ -29,9 +29,9 @@ _LIKE: Final = re.compile(
 _DATE: Final = re.compile(r"^\d{4}-\d{2}-\d{2}$|^\d{1,2}:\d{2}$")
 _APART: Final = re.compile(r"[:=;|]")
 _AROUND: Final = "\"'“”„‘’«»`*_[]{}<>"
-# A figure that something is glued to, as in `12400Steel`; not `2nd`, `3D` and `24-inch`.
+# A number that is joined to a word, as in `12400Steel`; not `2nd`, `3D` and `24-inch`.
 _GLUED: Final = re.compile(r"^\W*(?:\d[\d.,]{2,}(?!st|nd|rd|th)[^\W\d_]|\d+_\d|\d+[eE][+-]?\d)")
-# What may follow a number and change how much it says.
+# Words after a number that may change its value.
 _SCALES: Final = frozenset(
     [
         *(
@@ -87,7 +87,7 @@ _SCALES: Final = frozenset(
 
 @dataclass(frozen=True)
 class Split:
-    """The amount as typed ("" where there is none) and the title. `doubt` says why a person has to look first."""
+    """The amount as typed ("" if there is none) and the title. `doubt` says why the person has to check them first."""
 
     amount: str
     title: str
@@ -114,7 +114,7 @@ def split_amount(words: Sequence[str], currency: str) -> Split:
         figure = "".join(plain[:end]).replace(shared, "", 1)
         doubt = WHICH.format(amount=amount, currency=currency)
         return Split(figure if read_figure(figure) else "", title if read_figure(figure) else whole, doubt)
-    lowest = read_amount(amount, currency)  # refused now, rather than in a form that was not asked for
+    lowest = read_amount(amount, currency)  # refuses a wrong amount at once, without a form
     others = [at for at in numbers if at > number]
     if not marked and any(_at_least(plain[at]) >= lowest for at in others):
         return _elsewhere(words, plain, numbers, currency)
@@ -124,7 +124,7 @@ def split_amount(words: Sequence[str], currency: str) -> Split:
 
 
 def _run(words: Sequence[str], plain: Sequence[str], end: int, currency: str) -> Split:
-    """The number with all that could belong to it, which the form refuses until a person has put it right."""
+    """Takes the number with all words that could belong to it. The form refuses that until the person corrects it."""
     while end < len(plain) and _belongs(plain[end], marked=False):
         end += 1
     run = " ".join(words[:end])
@@ -135,7 +135,7 @@ def _run(words: Sequence[str], plain: Sequence[str], end: int, currency: str) ->
 
 
 def _lead(words: Sequence[str], currency: str) -> tuple[int, int] | None:
-    """Where the amount begins the text: the index of its number, and where it ends. None where none does."""
+    """The index of the number, and the end of the amount, if the text begins with one; else None."""
     number = 1 if len(words) > 1 and _names(words[0], currency) and _like(words[1]) else 0
     if not words or not _like(words[number]):
         return None
@@ -144,7 +144,7 @@ def _lead(words: Sequence[str], currency: str) -> tuple[int, int] | None:
 
 
 def _elsewhere(words: Sequence[str], plain: Sequence[str], numbers: Sequence[int], currency: str) -> Split:
-    """Numbers that stand where no amount is looked for: a person says what they are."""
+    """Handles a text that does not begin with the amount: if it may contain one, the person has to check it."""
     whole = " ".join(words)
     if not any(_telling(plain, at) for at in numbers):
         glued = bool(plain) and _GLUED.match(plain[0])
@@ -164,7 +164,7 @@ def _elsewhere(words: Sequence[str], plain: Sequence[str], numbers: Sequence[int
 
 
 def _telling(words: Sequence[str], at: int) -> bool:
-    """Whether a number that does not follow the policy may be an amount all the same: `Steel 12400`, not `hall 3`."""
+    """Whether a number later in the text may be an amount: `Steel 12400`, not `hall 3`."""
     beside = [words[there] for there in (at - 1, at + 1) if 0 <= there < len(words)]
     return not re.fullmatch(r"\d{1,2}[.,;:!?]?", words[at]) or any(
         _belongs(word, marked=False) for word in beside
@@ -180,7 +180,7 @@ def _readable(amount: str, currency: str) -> bool:
 
 
 def _like(word: str) -> bool:
-    """Whether a word was meant as an amount, well written or not: `4200`, `4.2k`, `€4.200,00`; not `2nd`."""
+    """Whether a word looks like an amount, even if it is badly written: `4200`, `4.2k`, `€4.200,00`; not `2nd`."""
     if _DATE.match(word) or "://" in word:
         return False
     return any(_like_alone(part.strip(_AROUND)) for part in _APART.split(word))
@@ -197,7 +197,7 @@ def _like_alone(word: str) -> bool:
 
 
 def _at_least(word: str) -> Decimal:
-    """The most that a number among other words could say. One that is less than the amount would be taken for less."""
+    """The highest value that a number among other words may have: infinity if it cannot be read."""
     found = read_figure(word.strip(_AROUND + ".,;:!?()"))
     if found is not None:
         return found.number
@@ -219,7 +219,7 @@ def _sign_in(text: str) -> str | None:
 
 
 def _shared_sign(text: str) -> str | None:
-    """The sign in the text that several currencies use; None where there is none."""
+    """The text's currency sign if several currencies share it; else None."""
     sign = _sign_in(text)
     return sign if sign is not None and read_figure(f"1 {sign}") is None else None
 
@@ -230,7 +230,7 @@ def _names(word: str, currency: str) -> bool:
 
 
 def _marked(words: Sequence[str], at: int) -> bool:
-    """Whether that number says its currency, in itself or beside it."""
+    """Whether the number at `at` has a currency, in the same word or beside it."""
     own = re.search(r"[A-Za-z]{3}$|^[A-Za-z]{3}", words[at].strip(".,;:!?()"))
     beside = [words[there] for there in (at - 1, at + 1) if 0 <= there < len(words)]
     return (
@@ -241,7 +241,7 @@ def _marked(words: Sequence[str], at: int) -> bool:
 
 
 def _belongs(word: str, *, marked: bool) -> bool:
-    """Whether a word after a number could be a part of the amount. One that says its currency needs no other."""
+    """Whether a word after a number could be part of the amount. A `marked` number has its currency already."""
     bare = word.strip(".,;:!?()").lower()
     if _like(word) or word[:1].isnumeric() or word.lower() in _SCALES or bare in _SCALES or is_currency(word):
         return True

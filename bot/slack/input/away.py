@@ -13,7 +13,7 @@ from orchestration.domain.people import Away, PersonEntry
 from orchestration.domain.policy_book import Outlook
 
 USAGE: Final = "`away until 2026-12-24 [from 2026-12-20] delegate @person`"
-# In a group the others can decide meanwhile, and who is in it is Slack's to say.
+# In a user group the others can decide meanwhile, and only Slack decides who is in it.
 WHERE: Final = "where a policy names you, not through a user group"
 STAYS: Final = "What waits for you already stays with you: hand that over from its card, under ⋯ Delegate."
 SET: Final = f"From {{since}} to {{until}} (UTC), {{delegate}} is asked in your place {WHERE}. {STAYS}"
@@ -34,7 +34,7 @@ SINCE, UNTIL, DELEGATE = "since", "until", "delegate"  # the fields of the form
 
 
 def read_away(words: Sequence[str], *, person: str, today: date) -> PersonEntry:
-    """The entry for `person`. Raises `InvalidRequestError`: what to write instead."""
+    """The entry for `person`. Raises `InvalidRequestError` with what to write instead."""
     said = _pairs(words)
     if "until" not in said or "delegate" not in said:
         raise InvalidRequestError(f"Please say until when, and who decides for you: {USAGE}.")
@@ -59,7 +59,7 @@ def checked(since: date, until: date, delegate: str | None, *, person: str, toda
 
 
 def standing(own: PersonEntry | None, listed: PersonEntry | None, today: date) -> PersonEntry | None:
-    """The absence that holds, now or to come: their own word, or else the operator's. None where there is none."""
+    """The present or coming absence: the person's own entry, else the operator's. None if there is no absence."""
     entry = own if own is not None else listed
     if entry is None or entry.away is None or entry.delegate is None or entry.away.until < today:
         return None
@@ -67,12 +67,12 @@ def standing(own: PersonEntry | None, listed: PersonEntry | None, today: date) -
 
 
 def back_again(listed: PersonEntry | None, today: date) -> PersonEntry | None:
-    """What ends an absence: their own word is taken back, and speaks against the operator's where that still holds."""
+    """The entry that ends an absence: None, or an empty entry if that has to override the operator's entry."""
     return PersonEntry() if standing(None, listed, today) else None
 
 
 def told(entry: PersonEntry, outlook: Outlook) -> str:
-    """What the person reads when their absence is on record (mrkdwn)."""
+    """What to tell the person once their absence is recorded (mrkdwn)."""
     if entry.away is None or entry.delegate is None:
         return BACK
     delegate = mention(entry.delegate)

@@ -19,36 +19,36 @@ from orchestration.domain.text import is_blank
 
 
 class Askable(Protocol):
-    """What asking needs to know of a policy, whatever its kind."""
+    """The parts of a policy, of any kind, that are needed to make a request."""
 
     @property
     def key(self) -> str:
-        """Its name in the file."""
+        """The policy's name in the policy file."""
         ...
 
     @property
     def title(self) -> str:
-        """What it is called, for people."""
+        """The policy's title, for people."""
         ...
 
     @property
     def channel(self) -> str:
-        """Where its cards go."""
+        """The channel of its cards."""
         ...
 
     @property
     def currency(self) -> str | None:
-        """Of its amounts; None where it takes none."""
+        """The currency of its amounts; None if it has no amounts."""
         ...
 
     @property
     def require_amount(self) -> bool:
-        """Whether a request must say its amount."""
+        """Whether a request must have an amount."""
         ...
 
     @property
     def fields(self) -> Sequence[FieldSpec]:
-        """What else whoever asks fills in."""
+        """The other fields that the requester fills in."""
         ...
 
 
@@ -57,7 +57,7 @@ Policies: TypeAlias = Mapping[str, Askable]
 
 @dataclass(frozen=True)
 class AskableGathering:
-    """A gathering as whoever asks sees it: they say what it is about. Its own fields are for those who are asked."""
+    """A gathering as its requester sees it. It has no `fields` here: those of a gathering are for the sources."""
 
     key: str
     title: str
@@ -68,21 +68,21 @@ class AskableGathering:
 
 
 def askable(book: PolicyBook) -> Policies:
-    """What people may ask by, by name."""
+    """The policies and gatherings that people may use, by name."""
     gatherings = {
         key: AskableGathering(key, policy.title, policy.channel) for key, policy in book.gatherings.items()
     }
     return {**book.askable(), **gatherings}
 
 
-# pydantic's words are for programmers; these are for whoever filled in the form.
+# These replace pydantic's messages, which are for programmers.
 _TOO_LONG: Final = "This is too long: at most {limit} characters."
 _NEEDED: Final = "Please say in a few words what you ask for."
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A request as typed. Nothing is checked yet."""
+    """A request as typed, before any check."""
 
     policy: str | None = None
     title: str = ""
@@ -92,9 +92,9 @@ class Draft:
 
 
 def to_request(draft: Draft, policies: Policies, *, requester: str, idempotency_key: str) -> ApprovalRequest:
-    """The request that the draft makes. Raises `InvalidRequestError` naming the field to mend.
+    """Makes the request of the draft. Raises `InvalidRequestError` naming the field to mend.
 
-    The policy's own rules are the service's to check.
+    The service checks the rules of the policy.
     """
     policy = policies.get(draft.policy or "")
     if policy is None:
@@ -109,7 +109,7 @@ def to_request(draft: Draft, policies: Policies, *, requester: str, idempotency_
         "fields": {name: value for name, value in draft.fields.items() if not is_blank(value)},
         "requester": requester,
         "idempotency_key": idempotency_key,
-        "accepts_edits": True,  # a person reads what became of it
+        "accepts_edits": True,  # a person reads the outcome
     }
     try:
         return ApprovalRequest.model_validate(given)
@@ -118,7 +118,7 @@ def to_request(draft: Draft, policies: Policies, *, requester: str, idempotency_
 
 
 def to_gathering(draft: Draft, *, requester: str, idempotency_key: str) -> GatheringRequest:
-    """The gathering that the draft makes. Raises `InvalidRequestError` naming the field to mend."""
+    """Makes the gathering of the draft. Raises `InvalidRequestError` naming the field to mend."""
     if is_blank(draft.title):
         raise InvalidRequestError(_NEEDED, field="title")
     try:
@@ -136,7 +136,7 @@ def to_gathering(draft: Draft, *, requester: str, idempotency_key: str) -> Gathe
 
 
 def missing(draft: Draft, policy: Askable) -> bool:
-    """Whether something is still to be filled in before this can be asked."""
+    """Whether the draft still lacks something that a request needs."""
     unfilled = [
         spec.name for spec in policy.fields if spec.required and is_blank(draft.fields.get(spec.name, ""))
     ]

@@ -1,4 +1,4 @@
-"""Takes `NAME=VALUE` off the end of a slash command, for the fields that a policy has. Pure."""
+"""Takes `NAME=VALUE` from the end of a slash command, for the fields of a policy. Pure."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _LAST: Final = re.compile(r"(?:^|\s)([A-Za-z][A-Za-z0-9_]{0,39})=(\"[^\"]*\"|[â€
 
 
 def split_fields(text: str, fields: Sequence[FieldSpec]) -> tuple[str, dict[str, str]]:
-    """What stands before the fields, and their values as they are kept; `text` is as Slack sent it.
+    """Returns the text before the fields, and the fields' values as they are stored. `text` is as Slack sent it.
 
-    What is no field of the policy belongs to the title, with all before it, and so does what stands inside a quotation:
-    a pasted text fills no field. Raises `InvalidRequestError` for a value that does not fit, and for a name that is
-    nearly that of a field.
+    A `NAME=VALUE` that is no field of the policy belongs to the title, with all before it. So does one inside a
+    quotation: a pasted text sets no field. Raises `InvalidRequestError` for a value that does not fit, and for a name
+    that is nearly that of a field.
     """
     known = {field.name: field for field in fields}
     rest, found = line(text), dict[str, str]()

@@ -21,7 +21,7 @@ COMMAND: Final = "/request-approval"
 TITLE_LIMIT: Final = 150
 HELP_WORDS: Final = frozenset({"help", "?", "-h", "--help"})
 SHOWN_POLICIES: Final = 30
-NAMED_POLICIES: Final = 5  # in a line about a policy that is not there
+NAMED_POLICIES: Final = 5  # in a line about an unknown policy
 
 AWAY, BACK, CANCEL, STATUS = "away", "back", "cancel", "status"
 SUBCOMMANDS: Final = frozenset({AWAY, BACK, CANCEL, STATUS})
@@ -49,14 +49,14 @@ MEANT: Final = " Did you mean `{guess}`?"
 
 @dataclass(frozen=True)
 class AskAtOnce:
-    """Everything needed is there."""
+    """Start the request: the command has all that is needed."""
 
     draft: Draft
 
 
 @dataclass(frozen=True)
 class Fill:
-    """Open the form with what is there; `doubt` says what the person has to look at first, if anything."""
+    """Open the form with what was typed. `doubt` says what the person has to check first, if anything."""
 
     draft: Draft
     doubt: str = ""
@@ -64,14 +64,14 @@ class Fill:
 
 @dataclass(frozen=True)
 class Explain:
-    """Say what was wrong, if anything was; else show how it is done. `problem` is plain text."""
+    """Say what was wrong, or show the help if `problem` is empty. `problem` is plain text."""
 
     problem: str = ""
 
 
 @dataclass(frozen=True)
 class Subcommand:
-    """Something else than asking: one of `SUBCOMMANDS`, and what follows it as Slack sent it, mentions included."""
+    """Run one of `SUBCOMMANDS`. `words` follow it, with mentions as Slack sends them."""
 
     word: str
     words: tuple[str, ...]
@@ -81,7 +81,7 @@ Wish: TypeAlias = AskAtOnce | Fill | Explain | Subcommand
 
 
 def parse(text: str, policies: Policies) -> Wish:
-    """What the command's text asks for. Total: whatever cannot be meant is explained."""
+    """Parses the text of a command. Never raises: a text that it cannot parse gives `Explain`."""
     first, _, rest = line(text).partition(" ")
     first = typed(first)
     if not first:
@@ -108,9 +108,9 @@ def _asking(policy: Askable, text: str) -> Wish:
 
 
 def explanation(wish: Explain, policies: Policies) -> str:
-    """The problem in a line that leads to the help; without one the help itself (mrkdwn).
+    """The problem in a line that points to the help, or else the help itself (mrkdwn).
 
-    The help has the grammar, an example that works here, and the policies there are.
+    The help has the grammar, an example that works here, and the policies.
     """
     if wish.problem:
         return f"{safe(wish.problem, 400, room=1200)} {HELP}"
@@ -122,12 +122,12 @@ def explanation(wish: Explain, policies: Policies) -> str:
 
 
 def _split(words: list[str], policy: Askable) -> Split:
-    """The amount and the title. Where a policy has no currency, all is title."""
+    """Splits the amount from the title. If the policy has no currency, all of it is the title."""
     return Split("", " ".join(words)) if policy.currency is None else split_amount(words, policy.currency)
 
 
 def _unknown(word: str, policies: Policies) -> str:
-    """With the name that is nearest; where none is near, with the policies there are."""
+    """The sentence about an unknown word, with the most similar name, or else with the policies."""
     unknown = UNKNOWN.format(word=word[:40])
     if guesses := difflib.get_close_matches(word.lower(), [*policies, *sorted(SUBCOMMANDS)], n=1):
         return unknown + MEANT.format(guess=guesses[0])

@@ -1,4 +1,4 @@
-"""What Slack delivers, as far as it is read here: what does not have that form is refused before anything is done."""
+"""Checks the form of what Slack sends, as far as it is read here. A wrong form is refused before anything is done."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from slack_bolt.request.internals import parse_body
 from bot.slack.ids import is_person
 from orchestration.domain.errors import CountersignError
 
-# A key of the payload; not the name of one of the classes below, which pydantic has in a place too.
+# A key of the payload. The place that pydantic gives also has the names of the classes below, which are left out.
 _NAME: Final = re.compile("[a-z][a-z0-9_]{0,39}")
 _TOO_DEEP: Final = "it is nested too deeply"
 
@@ -21,7 +21,7 @@ class UnreadablePayloadError(CountersignError):
     """What Slack sent has not the form that Slack documents. Says which part, and nothing of what is in it."""
 
 
-# What Slack gives a name to, and what a call to it may be made with.
+# An ID or another name that Slack gives, and that a call to Slack may contain.
 _Id: TypeAlias = Annotated[str, Field(pattern=r"^[!-~]{0,255}$")]
 
 
@@ -99,7 +99,7 @@ class _Event(_PayloadPart):
 
 
 class _Payload(_PayloadPart):
-    """Any payload. What each kind has to have besides is below."""
+    """The parts that every payload has. The classes below add those of each kind."""
 
     type: str | None = None
     command: str | None = None
@@ -150,7 +150,7 @@ _READ: Final = TypeAdapter(_Payload)
 
 
 def check(payload: object) -> None:
-    """Raises `UnreadablePayloadError` where it has not the form that the listeners, and Bolt, take for granted."""
+    """Raises `UnreadablePayloadError` if the payload lacks the form that the listeners and Bolt rely on."""
     try:
         _READ.validate_python(payload)
     except ValidationError as error:
@@ -160,7 +160,7 @@ def check(payload: object) -> None:
 
 
 def check_body(body: str, content_type: str) -> None:
-    """The same of the body of a request, which Bolt reads once more."""
+    """Checks the payload in the body of a request, as `check` does. Bolt parses the body again."""
     try:
         payload = parse_body(body, content_type)
     except json.JSONDecodeError as error:
@@ -171,7 +171,7 @@ def check_body(body: str, content_type: str) -> None:
 
 
 def _said(error: ValidationError) -> str:
-    """The first fault. Names of parts alone are told, as the rest is somebody's."""
+    """Describes the first fault by names of parts only: the values belong to people."""
     fault = error.errors(include_input=False, include_url=False)[0]
     if fault["type"] == "value_error":
         return fault["msg"].removeprefix("Value error, ")

@@ -1,4 +1,4 @@
-"""What a message is about: a request, a start and a round of it. Written when it is posted, read back from a click."""
+"""Which request, start and round a message is about: stored in the message, and read back from a click."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orchestration.domain.request import Digest, Identity, Nonce
 CARD_EVENT: Final = "approval_requested"
 STEP_EVENT: Final = "approval_step"
 MESSAGE_EVENT: Final = "approval_message"
-_BEGINNING: Final = 16  # characters of a digest
+_BEGINNING: Final = 16  # characters of the digest in a menu entry
 
 
 class UnreadableCardError(CountersignError):
@@ -26,9 +26,9 @@ class OutdatedCardError(CountersignError):
 
 
 class Target(BaseModel):
-    """One posted stage of one request. Anyone in the channel can read it: it holds no secret and grants nothing.
+    """One posted round of one request. Anyone in the channel can read it: it holds no secret and grants nothing.
 
-    `nonce` and `digest` say what people see there. A decision carries them, and counts for nothing else.
+    `nonce` and `digest` identify what the message shows. A decision contains them, and counts only for that.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
@@ -42,30 +42,30 @@ class Target(BaseModel):
 
     @classmethod
     def of(cls, request_id: str, round_: int, identity: Identity) -> Target:
-        """For what is shown now."""
+        """The target for what is shown now."""
         return cls(instance_id=request_id, round=round_, nonce=identity.nonce, digest=identity.digest)
 
     @property
     def identity(self) -> Identity:
-        """What was shown."""
+        """The identity of what the message showed."""
         return Identity(nonce=self.nonce, digest=self.digest)
 
     def is_card_of(self, message: Mapping[str, Any]) -> bool:
-        """Whether the message is a copy of this card, perhaps posted before what is asked was changed."""
+        """Whether the message is a copy of this card, even if it was posted before the request was changed."""
         found = of_message(message)
         return found is not None and found.model_copy(update={"digest": self.digest}) == self
 
     def metadata(self) -> dict[str, Any]:
-        """For `chat.postMessage`."""
+        """The metadata of the message, for `chat.postMessage`."""
         return {"event_type": CARD_EVENT, "event_payload": self.model_dump()}
 
     def value(self) -> str:
-        """For a button: the fallback where a message lost its metadata."""
+        """The value of a button. It also serves if the message has lost its metadata."""
         return self.model_dump_json()
 
 
 class GatheringTarget(BaseModel):
-    """What a button of a gathering is about: which start of it, and the source that is asked, if it is about one."""
+    """What a button of a gathering is about: a start of the gathering, and the source, if it is about one."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
@@ -85,7 +85,7 @@ def gathering_of_click(body: Mapping[str, Any]) -> GatheringTarget:
 
 
 class GrantTarget(BaseModel):
-    """What a button of a standing grant is about: the grant, and which start of a request it was given on."""
+    """What a button of a standing grant is about: the grant, and the start of the request that it was given on."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
@@ -93,7 +93,7 @@ class GrantTarget(BaseModel):
     nonce: Nonce
 
     def value(self) -> str:
-        """For a button."""
+        """The value of a button."""
         return self.model_dump_json()
 
 
@@ -108,21 +108,21 @@ def grant_of_click(body: Mapping[str, Any]) -> GrantTarget:
 
 
 class Targets(BaseModel):
-    """Several calls of one card. A button of theirs is about just these, each by its start and what it asks."""
+    """Several calls of one card. A button with this value decides exactly these, each by its nonce and its digest."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
     calls: list[Target] = Field(min_length=1, max_length=20)
 
     def value(self) -> str:
-        """For a button, as short as can be: it takes 2,000 characters."""
+        """The value of a button, as short as possible: Slack takes 2,000 characters."""
         said = [[one.instance_id, one.round, one.nonce, one.digest] for one in self.calls]
         return json.dumps({"calls": said}, separators=(",", ":"))
 
     @model_validator(mode="before")
     @classmethod
     def _short(cls, given: Any) -> Any:
-        """Reads what `value` wrote."""
+        """Reads the short form that `value` writes."""
         calls = given.get("calls") if isinstance(given, Mapping) else None
         if not isinstance(calls, list):
             return given
@@ -146,17 +146,17 @@ def targets_of_click(body: Mapping[str, Any]) -> Targets:
 
 
 def option(choice: str, shown: Target) -> str:
-    """For an entry of a card's menu. There is room for the beginning of the digest; the buttons beside it have all."""
+    """The value of an entry of a card's menu. It has room for only the beginning of the digest."""
     return json.dumps({"choice": choice, "of": shown.digest[:_BEGINNING]}, separators=(",", ":"))
 
 
 def steps_metadata(request_id: str, numbers: Iterable[int]) -> dict[str, Any]:
-    """For lines of the thread in one message, so that they are known again."""
+    """The metadata of a message in the thread, by which the steps that it tells are found again."""
     return {"event_type": STEP_EVENT, "event_payload": {"instance_id": request_id, "steps": list(numbers)}}
 
 
 def says(message: Mapping[str, Any], request_id: str, numbers: Iterable[int]) -> bool:
-    """Whether a message of the thread has the lines of these steps, maybe with others."""
+    """Whether a message of the thread tells all of these steps; it may tell others too."""
     metadata = message.get("metadata")
     payload = metadata.get("event_payload") if isinstance(metadata, Mapping) else None
     if not isinstance(payload, Mapping) or payload.get("instance_id") != request_id:
@@ -166,13 +166,13 @@ def says(message: Mapping[str, Any], request_id: str, numbers: Iterable[int]) ->
 
 
 def message_metadata(request_id: str, nonce: str, message_id: str) -> dict[str, Any]:
-    """For a message to one person or channel, so that it is known again. `nonce` is that of the request's start."""
+    """The metadata by which a message to one person or channel is found again. `nonce` is that of the start."""
     payload = {"instance_id": request_id, "nonce": nonce, "message": message_id}
     return {"event_type": MESSAGE_EVENT, "event_payload": payload}
 
 
 def message_of(message: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The request and the start of it that a message to one person or channel is about; None where it is none."""
+    """The request ID and the nonce of a message to one person or channel; None for any other message."""
     metadata = message.get("metadata")
     if not isinstance(metadata, Mapping) or metadata.get("event_type") != MESSAGE_EVENT:
         return None
@@ -182,7 +182,7 @@ def message_of(message: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def of_message(message: Mapping[str, Any]) -> Target | None:
-    """What the message's metadata says; None when it has none of ours."""
+    """The target in the message's metadata; None if it has none of ours."""
     metadata = message.get("metadata")
     if not isinstance(metadata, Mapping) or metadata.get("event_type") != CARD_EVENT:
         return None
@@ -193,11 +193,10 @@ def of_message(message: Mapping[str, Any]) -> Target | None:
 
 
 def of_click(body: Mapping[str, Any]) -> Target:
-    """What was clicked: by the value of the button, else by the message's metadata or a button beside the menu.
+    """The target of a click: from the button's value, else from the message's metadata or a button beside the menu.
 
-    A press may come from a screen that shows less than is there now, and Slack may send the message along as it is
-    now. So what was pressed counts. Raises `UnreadableCardError`, and `OutdatedCardError` where the message is by now
-    about something else.
+    The screen may be older than the message that Slack sends along, so the value of the button counts. Raises
+    `UnreadableCardError`, and `OutdatedCardError` if the message is by now about something else.
     """
     message, actions = body.get("message") or {}, body.get("actions") or ()
     pressed, now = _first_target(map(_value, actions)), of_message(message)
@@ -223,7 +222,7 @@ def _first_target(values: Iterable[str]) -> Target | None:
 
 
 def _values_beside(message: Mapping[str, Any], actions: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Of the buttons in the block that was pressed in: the others may be of other requests."""
+    """The values of the buttons in the block of the click: other blocks may be about other requests."""
     places = {action.get("block_id") for action in actions}
     for block in message.get("blocks") or ():
         if block.get("block_id") in places:
@@ -231,7 +230,7 @@ def _values_beside(message: Mapping[str, Any], actions: Iterable[Mapping[str, An
 
 
 def _digest_shown(action: Mapping[str, Any]) -> str:
-    """The beginning of the digest of what the menu was drawn for; "" of what says none."""
+    """The beginning of the digest that the menu was drawn for; "" if there is none."""
     try:
         shown = json.loads(_value(action)).get("of", "")
     except (ValueError, AttributeError):
@@ -240,7 +239,7 @@ def _digest_shown(action: Mapping[str, Any]) -> str:
 
 
 def chosen(body: Mapping[str, Any]) -> str:
-    """Which entry of the card's menu was chosen. Raises `UnreadableCardError`."""
+    """The entry that was chosen in the card's menu. Raises `UnreadableCardError`."""
     for action in body.get("actions") or ():
         try:
             return str(json.loads(_value(action))["choice"])
@@ -250,7 +249,7 @@ def chosen(body: Mapping[str, Any]) -> str:
 
 
 def _value(action: Mapping[str, Any]) -> str:
-    """What a button, or the chosen entry of a menu, carries; "" for anything else."""
+    """The value of a button, or of the chosen entry of a menu; "" for anything else."""
     selected = action.get("selected_option")
     value = selected.get("value") if isinstance(selected, Mapping) else action.get("value")
     return value if isinstance(value, str) else ""

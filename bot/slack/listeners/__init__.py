@@ -1,8 +1,8 @@
-"""What people do in Slack, as commands at the service.
+"""Listeners: turn what people do in Slack into commands of the services.
 
-The order is always: commit to the hub, answer, then ack. So what Slack took is on disk, and its person knows what came
-of it. An answer that would come too late for that is put on record as owed before the ack. What can be neither done nor
-owed is not acknowledged: Slack then says itself that it failed.
+The order is always: commit to the hub, answer the person, then ack. So everything acknowledged is on disk, and the
+person knows the result. If the answer would be too late, it is recorded as owed before the ack. If an act can be
+neither committed nor recorded as owed, it is not acknowledged, and Slack itself shows a failure.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from orchestration.service.grants import GrantService
 
 @dataclass(frozen=True)
 class ListenerServices:
-    """What the listeners act through. `challenges` is there where an SMS account is configured."""
+    """The services that the listeners call. `challenges` is None without a way to send codes."""
 
     approvals: ApprovalService
     gatherings: GatheringService
@@ -53,11 +53,11 @@ def register(
     home_publisher: HomePublisher,
     under_way: UnderWay,
 ) -> None:
-    """Registers every listener. None lets a failure escape, so no `app.error` is needed beside them."""
+    """Registers every listener. Each handles its own failures, so no `app.error` handler is needed."""
 
     @app.middleware
     async def equip(context: AsyncBoltContext, next: Callable[[], Awaitable[None]]) -> None:
-        """Bolt makes a client a request, whose failures nobody would count."""
+        """Gives each request the app's client: failures of the client that Bolt makes would not be counted."""
         context["client"] = app.client
         context["ack"] = PromptAck()
         context["owed"] = services.owed

@@ -43,7 +43,7 @@ TRYING_AGAIN: Final = "It is being tried again; the thread under the card will s
 def register(
     app: AsyncApp, service: ApprovalService, fulfilments: FulfilmentService, prechecks: Prechecks
 ) -> None:
-    """Registers what can be pressed. A card's two buttons are in Details too, and do the same there."""
+    """Registers the buttons and menus. Approve and Reject are in Details too, and do the same there."""
     _card(app, service, prechecks)
     _messages(app, service, prechecks)
     _fulfilment(app, fulfilments)
@@ -71,7 +71,7 @@ def _card(app: AsyncApp, service: ApprovalService, prechecks: Prechecks) -> None
     @app.action({"block_id": cards.ANY_ACTIONS, "action_id": cards.READ})
     @answered
     async def read(interaction: Interaction) -> None:
-        """The card does not show all of what is asked: Details do, and have the button that approves."""
+        """Opens Details with its Approve button, for a card that does not show all of what is asked."""
         await show_details(interaction, service, target.of_click(interaction.body).instance_id, prechecks)
 
     @app.action({"block_id": cards.ANY_ACTIONS, "action_id": cards.REJECT})
@@ -121,9 +121,9 @@ def _fulfilment(app: AsyncApp, fulfilments: FulfilmentService) -> None:
     @app.action({"block_id": notices.NOTICE, "action_id": notices.RETRY_FULFILMENT})
     @answered
     async def retry(interaction: Interaction) -> None:
-        """It is on disk before the words are said, which may be that it is not handled yet."""
+        """Tries the fulfilment again. The command is on disk before the answer, which may be "not handled yet"."""
         card = target.of_click(interaction.body)
-        # Of the start that the message was about: after a purge the same ID may be another request.
+        # The nonce names the start that the message was about: after a purge, another request may have the same ID.
         instance_id = fulfilment_id(card.instance_id, card.identity.nonce)
         verdict = await fulfilments.retry(instance_id, interaction.actor, within=VERDICT_WITHIN)
         await answer_words(interaction, fulfilment_sentence(verdict))
@@ -133,7 +133,7 @@ def _links(app: AsyncApp) -> None:
     @app.action({"block_id": details.LINKS})
     @answered
     async def follow(_: Interaction) -> None:
-        """The browser follows the link; Slack only wants to hear that its report came."""
+        """Only acknowledges the press: the browser follows the link by itself."""
 
 
 def _chooser(app: AsyncApp, service: ApprovalService) -> None:

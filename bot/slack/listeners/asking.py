@@ -1,4 +1,4 @@
-"""Starts what people ask for, unless Slack had given up on the ask before it was read."""
+"""Starts the requests that people make, unless Slack gave up on the interaction before it was read."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from bot.slack.messages.notices import asked
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.gatherings import GatheringService
 
-# Seconds that Slack waits for an answer. It dates an ask in whole seconds, so one that is refused may be only two
-# seconds old. There is too little left then to record it and to say so.
+# Seconds that Slack waits for an answer. It dates an interaction in whole seconds, so one that is refused here may be
+# only two seconds old. The rest of the time would be too short to record the request and to answer.
 SLACK_WAITS: Final = 3.0
-LOOK_AGAIN: Final = 60.0  # seconds after which Slack is asked for its time again, before an ask is refused
-PATIENCE: Final = 1.0  # seconds for that
+LOOK_AGAIN: Final = 60.0  # seconds after which Slack's time is read again before a request is refused
+PATIENCE: Final = 1.0  # seconds to read Slack's time
 REMEMBERED: Final = 1000
 
 
@@ -34,19 +34,22 @@ R_contra = TypeVar("R_contra", bound=BaseModel, contravariant=True)
 
 
 class Starts(Protocol[R_contra]):
-    """A service that starts what is asked, once for each idempotency key."""
+    """A service that starts a request once for each idempotency key."""
 
     async def start(self, request: R_contra) -> str:
-        """Starts it and returns its ID, on disk."""
+        """Starts the request and returns its ID, once it is on disk."""
         ...
 
     async def started(self, request: R_contra) -> str | None:
-        """The ID of that very request where its key has started it; None where it has not."""
+        """The ID of this request if it has been started under its key already; else None."""
         ...
 
 
 class AskStarter:
-    """A process that stood still for a minute finds all that was asked meanwhile, and people have asked again since."""
+    """Starts requests, but refuses those that are too old.
+
+    After a suspension, the process reads all that was sent meanwhile, and people may have asked again since.
+    """
 
     def __init__(
         self,
@@ -65,10 +68,10 @@ class AskStarter:
         self._refused: OrderedDict[str, None] = OrderedDict()
 
     async def ask(self, interaction: Interaction, draft: Draft, key: str) -> str:
-        """Asks what the draft says, once for each `key`; returns what to tell the person.
+        """Starts the request of `draft`, once for each `key`. Returns what to tell the person.
 
-        Raises `LateAskError`, and what `ApprovalService.start` raises. What was started when it came in time is found,
-        however late it comes again.
+        Raises `LateAskError`, and what `ApprovalService.start` raises. If the request was started before, a late
+        repetition finds it and is not refused.
         """
         book = self._service.book()
         if (gathering := book.gatherings.get(draft.policy or "")) is not None:
@@ -89,9 +92,9 @@ class AskStarter:
         return await service.start(request)
 
     async def _is_late(self, interaction: Interaction) -> bool:
-        """By Slack's clock, where Slack dated it; else it is late where it may be.
+        """Whether Slack has given up on it: by Slack's clock if it is dated, else if it may have waited too long.
 
-        An ask that was refused stays refused if Slack sends it again with a later date.
+        A refused interaction stays refused if Slack sends it again with a later date.
         """
         if interaction.id in self._refused:
             return True
@@ -107,7 +110,7 @@ class AskStarter:
         return self._looks_late(interaction.sent_at)
 
     async def _look_at_the_time(self) -> None:
-        """Any call does. This one changes nothing, and needs no scope."""
+        """Calls Slack for the time in its answer. Any method would do; this one changes nothing, and needs no scope."""
         with contextlib.suppress(*SLACK_FAILURES, TimeoutError):
             await self._client.auth_test()
 

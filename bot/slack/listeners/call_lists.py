@@ -1,4 +1,4 @@
-"""What people do with several waiting calls at once: approve or reject just those that the card showed them."""
+"""Approves or rejects several waiting calls at once: exactly those that the card showed when it was pressed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def register(app: AsyncApp, service: ApprovalService, prechecks: Prechecks) -> N
     @app.action({"block_id": call_lists.ALL, "action_id": call_lists.REJECT_ALL})
     @answered
     async def open_reject_all(interaction: Interaction) -> None:
-        """Which calls they are was settled by the press: a call that came since is none of them."""
+        """Opens the form for the calls that the pressed card showed; calls that came later are not included."""
         targets = target.targets_of_click(interaction.body)
         reason = blocks.text_input(
             REASON, REJECTING.label, limit=TEXT_LIMIT, hint=REJECTING.hint, multiline=True
@@ -76,7 +76,7 @@ def register(app: AsyncApp, service: ApprovalService, prechecks: Prechecks) -> N
 async def _decide(
     interaction: Interaction, service: ApprovalService, targets: Targets, choice: Choice, comment: str = ""
 ) -> None:
-    """Each by a command of its own, on what was shown. Nothing is acked before all are on disk or refused."""
+    """Decides each call by its own command, on what was shown. Acks once each is on disk or refused."""
     decided = await asyncio.gather(
         *(
             _ticket(interaction, service, one, choice, comment, number)
@@ -104,7 +104,7 @@ async def _ticket(
     comment: str,
     number: int,
 ) -> Ticket | str:
-    """The command on disk, or why it is not. One that fails keeps no other from being recorded."""
+    """The command once it is on disk, or why it was refused. A failure does not stop the other commands."""
     try:
         return await service.decide(
             about.instance_id,
@@ -120,7 +120,7 @@ async def _ticket(
 
 
 def _words(targets: Targets, decided: Sequence[Ticket | str], verdicts: Sequence[Verdict]) -> str:
-    """What to tell of those that were not taken; "" where all were: the card shows it."""
+    """What to say about the calls that were not recorded; "" if all were, as the card shows that."""
     left = iter(verdicts)
     refused = []
     for about, one in zip(targets.calls, decided, strict=True):

@@ -1,4 +1,4 @@
-"""Typing a code in Slack instead of replying to the SMS: the button on a card, and the form that it opens."""
+"""Takes codes that are typed in Slack instead of a reply to the SMS: a card's button, and the form that it opens."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def register(app: AsyncApp, service: ApprovalService, challenges: ChallengeServi
 
 
 async def _tell_judgement(interaction: Interaction, challenges: ChallengeService, challenge: str) -> bool:
-    """Says how the code was judged, once it is; returns whether the person has the whole answer."""
+    """Waits for the result of the code, and tells the person. Returns whether they have the whole answer."""
     after = await challenges.judged(challenge, interaction.id)
     judged = result_for(after, interaction.id)
     words = typed_code(after, judged)

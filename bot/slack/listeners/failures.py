@@ -1,4 +1,4 @@
-"""When a listener fails: logged, and said to the person in the place where they acted. Never silence."""
+"""Handles the failures of listeners: logs them, and always tells the person, in the place where they acted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bot.slack.listeners.verdicts import answer_words
 from bot.slack.views.request_form import block_of
 from orchestration.domain.errors import CountersignError
 
-# Seconds after which Slack shows the person a failure rather than nothing: it waits 3, network included.
+# Seconds after which the interaction is refused, so that Slack shows a failure: it waits 3, network included.
 REFUSED_AFTER: Final = 2.85
 
 
@@ -29,10 +29,10 @@ class LateAskError(CountersignError):
 
 
 def answered(listener: Callable[[Interaction], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    """The listener as Bolt calls it, none of whose failures escapes. What it does not ack itself is acked at its end.
+    """Wraps a listener for Bolt: handles all of its failures, and acks at its end if it has not done so itself.
 
-    Bolt answers Slack once this returns, which is at the ack. What is left to do then goes on, and `under_way` has it.
-    Bolt's own error handler comes too late: it takes back the ack of a listener that acks and then fails at once.
+    The wrapper returns at the ack, and Bolt then answers Slack. The rest of the listener goes on as a task in
+    `under_way`. Bolt's own error handler is no help: it takes back the ack of a listener that fails just after it.
     """
 
     async def run(
@@ -53,7 +53,7 @@ def answered(listener: Callable[[Interaction], Awaitable[None]]) -> Callable[...
 
 
 async def _handle(listener: Callable[[Interaction], Awaitable[None]], interaction: Interaction) -> None:
-    """Whatever happens, Slack is answered before it gives up."""
+    """Runs the listener. Whatever happens, Slack is answered before it gives up."""
     too_late = asyncio.get_running_loop().call_later(REFUSED_AFTER, interaction.refuse)
     try:
         await listener(interaction)
@@ -69,7 +69,7 @@ async def _handle(listener: Callable[[Interaction], Awaitable[None]], interactio
 
 
 async def _say(interaction: Interaction, words: str) -> None:
-    """By the ack where that is still to come and Slack shows its words; else apart."""
+    """Says the words by the ack, if it is still to come and Slack shows them; else by a message of their own."""
     if "command" in interaction.body:
         await interaction.reply(words)
     elif not interaction.acked and interaction.body.get("type") == "view_submission":
@@ -81,7 +81,7 @@ async def _say(interaction: Interaction, words: str) -> None:
 
 
 async def _say_late(interaction: Interaction) -> None:
-    """Apart, as Slack shows no answer to what it has given up on. A form stays open, with the words in it."""
+    """Says by a message that it was late: Slack shows no late answer. A form also stays open, with the words in it."""
     if interaction.body.get("type") != "view_submission":
         await answer_words(interaction, LATE)
         return

@@ -1,4 +1,4 @@
-"""What people do with a gathering: open the form that they are asked by, answer it, withdraw what they asked."""
+"""Handles gatherings: opens the form for an answer, takes the answer, and withdraws a gathering."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def register(app: AsyncApp, service: GatheringService) -> None:
 
 
 def _why_not(person: str, about: GatheringTarget, read: GatheringRead) -> Reason | None:
-    """Why what would be written in the form could not count. Beforehand only: the orchestration decides."""
+    """Why an answer of the person could not count, or None. An early check only: the orchestration decides."""
     if read.progress.nonce != about.nonce or about.source not in read.policy.sources:
         return Reason.OUTDATED
     if read.progress.status.ended:

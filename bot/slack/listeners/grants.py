@@ -1,4 +1,4 @@
-"""What people do about standing grants: give one with an approval, look at one, revoke one."""
+"""Handles standing grants: gives one with an approval, shows one, and revokes one."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def register(app: AsyncApp, service: ApprovalService, standing: GrantService, pr
 
 def _giving(app: AsyncApp, service: ApprovalService, standing: GrantService, prechecks: Prechecks) -> None:
     async def draw(interaction: Interaction, item: RequestView, origin: CardOrigin) -> Json | Reason:
-        """Word for word what is granted. The policy of the request, not today's, says what may be."""
+        """Draws the form with all that is granted. The policy under which the request started sets the limits."""
         if (reason := await prechecks.refusal(interaction.person, item)) is not None:
             return reason
         policy_grants = item.policy.grants

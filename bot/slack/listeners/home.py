@@ -1,4 +1,4 @@
-"""App Home: opened, pressed, and the form for being away."""
+"""Handles App Home: its opening, its buttons, and the form for being away."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from orchestration.domain.errors import InvalidRequestError
 
 
 def register(app: AsyncApp, subcommands: Subcommands) -> None:
-    """Registers the tab and what is on it."""
+    """Registers the listeners of the tab, its buttons and its form."""
     service, home_publisher = subcommands.service, subcommands.home_publisher
 
-    drawing: set[asyncio.Task[None]] = set()  # the event loop alone would let go of them
+    drawing: set[asyncio.Task[None]] = set()  # the event loop alone has only weak references
 
     @app.event("app_home_opened")
     async def opened(event: dict[str, Any]) -> None:
-        """Slack hears at once that it came, and the tab is drawn after that."""
+        """Starts to draw the tab, and returns at once so that the event is acknowledged."""
         if event.get("tab") == "home":
             task = asyncio.create_task(home_publisher.opened(event["user"]))
             drawing.add(task)

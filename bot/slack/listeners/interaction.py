@@ -1,4 +1,4 @@
-"""One interaction of one person, as Slack's signed payload says it; and how to answer so that only they see it."""
+"""One interaction of one person, read from Slack's payload, and the ways to answer so that only they see it."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from orchestration.service.approvals import Actor
 
 log = logging.getLogger(__name__)
 
-# Seconds after an interaction within which it is acked, whatever is known by then. Slack waits 3, network included.
+# An interaction is acked within so many seconds, even without a result. Slack waits 3, network included.
 ACK_BY: Final = 2.0
-# The same for a press whose answer has to come from its request first. The person sees a spinner meanwhile, and can do
-# nothing with the answer that could not come after it. A form or a command is answered by the ack itself.
+# The same for a press, which waits for the verdict of its request. Until the ack the person sees a spinner, and the
+# verdict can as well come after it. Forms and commands are answered by the ack itself, so they wait longer.
 VERDICT_BY: Final = 0.5
 
 
 class PromptAck(AsyncAck):
-    """Bolt's ack, which tells at once that it was given. Bolt itself looks for that every 10 ms."""
+    """Bolt's ack, with an event `given`. Without it, Bolt polls for the ack every 10 ms."""
 
     def __init__(self) -> None:
         self.given = asyncio.Event()
@@ -42,7 +42,7 @@ class PromptAck(AsyncAck):
 
     @property
     def response(self) -> BoltResponse | None:
-        """What Slack is answered; None while it waits."""
+        """The answer to Slack; None before there is one."""
         return self._response
 
     @response.setter
@@ -54,9 +54,9 @@ class PromptAck(AsyncAck):
 
 @dataclass(frozen=True)
 class Interaction:
-    """A command, a press or a submitted form: who, where, and what Slack gives to answer with.
+    """A command, a press or a submitted form: its person, its place, and the means to answer it.
 
-    `sent_at` is when Slack signed it, in seconds since the epoch by its own clock; None where it says no time.
+    `sent_at` is when Slack signed it, in seconds since the epoch by Slack's clock; None if Slack gives no time.
     """
 
     body: Mapping[str, Any]
@@ -74,7 +74,7 @@ class Interaction:
 
     @property
     def actor(self) -> Actor:
-        """The same, for the service."""
+        """Whoever acted, as the services take it."""
         return Actor(self.person, Via.CHAT)
 
     @property
@@ -87,7 +87,7 @@ class Interaction:
 
     @property
     def channel(self) -> str | None:
-        """Where they acted; for a form, where it was opened from; None where there is no such place."""
+        """The channel in which they acted, or from which the form was opened; None if there is no channel."""
         places = [
             self.body.get("channel_id"),
             (self.body.get("channel") or {}).get("id"),
@@ -97,13 +97,14 @@ class Interaction:
         return next((place for place in places if isinstance(place, str) and place), None)
 
     def ack_left(self) -> float:
-        """Seconds until it has to be acked: what is left of them for an answer that the ack is to show."""
+        """The seconds that are left until the ack, for an answer that the ack is to show."""
         return max(ACK_BY - (time.monotonic() - self.began), 0.0)
 
     def verdict_left(self) -> float:
-        """Seconds for which the ack waits for what comes of the act, and for that being said.
+        """The seconds that the ack waits for the verdict to come and to be told.
 
-        None for a press in a crowd: all verdicts come late then, and each that is waited for makes the others later.
+        0 for a press while very many commands are being recorded: all verdicts are late then, and waiting for each of
+        them makes the others later.
         """
         if self.body.get("type") != "block_actions":
             return self.ack_left()
@@ -119,9 +120,9 @@ class Interaction:
 
     @property
     def id(self) -> str:
-        """A name for this interaction: the same if Slack delivers it again, another for whatever the person does next.
+        """An ID of this interaction: the same if Slack delivers it again, a new one for the person's next act.
 
-        Slack makes a trigger for each interaction, which travels in its payload; a press has its own time besides.
+        It is made from the trigger ID that Slack puts in each payload, and for a press also from its time.
         """
         action = (self.body.get("actions") or [{}])[0]
         return _name(
@@ -135,7 +136,7 @@ class Interaction:
 
     @property
     def form_id(self) -> str:
-        """A name for the form: however often it is submitted, it asks once."""
+        """An ID of the form, so that a form that is submitted several times starts one request."""
         return _name(self.view["id"])
 
     async def show(self, view: Json) -> None:
@@ -149,24 +150,24 @@ class Interaction:
         return self.ack.response is not None
 
     def refuse(self) -> None:
-        """Does not ack: Slack then says itself that it failed, and the person acts again. Nothing, once it is acked."""
+        """Answers with 503, so that Slack shows a failure and the person acts again. Does nothing after the ack."""
         if not self.acked:
             self.ack.response = BoltResponse(status=503, body="")
 
     async def reply(self, words: str) -> None:
-        """Answers a command: by the ack, or apart where Slack does not wait for that any more."""
+        """Answers a command: by the ack, or by a message if Slack was answered already."""
         if self.acked:
             await self.tell(words)
         else:
             await self.ack(words)
 
     async def done(self) -> None:
-        """Acks. A form that lies over another view closes with it, as that shows what was before."""
+        """Acks. A form that was opened over another view closes both, as the view below is out of date."""
         covers = self.body.get("type") == "view_submission" and self.view.get("previous_view_id")
         await self.ack(response_action="clear" if covers else None)
 
     async def owe(self, answer: OwedAnswer) -> Debt | None:
-        """Puts an answer on record that the person does not have yet; None where the hub does not take it in time."""
+        """Records an answer that the person does not have yet. Returns None if the hub does not take it in time."""
         try:
             return await self.owed.owe(answer, self.id)
         except CountersignError as error:
@@ -174,16 +175,16 @@ class Interaction:
             return None
 
     async def settle(self, debt: Debt) -> None:
-        """The person has that answer. Where the hub does not take the report, they get it once more."""
+        """Records that the person has the answer. If the hub does not take that, they get the answer once more."""
         try:
             await self.owed.settle(debt)
         except CountersignError as error:
             log.info("%s: an answer is told once more: %s", self.person, error)
 
     async def tell(self, text: str) -> bool:
-        """Says `text` (mrkdwn) to the person alone: where they acted, else by the response URL, else directly.
+        """Tells the person alone `text` (mrkdwn): where they acted, else by the response URL, else directly.
 
-        Never raises. False when no way works.
+        Returns whether one of these ways worked. Never raises.
         """
         ways = (self._tell_there, self._tell_by_response_url, self._tell_directly)
         for way in ways:
@@ -192,12 +193,12 @@ class Interaction:
                     return True
             except (*SLACK_FAILURES, TimeoutError) as error:
                 log.info("%s: %s did not work: %s", self.person, way.__name__, code_of(error) or error)
-        # Without the text: titles of requests are in it, and the log is read by others.
+        # The log does not get the text, which has titles of requests: other people read the log.
         log.error("%s could not be told by any way.", self.person)
         return False
 
     async def _tell_there(self, text: str) -> bool:
-        """Fails where the app is not in the channel, as where a command was typed in somebody else's."""
+        """Tells them in the channel. Slack refuses that if the app is not in it: commands can be typed anywhere."""
         if self.channel:
             await self.client.chat_postEphemeral(channel=self.channel, user=self.person, text=text)
         return bool(self.channel)

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 LINK_PATIENCE: Final = 1.0  # seconds; the view has to be open within three
 
-# Gives the view of a form, or why this person need not open it.
+# Draws the view of a form, or returns why this person cannot use it.
 Draw: TypeAlias = Callable[[Interaction, RequestView, CardOrigin], Awaitable[Json | Reason]]
 
 
@@ -45,10 +45,10 @@ async def open_form(
     *,
     of_this_round: bool = True,
 ) -> None:
-    """Opens the form about the card, unless what would be written in it could not count."""
+    """Opens the form about the card, unless it is known that what it does could not count."""
     card = target.of_click(interaction.body)
     view = await service.view(card.instance_id)
-    # What is written in the form is about what the form shows, and that has to be what the card showed.
+    # The form has to show what the card showed: the person decides on that.
     outdated = Verdict(command_id="-", reason=Reason.OUTDATED) if card.identity != view.identity else None
     refusal = outdated or _too_late(view.progress, card.round if of_this_round else None)
     if refusal is None and draw in _OF_DECIDERS:
@@ -68,12 +68,12 @@ async def open_form(
 async def show_details(
     interaction: Interaction, service: ApprovalService, request_id: str, prechecks: Prechecks
 ) -> None:
-    """Opens everything there is to know of the request, with what the one who pressed can do about it."""
+    """Opens Details: all of the request, and what the person who pressed can do with it."""
     await interaction.show(await _details(interaction, service, request_id, prechecks))
 
 
 async def show_gathering(interaction: Interaction, service: GatheringService, request_id: str) -> None:
-    """Opens all there is to know of it, for those of it alone, as the details of a request are."""
+    """Opens all of a gathering. Raises `NotInvolvedError` for a person who has no part in it."""
     read = await service.read(request_id)
     if interaction.person not in read.involved():
         raise NotInvolvedError
@@ -81,10 +81,10 @@ async def show_gathering(interaction: Interaction, service: GatheringService, re
 
 
 async def say(interaction: Interaction, service: ApprovalService, prechecks: Prechecks, words: str) -> bool:
-    """Says what came of a press to the one who pressed; returns whether they have it.
+    """Tells the person the result of their press. Returns whether they have it.
 
-    A private message would be behind a modal, so there it is said in the modal. Never raises: what was committed
-    must not be called lost because it cannot be shown.
+    In a modal the words are shown in the modal, which would hide a message. Never raises: a committed command must
+    not be reported as failed because its result cannot be shown.
     """
     if interaction.in_modal and await redraw(interaction, service, prechecks, words):
         return True
@@ -94,7 +94,7 @@ async def say(interaction: Interaction, service: ApprovalService, prechecks: Pre
 async def redraw(
     interaction: Interaction, service: ApprovalService, prechecks: Prechecks, words: str = ""
 ) -> bool:
-    """Draws the Details in which somebody pressed again, with `words` above; returns whether that worked."""
+    """Redraws the Details in which somebody pressed, with `words` at the top. Returns whether that worked."""
     request_id = target.of_click(interaction.body).instance_id
     try:
         view = await _details(interaction, service, request_id, prechecks, words)
@@ -136,7 +136,7 @@ async def _details(
 
 
 async def _card_link(interaction: Interaction, progress: Progress) -> str | None:
-    """Where the newest card is, for who did not press on a card; None also where Slack does not say it quickly."""
+    """The link to the newest card; None if the person pressed on a card, or Slack does not answer in time."""
     if not progress.cards or "message" in interaction.body:
         return None
     ref = progress.cards[-1]
@@ -150,7 +150,7 @@ async def _card_link(interaction: Interaction, progress: Progress) -> str | None
 
 
 async def reject_form(_: Interaction, view: RequestView, origin: CardOrigin) -> Json | Reason:
-    """The policy of the request, not today's, says whether a reason is needed."""
+    """Draws the form for a rejection. The policy under which the request started says if a reason is needed."""
     return decision_forms.text_form(
         decision_forms.REJECTING, view.progress, origin, optional=not view.policy.require_reason
     )
@@ -177,12 +177,12 @@ async def _cancel_form(interaction: Interaction, view: RequestView, origin: Card
 
 
 async def answer_form(_: Interaction, view: RequestView, origin: CardOrigin) -> Json | Reason:
-    """For the one who was asked a question, from the message that told them."""
+    """Draws the form for the answer to a question, which is opened from the message with the question."""
     return decision_forms.text_form(decision_forms.ANSWERING, view.progress, origin)
 
 
 async def edit_and_approve_form(_: Interaction, view: RequestView, origin: CardOrigin) -> Json | Reason:
-    """What may be changed, with what is there now."""
+    """Draws the form with the values that may be changed, filled in with the present ones."""
     if not view.progress.editable:
         return Reason.EDIT_NOT_ALLOWED
     return edit_form(view, origin)
@@ -196,12 +196,12 @@ FORMS: Final[dict[str, Draw]] = {
 }
 
 
-# Only who may decide has a use for these.
+# The forms that only a person who may decide can use.
 _OF_DECIDERS: Final = frozenset({reject_form, edit_and_approve_form, _approve_form, _delegate_form})
 
 
 def _too_late(progress: Progress, round_: int | None) -> Verdict | None:
-    """A precheck, so that nobody writes in vain; the orchestration is the guard."""
+    """Why the form would be too late, or None. An early check only: the orchestration decides."""
     if progress.status.ended:
         return Verdict(command_id="-", reason=Reason.ALREADY_ENDED, ended_as=progress.status)
     oldest_open = progress.round - 1 if progress.status is Status.ESCALATED else progress.round

@@ -1,4 +1,4 @@
-"""What else the slash command does for a person: being away, withdrawing a request, looking at one."""
+"""The subcommands of the slash command: be away, withdraw a request, look at one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WHICH: Final = (
 
 @dataclass(frozen=True)
 class Subcommands:
-    """What they are run with."""
+    """Runs the subcommands."""
 
     service: ApprovalService
     gatherings: GatheringService
@@ -36,11 +36,11 @@ class Subcommands:
     home_publisher: HomePublisher
 
     async def run(self, interaction: Interaction, subcommand: grammar.Subcommand) -> None:
-        """Does it. Raises `InvalidRequestError` with what to write instead."""
+        """Runs a subcommand. Raises `InvalidRequestError` with what to write instead."""
         await _SUBCOMMANDS[subcommand.word](self, interaction, subcommand.words)
 
     async def away(self, interaction: Interaction, entry: PersonEntry | None, told: str = "") -> None:
-        """Puts their own word on being away on record; `told` answers a command. Their Home says it too."""
+        """Records the person's absence, answers a command with `told`, and redraws their Home."""
         await self.service.set_away(interaction.person, entry)
         await (interaction.reply(told) if told else interaction.done())
         await self.home_publisher.away_set(interaction.person, entry)
@@ -53,7 +53,7 @@ async def _away(subcommands: Subcommands, interaction: Interaction, words: Seque
 
 
 async def _back(subcommands: Subcommands, interaction: Interaction, _: Sequence[str]) -> None:
-    """It goes on record also where they are not away: an absence that they set just now may not be read yet."""
+    """Ends an absence. This is recorded even if no absence is found: one that was just set may not be readable yet."""
     home_publisher = subcommands.home_publisher
     listed, today = subcommands.service.book().people.get(interaction.person), home_publisher.today()
     standing = away.standing(await home_publisher.entry_of(interaction.person), listed, today)

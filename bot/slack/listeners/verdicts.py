@@ -1,4 +1,4 @@
-"""Answers the person who acted, before the ack where that can be, else by an answer that is owed to them."""
+"""Answers the person who acted: before the ack if possible, else by an answer that is recorded as owed."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class VerdictReader(Protocol):
         ...
 
 
-# Says the words to the person alone; returns whether they have them.
+# Tells the person alone the words. Returns whether they have them.
 Say: TypeAlias = Callable[[str], Awaitable[bool]]
 
 
 async def verdict_on(service: VerdictReader, ticket: Ticket, *, within: float = PATIENCE) -> Verdict:
     """The verdict, or `NO_ANSWER_YET` after `within` seconds.
 
-    A hub that cannot be reached now has the command all the same: "nothing was recorded" would not be true.
+    A hub that cannot be reached has the command already, so an error that says otherwise would be wrong.
     """
     try:
         return await service.verdict(ticket, timeout=within)
@@ -45,8 +45,8 @@ async def answer(
 ) -> None:
     """Answers, then acks. `saying` tells the person, and returns whether they have the whole answer.
 
-    Where that takes longer than `within` seconds, or than Slack waits, the answer is put on record first. So it is told
-    also if this process is killed after the ack. What the hub does not take either is not acked.
+    If that takes longer than `within` seconds (by default what is left until the ack), the answer is first recorded as
+    owed. It is then told even if this process is killed after the ack. If the hub does not record it, there is no ack.
     """
     telling = asyncio.ensure_future(saying)
     await asyncio.wait({telling}, timeout=interaction.ack_left() if within is None else within)
@@ -63,15 +63,15 @@ async def answer(
 
 
 async def answer_words(interaction: Interaction, words: str, say: Say | None = None) -> None:
-    """Answers by words that are known."""
+    """Answers with `words`, which are known already."""
     owed = OwedAnswer(person=interaction.person, place=interaction.channel, words=words)
     await answer(interaction, (say or interaction.tell)(words), owed)
 
 
 async def correct(interaction: Interaction, field: str, words: str) -> None:
-    """Says at `field` of the form what is wrong with it; apart where Slack does not wait for that any more.
+    """Shows at `field` of the form what is wrong with it, or tells it by a message if Slack was answered already.
 
-    `words` are plain text, and may have in them what somebody wrote.
+    `words` are plain text, and may contain what somebody wrote.
     """
     if interaction.acked:
         await answer_words(interaction, escape(words))
@@ -87,7 +87,7 @@ async def answer_press(
     say: Say | None = None,
     words: Callable[[Verdict], str] = sentence,
 ) -> str:
-    """For a press: says why nothing changed, or `accepted`, and returns it; "" where the card shows it already."""
+    """Answers a press with why nothing changed, or with `accepted`. Returns the words; "" if the card shows it."""
     said = ""
 
     async def tell() -> bool:
@@ -108,7 +108,7 @@ def owed_verdict(
     accepted: str = "",
     words: Callable[[Verdict], str] = sentence,
 ) -> OwedAnswer:
-    """The verdict on the command, owed to whoever sent it."""
+    """The answer to record as owed: the verdict on the command, for the person who sent it."""
     person, place = interaction.person, interaction.channel
     if ticket.known:
         known = accepted if ticket.known.reason is Reason.RECORDED else words(ticket.known)
@@ -130,7 +130,7 @@ async def answer_submission(
     field: str,
     words: Callable[[Verdict], str] = sentence,
 ) -> None:
-    """For a submitted form: a refusal is shown at `field` while the form is still there, else apart."""
+    """Answers a submitted form. A refusal is shown at `field` while the form is open, else by a message."""
     verdict = await verdict_on(service, ticket, within=interaction.ack_left())
     if verdict.reason is Reason.NO_ANSWER_YET:
         await answer_press(interaction, service, ticket, words=words)
@@ -149,7 +149,7 @@ async def answer_command(
     accepted: str,
     words: Callable[[Verdict], str] = sentence,
 ) -> None:
-    """For a slash command: by the ack where the verdict is quick, else apart."""
+    """Answers a slash command: by the ack if the verdict comes in time, else by a message."""
     verdict = await verdict_on(service, ticket, within=interaction.ack_left())
     if verdict.reason is Reason.NO_ANSWER_YET:
         await answer_press(interaction, service, ticket, accepted, words=words)

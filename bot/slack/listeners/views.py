@@ -1,4 +1,4 @@
-"""Handles forms that people submit: what was filled in becomes a command."""
+"""Handles submitted forms: turns what was filled in into commands."""
 
 from __future__ import annotations
 

@@ -15,13 +15,13 @@ from orchestration.domain.effects import SendMessageInput
 from orchestration.domain.request import Choice
 
 THIS: Final = "this"
-# Whoever has no seat any more is to read nothing of what the request says since.
+# A person who may no longer decide gets only the ID: the request may say something new that is not for them.
 NO_SEAT: Final = "`{request_id}` does not wait for you any more."
 DONE: Final = {Choice.APPROVE: "approved", Choice.REJECT: "rejected"}
 
 
 def asked_to_decide(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
-    """For who decides in somebody's place, or has no card."""
+    """The message to a person who decides in somebody's place, or who has no card."""
     waits = "{} It waits"
     return _to_decide(
         tell,
@@ -33,7 +33,7 @@ def asked_to_decide(tell: SendMessageInput, what: str, links: Mapping[str, str])
 
 
 def reminder(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
-    """For who has not decided yet."""
+    """The reminder to a person who has not decided yet."""
     waits = "{} waits for your decision"
     if tell.asking is AskState.OPEN:
         waits = f"Reminder: {waits}"
@@ -43,9 +43,9 @@ def reminder(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> Not
 def _to_decide(
     tell: SendMessageInput, what: str, links: Mapping[str, str], lead: str, lead_above: str
 ) -> NoticeMessage:
-    """Says it in one line, `lead`; where the person can decide here, what is asked follows `lead_above`, with buttons.
+    """Draws `lead` with a link, or `lead_above` with what is asked and the buttons if the person can decide here.
 
-    What has become of it is said instead, once the person is not to decide it any more.
+    If the person is no longer asked to decide, the message says how the request stands instead.
     """
     card = tell.card
     if tell.asking is AskState.NO_SEAT:
@@ -81,7 +81,7 @@ def _to_decide(
 
 
 def _settled(tell: SendMessageInput, what: str) -> str:
-    """Why this message takes no decision any more, although the request has not ended."""
+    """Why the person can no longer decide in this message, although the request has not ended."""
     if tell.asking is AskState.REPEATED:
         return f"{what}: see the newer message below."
     votes = [
@@ -96,7 +96,7 @@ def _settled(tell: SendMessageInput, what: str) -> str:
 
 
 def _asked_instead(tell: SendMessageInput, what: str) -> str:
-    """Why this person is asked now: somebody handed their vote over, or is away."""
+    """Why this person is asked: somebody has handed their vote over, or is away."""
     level = tell.card.levels[-1] if tell.card.levels else None
     holders = [who for who, present in level.delegates.items() if present == tell.user] if level else []
     handed = [who for who in holders if level and who in level.delegated]

@@ -1,7 +1,7 @@
 """Draws the card of several waiting calls of one run of an agent. Pure.
 
-A list of one call is that call's own card. Of several each has a part of its own with its buttons, and below are two
-that decide at once just the calls that are shown whole: their values name each of them by its nonce and its digest.
+A list of one call is drawn as that call's own card. In a list of several, each call has its own part with buttons. Two
+buttons below decide all calls that are shown whole; their values have the nonce and the digest of each of these calls.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ REJECT_ALL: Final = "reject_all"
 DETAILS: Final = "listed_details"
 
 # Slack takes 50 blocks and about 13,000 characters in a message, and 2,000 characters in the value of a button.
-SHOWN: Final = 8  # calls with a part of their own
-ROOM: Final = 9000  # characters of all the texts of these
-CODE: Final = 600  # characters of a call's arguments, in so many lines
+SHOWN: Final = 8  # calls that are shown in parts of their own
+ROOM: Final = 9000  # characters of all texts in these parts
+CODE: Final = 600  # characters of a call's arguments, in `CODE_LINES` lines
 CODE_LINES: Final = 12
 FACT: Final = 150  # characters of one fact
-HEAD: Final = 500  # on the wire, of the title and of each fact
+HEAD: Final = 500  # escaped characters of the title, and of each fact
 EVERYTHING: Final = 1_000_000
-ENDED: Final = 10  # lines of calls that have ended, the latest
+ENDED: Final = 10  # lines for calls that have ended; the latest are shown
 VALUE: Final = 1900
 REST: Final = "_There is more of this call than fits here. Read it before you approve._"
 CHANGED: Final = "Changed by {people}. Details say what was asked. Approvals given before that do not count."
@@ -43,7 +43,7 @@ MORE: Final = "{number} more wait. They come up here as these are decided; each 
 
 
 def render_calls(view: CallListView, notify: Sequence[str] | None = None) -> Rendered:
-    """The message. `notify` are pinged when it is posted; None is for an edit, which pings nobody."""
+    """Draws the card. `notify` are pinged when it is posted; None is for an edit, which pings nobody."""
     if len(view.cards) == 1:
         return cards.render(view.cards[0], notify)
     waiting = [card for card in view.cards if card.open and not card.status.ended]
@@ -74,19 +74,19 @@ def render_calls(view: CallListView, notify: Sequence[str] | None = None) -> Ren
 
 
 def metadata(view: CallListView) -> Json:
-    """By which the card of several is known again. It is that of no request."""
+    """The metadata by which the card of several calls is found again. It names the list, not a request."""
     return message_metadata(view.list_id, view.cards[0].nonce, "calls")
 
 
 def is_whole(card: Card) -> bool:
-    """Whether its part shows all of the call: its arguments, its title and each of its facts."""
+    """Whether the call's part of the card shows all of it: its arguments, its title and each of its facts."""
     if code_beginning(card.description, CODE, CODE_LINES) != card.description:
         return False
     return cards.shows_all(card) and _head(card) == _head(card, EVERYTHING)
 
 
 def _head(card: Card, room: int = HEAD) -> list[str]:
-    """The title and the facts beside the arguments, each as it is shown; with more `room`, all of it."""
+    """The title, and the facts beside the arguments, cut to `room` escaped characters each."""
     facts = [
         f"{safe(field.label, 48, room=room)}: {safe(field.value, FACT if room == HEAD else room, room=room)}"
         for field in card.fields
@@ -102,7 +102,7 @@ def _title(agent: str, waiting: int) -> str:
 
 
 def _texts(part: Any) -> int:
-    """How many characters all the texts in a block have."""
+    """The number of characters of all texts in a block."""
     if isinstance(part, list):
         return sum(map(_texts, part))
     if not isinstance(part, dict):
@@ -112,7 +112,7 @@ def _texts(part: Any) -> int:
 
 
 def _agent(view: CallListView) -> str:
-    """All are of one agent: its name is a part of the run's key. It is of letters and digits alone."""
+    """The name of the agent, which is the same for all calls of a run. It has only letters and digits."""
     fields = {field.label: field.value for field in view.cards[0].fields}
     return fields.get("Agent", "an agent")
 
@@ -148,7 +148,7 @@ def _button(action_id: str, label: str, title: str, target: Target) -> Json:
 
 
 def _line(card: Card) -> str:
-    """One that does not wait on this card any more."""
+    """The line of a call that does not wait on this card any more."""
     how = f"{MARKS[card.status]} {CALLED[card.status]}"
     if card.ended_by:
         how += f" by {mention(card.ended_by)}"
@@ -156,7 +156,7 @@ def _line(card: Card) -> str:
 
 
 def _all(shown: Sequence[Card]) -> list[Json]:
-    """The two buttons, where there are several that are shown whole. They are about these and no other ones."""
+    """The two buttons for the calls that are shown whole, if there are at least two. They decide only these."""
     targets: list[Target] = []
     for card in filter(is_whole, shown):
         more = Targets(calls=[*targets, _target(card)])

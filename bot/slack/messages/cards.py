@@ -39,10 +39,10 @@ MORE: Final = "more"
 GRANT: Final = "grant_like_this"
 ENTER_CODE: Final = "enter_code"
 ACTIONS: Final = "decision"
-# Of a card that shows several requests, each has a block of its own.
+# On a card of several requests, the buttons of each are in a block of their own.
 ANY_ACTIONS: Final = re.compile(r"^decision(\.\d+)?$")
 
-# The menu beside the buttons, in the order of how often each is wanted.
+# The menu beside the buttons; the entries that are used most come first.
 COMMENTED: Final = "approve_with_comment"
 TALK: Final = "talk"
 DELEGATE: Final = "delegate"
@@ -57,7 +57,7 @@ MENU: Final = {
 }
 
 DESCRIPTION: Final = 600  # characters; more than that is not read on a phone
-CODE: Final = 1000  # characters of a call's arguments, in so many lines
+CODE: Final = 1000  # characters of a call's arguments, in `CODE_LINES` lines
 CODE_LINES: Final = 20
 INLINE: Final = 40  # a field longer than this gets its own line
 FIELD: Final = 200
@@ -65,12 +65,12 @@ SAID: Final = 300
 REASON: Final = 600
 ANSWER: Final = 200
 REST: Final = "_There is more of this than fits here. It is all under ⋯ Details._"
-EVERYTHING: Final = 10_000_000  # characters, seen or on the wire: more than a request can have
+EVERYTHING: Final = 10_000_000  # characters, visible or escaped: more than a request can have
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """A message: `text` for notifications and screen readers, `blocks` to look at, `metadata` to find it again."""
+    """A message: `text` for notifications and screen readers, visible `blocks`, and `metadata` to find it again."""
 
     text: str
     blocks: list[Json]
@@ -78,7 +78,7 @@ class Rendered:
 
 
 def render(card: Card, notify: Sequence[str] | None = None) -> Rendered:
-    """The message for this copy. `notify` are pinged when it is posted; None is for an edit, which pings nobody."""
+    """Draws the card. `notify` are pinged when it is posted; None is for an edit, which pings nobody."""
     target = Target.of(card.request_id, card.round, card.identity)
     if card.status.ended:
         shown = _ended(card)
@@ -98,7 +98,7 @@ def headline(card: Card) -> str:
 
 
 def shows_all(card: Card) -> bool:
-    """Whether the open card shows all of what is asked. Where it does not, it leads to Details before it approves."""
+    """Whether the open card shows all of what is asked. If not, its button opens Details instead of approving."""
     return (
         plain(card.title, blocks.HEADER) == plain(card.title, EVERYTHING)
         and _asked(card) == _asked(card, _EVERYTHING)
@@ -122,10 +122,10 @@ def buttons(
     editable: bool = False,
     confirm: Json | None = None,
 ) -> list[Json]:
-    """What decides, on a card and in Details alike; `code` where one is awaited, `whole` where all of it was shown.
+    """The buttons that decide, for a card and for Details.
 
-    `editable` where anything may be changed. Nobody is to change what they were not shown whole. `confirm` is the
-    dialog that Approve asks first.
+    `code`: a code is awaited. `whole`: all of the request is shown; if it is not, it can be neither approved nor
+    changed here. `editable`: something may be changed. `confirm` is the dialog that Approve shows first.
     """
     approve = button(APPROVE, "Approve", "primary", title, target)
     if confirm is not None:
@@ -139,12 +139,12 @@ def buttons(
 
 
 def to_confirm(card: Card) -> Json | None:
-    """The dialog that Approve asks first on this copy, where its policy wants one."""
+    """The dialog that Approve shows first, if the policy wants one."""
     return confirming_dialog(card.title, card.amount, card.currency) if card.confirm else None
 
 
 def confirming_dialog(title: str, amount: Decimal | None, currency: str | None) -> Json:
-    """Repeats what is about to be approved: its title and its amount."""
+    """A dialog that repeats the title and the amount of what is to be approved."""
     costs = "" if amount is None else format_amount(amount, currency)
     named = plain(in_quotes(title), blocks.HEADER) if title.strip() else ""
     return blocks.confirm(
@@ -189,7 +189,7 @@ def heading(card: Card) -> str:
 
 
 def what_is_asked(card: Card) -> list[Json]:
-    """What is to be decided, on an open card and in a direct message alike."""
+    """The blocks that say what is to be decided, for an open card and for a direct message."""
     return [
         blocks.header(heading(card)),
         blocks.section(_asked(card)),
@@ -199,7 +199,7 @@ def what_is_asked(card: Card) -> list[Json]:
 
 
 def _passed(card: Card) -> list[Json]:
-    """A copy whose own stage is settled while the request goes on elsewhere."""
+    """A card whose own round is over while the request goes on in another round."""
     levels = level_lines(card, naming=True)
     return [
         _lead_row(card, f"{bold(_title(card))}\n{_asked(card, _WHEN_PASSED)}"),
@@ -235,14 +235,14 @@ def _ended(card: Card) -> list[Json]:
 
 
 def _lead_row(card: Card, text: str) -> Json:
-    """The beginning of a card that takes no decision, with what is left of its menu: Details."""
+    """The first row of a card that takes no decision, with a menu that has only Details."""
     target = Target.of(card.request_id, card.round, card.identity)
     menu = blocks.overflow(MORE, {option(DETAILS, target): MENU[DETAILS]})
     return {**blocks.row(text, menu), "block_id": ACTIONS}
 
 
 def _factor(card: Card) -> Factor | None:
-    """What confirmed the vote that ended it, beside the session that it came from."""
+    """The second factor that confirmed the vote that ended the request, if any."""
     votes = card.levels[-1].decisions if card.levels and card.status in DECIDED else []
     return next((vote.factor for vote in reversed(votes) if vote.actor == card.ended_by), None)
 
@@ -255,7 +255,7 @@ def _title(card: Card) -> str:
 
 
 def _requester(card: Card) -> str:
-    """Whoever decides has to know where it is only said that this person asks: it may be an approver who does."""
+    """The requester, marked if nobody has checked who it is: approvers have to know that."""
     return mention(card.requester) + (f" ({UNCHECKED})" if card.asked_without_seal else "")
 
 
@@ -275,7 +275,7 @@ def _lead(card: Card) -> str:
 
 @dataclass(frozen=True)
 class _Limits:
-    """How much of a request a card shows: characters that are seen, and characters on the wire."""
+    """How much of a request a card shows, in visible and in escaped characters."""
 
     label: int
     label_room: int
@@ -308,7 +308,7 @@ def _asked(card: Card, limits: _Limits = _ON_A_CARD) -> str:
 
 
 def _facts(card: Card, limits: _Limits, lead: str = "") -> list[str]:
-    """The lines of the fields, the first of which begins with `lead`."""
+    """The lines of the fields. The first line begins with `lead`."""
     short, long = [], []
     for field in card.fields:
         label = safe(field.label, limits.label, room=limits.label_room)
@@ -328,7 +328,7 @@ def _facts(card: Card, limits: _Limits, lead: str = "") -> list[str]:
 
 
 def _description(card: Card, *, whole: bool) -> list[Json]:
-    """What was written, cut where nobody would read on. Where the card is not `whole`, it says where the rest is."""
+    """The description, cut if it is long. Unless the card is `whole`, a line says where the rest is."""
     rest = "" if whole else REST
     if card.verbatim and card.description:
         shown = [blocks.code(code_beginning(card.description, CODE, CODE_LINES))]
@@ -338,7 +338,7 @@ def _description(card: Card, *, whole: bool) -> list[Json]:
 
 
 def _talk(card: Card) -> str:
-    """The last question, and its answer where there is one; all that was said is in the thread."""
+    """The last question, with its answer if there is one. The thread has all questions and answers."""
     lines: list[str] = []
     for remark in card.remarks:
         words = f"{said(remark.text, SAID, room=900)}, {when(remark.at)}"
@@ -350,7 +350,7 @@ def _talk(card: Card) -> str:
 
 
 def _confirming(card: Card) -> str:
-    """Whose code is awaited: nothing counts before it comes, and everybody else can decide meanwhile."""
+    """Whose codes are awaited. Their votes do not count before; everybody else can decide meanwhile."""
     return (
         f"Waiting for {', '.join(mention(who) for who in card.confirming)} to confirm by SMS"
         if card.confirming
@@ -359,7 +359,7 @@ def _confirming(card: Card) -> str:
 
 
 def _action(action: ActionState) -> str:
-    """What became of one thing that the outcome was to do, in the other system's own words."""
+    """The result of one action of the outcome, in the other system's own words."""
     answer, where = safe(action.answer, ANSWER, room=500), system(action.label)
     match action.status:
         case "done":
@@ -376,12 +376,12 @@ def _action(action: ActionState) -> str:
 
 
 def small_print(card: Card) -> str:
-    """Of which policy it is, and its ID."""
+    """The request's policy and its ID."""
     return DOT.join(filter(None, [safe(card.policy_title, 60), safe(card.request_id, 60)]))
 
 
 def _tells_more(card: Card) -> bool:
-    """Whether the levels say anything that the line about the end does not."""
+    """Whether the lines of the levels say more than the line about the end."""
     votes = [vote for level in card.levels for vote in level.decisions]
     path_taken = len(card.levels) > 1 or any(level.escalated_at for level in card.levels)
     return path_taken or len(votes) > 1 or any(vote.actor != card.ended_by for vote in votes)

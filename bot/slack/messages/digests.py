@@ -34,7 +34,7 @@ class DigestMessage:
 
 
 def digest(given: PostDigestInput) -> DigestMessage:
-    """The message of that summary. Total."""
+    """Draws the message of a digest. Never raises."""
     summary = given.summary
     head = f"{_head(summary)}\n{_who(summary)}"
     if given.problem:
@@ -48,7 +48,7 @@ def digest(given: PostDigestInput) -> DigestMessage:
 
 
 def metadata(digest_id: str) -> Json:
-    """By it the message is known again."""
+    """The metadata by which the message is found again."""
     return {"event_type": "approval_digest", "event_payload": {"digest": digest_id}}
 
 
@@ -72,7 +72,7 @@ def _asker(line: DigestLine) -> str:
 
 
 def _largest_of_each(summary: DigestSummary) -> Iterator[DigestLine]:
-    """Of each currency with more than one; of a single one the sum says it already."""
+    """The largest of each currency that has several lines: for a single one, it is the same as the sum."""
     seen: set[str | None] = set()
     several = {one.currency for one in summary.totals if one.count > 1}
     for line in _in_order(summary.lines):
@@ -91,7 +91,7 @@ def _who(summary: DigestSummary) -> str:
 
 
 def _in_order(lines: list[DigestLine]) -> list[DigestLine]:
-    """By currency, the largest first; those without an amount last."""
+    """Sorts by currency, then by amount, the largest first. Lines without an amount are last."""
     return sorted(lines, key=lambda one: (one.amount is None, one.currency or "", -(one.amount or 0)))
 
 

@@ -1,4 +1,4 @@
-"""Draws what approvers changed: who, the lines that are other now, and both digests. Pure."""
+"""Draws what approvers changed: who changed it, the changed lines, and both digests. Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from orchestration.domain.edits import as_diff, between
 
 DIFF: Final = 1000  # characters
 DIFF_LINES: Final = 16
-NAMED: Final = 6  # of those who changed it
+NAMED: Final = 6  # people who changed it
 VOID: Final = "Approvals given before that do not count."
 BACK: Final = "It says again what was asked."
 
 
 def edit_blocks(card: Card) -> list[Json]:
-    """What is other than it was asked, on a card; nothing where nobody changed it."""
+    """The changes since the request was made, for a card; empty if nobody changed it."""
     if not card.edits:
         return []
     lead = f"Changed by {editors(card)}, {when(card.edits[-1].at)}."
@@ -29,7 +29,7 @@ def edit_blocks(card: Card) -> list[Json]:
 
 
 def editors(card: Card) -> str:
-    """Who changed it, the last one first."""
+    """The people who changed the request, the last one first."""
     people = dict.fromkeys(edit.actor for edit in reversed(card.edits))
     return within(map(mention, list(people)[:NAMED]), ", ", 400)
 

@@ -1,6 +1,6 @@
 """Draws the value of a typed field after its label, as mrkdwn. Pure.
 
-A program on the task hub may hand over a value that nobody has read, so one that is not what its type says is shown as
+A program on the task hub may hand over a value that nobody has checked. A value that does not fit its type is shown as
 text.
 """
 
@@ -13,7 +13,7 @@ from orchestration.domain.fields import NO, YES, FieldType, date_in_words, host_
 
 
 def shown_value(field: Shown, limit: int, room: int) -> str:
-    """At most `limit` characters that are seen and `room` on the wire. A link shows the address that it leads to."""
+    """Draws at most `limit` visible and `room` escaped characters. A link shows the address that it leads to."""
     value = field.value
     if field.type is FieldType.PERSON and is_person(value):
         return mention(value)

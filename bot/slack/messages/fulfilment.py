@@ -14,7 +14,7 @@ NAME: Final = 40
 WORDS: Final = 300
 EVENTS: Final = 200
 
-# How a state was come to, where that was no event.
+# Why a state was entered, where no event was the cause.
 _CAUSES: Final = {
     StepCause.APPROVED.value: "it was approved",
     StepCause.TIMEOUT.value: "the time was up",
@@ -24,7 +24,7 @@ _CAUSES: Final = {
 
 
 def progress_line(shown: FulfilmentLine) -> str:
-    """Where it stands, the way there, and what it waits for."""
+    """The present state of the fulfilment, the states before it, and what it waits for."""
     *passed, present = [safe(name, NAME) for name in shown.path] or [""]
     way = f" {ONWARD} ".join([*passed, bold(present)])
     if shown.stopped is not None:
@@ -44,7 +44,7 @@ def _events(shown: FulfilmentLine) -> str:
 
 
 def step_line(step: Step) -> str:
-    """What happened, for the thread. For the kinds of a fulfilment alone."""
+    """Draws a step of a fulfilment for the thread. It takes no other kinds of steps."""
     state = bold(safe(step.state or "", NAME))
     match step.kind:
         case StepKind.STATE_ENTERED:
@@ -65,7 +65,7 @@ def step_line(step: Step) -> str:
 
 
 def step_notice(step: Step, what: str) -> str:  # noqa: PLR0911 - one for each kind
-    """The same as a message to one person, or to a channel, about `what` was asked (mrkdwn)."""
+    """Draws a step of a fulfilment as a message to a person or a channel. `what` names the request (mrkdwn)."""
     state = bold(safe(step.state or "", NAME))
     match step.kind:
         case StepKind.STATE_ENTERED:
@@ -92,7 +92,7 @@ def step_notice(step: Step, what: str) -> str:  # noqa: PLR0911 - one for each k
 
 
 def _by(step: Step) -> str:
-    """What brought it there."""
+    """The cause of a new state: a person, an event, or a cause of our own."""
     if step.actor is not None:
         return f"{mention(step.actor)} called it off"
     event = step.event or ""

@@ -29,10 +29,10 @@ ANSWER: Final = "gathering_answer"
 WITHDRAW: Final = "gathering_withdraw"
 
 DESCRIPTION: Final = 600  # characters
-ANSWERED: Final = 500  # of one answer on the card; the thread has more of it, the API all
+ANSWERED: Final = 500  # of one answer on the card; the thread has more of it, and the API has all
 REASON: Final = 300
 NAME: Final = 48
-# On the wire. Slack takes about 13,000 characters in one message, and there may be twenty sources.
+# Escaped characters. Slack takes about 13,000 in one message, and there may be twenty sources.
 DESCRIPTION_ROOM: Final = 1200
 NAME_ROOM: Final = 120
 ANSWERS_ROOM: Final = 5800
@@ -66,7 +66,7 @@ def render_gathering(
     person: str | None = None,
     text: str = "",
 ) -> Rendered:
-    """The message for that purpose; `source` is the one that is asked, by `person`. `text` is what went wrong."""
+    """Draws the message for `purpose`, about `source`, to be read by `person`. `text` is what went wrong."""
     one = next((shown for shown in view.sources if shown.state.name == source), None)
     if purpose is Purpose.CARD:
         words, parts = _headline(view), card_blocks(view)
@@ -85,7 +85,7 @@ def render_gathering(
 
 
 def asked_gathering(title: str, channel: str, request_id: str) -> str:
-    """What the requester is told when it is on disk (mrkdwn)."""
+    """What to tell the requester once the gathering is on disk (mrkdwn)."""
     return f"Asked everybody for {said(title, 150)}. The answers come together in {mention(channel)}. `{request_id}`"
 
 
@@ -93,7 +93,7 @@ def asked_gathering(title: str, channel: str, request_id: str) -> str:
 
 
 def card_blocks(view: GatheringView) -> list[Json]:
-    """What the card says, with its button while it runs."""
+    """The blocks of the card, with its button while the gathering runs."""
     title = plain(view.title, blocks.HEADER) or view.request_id
     parts = [blocks.header(title), blocks.section(_lead(view))]
     if words := quoted(view.description, DESCRIPTION, room=DESCRIPTION_ROOM):
@@ -183,7 +183,7 @@ def _values(shown: SourceShown, room: int = 1500) -> str:
 
 
 def _escalation(view: GatheringView) -> tuple[str, list[Json]]:
-    """For a channel that is to hear whose answers are missing, and what became of it."""
+    """Draws the message that tells a channel whose answers are missing, and later how the gathering ended."""
     if view.status.ended:
         words = f"{_headline(view)} `{view.request_id}`"
         return words, [blocks.section(words)]
@@ -201,7 +201,7 @@ def _escalation(view: GatheringView) -> tuple[str, list[Json]]:
 def _ask(
     view: GatheringView, shown: SourceShown, person: str | None, *, reminder: bool
 ) -> tuple[str, list[Json]]:
-    """For `person`: whoever is asked, or their delegate. None is the former."""
+    """Draws the message that asks `person`: the person of the source, or their delegate. None is the first."""
     state, answer = shown.state, shown.state.answer
     reader = person or state.person
     if view.status.ended:
@@ -223,7 +223,7 @@ def _ask(
 
 
 def _answer_button(view: GatheringView, state: SourceState) -> Json:
-    """Opens the form for that source."""
+    """The button that opens the form of the source."""
     target = GatheringTarget(instance_id=view.request_id, nonce=view.nonce, source=state.name)
     label = "Answer…" if state.answer is None else "Change the answer…"
     return blocks.button(
@@ -236,7 +236,7 @@ def _answer_button(view: GatheringView, state: SourceState) -> Json:
 
 
 def _instead(state: SourceState, reader: str | None) -> str:
-    """Why a delegate is asked, and what somebody who is away can still do."""
+    """Why a delegate is asked, or what a person who is away can still do."""
     if state.person is not None and reader != state.person:
         return f"You are asked in the place of {mention(state.person)}, who is away."
     if state.delegate is None or state.answer is not None:

@@ -1,4 +1,4 @@
-"""What a standing grant is called where it stands, and its lines in the thread. Pure."""
+"""The marks and labels of a standing grant's states, and its lines in the thread. Pure."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ CALLED: Final = {
 
 
 def use_line(number: str, request_id: str, words: str) -> str:
-    """A use, in the thread."""
+    """The line of a use of the grant, in the thread."""
     return f"{YES} Use {safe(number, 20)}: {said(words, REASON, room=900)} `{safe(request_id, 100)}`"
 
 
 def end_line(end: str, by: str | None, reason: str) -> str:
-    """The end, in the thread."""
+    """The line of the grant's end, in the thread."""
     known = next((one for one in GrantEnd if one.value == end), GrantEnd.LAPSED)
     who = f" by {mention(by)}" if by else ""
     lead = f"{MARKS[known]} {bold(CALLED[known])}{who}"

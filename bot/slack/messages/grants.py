@@ -23,7 +23,7 @@ ACTIONS: Final = "grant"
 REVOKE: Final = "grant_revoke"
 SHOW: Final = "grant_show"
 
-FIXED: Final = 2500  # characters on the card, in so many lines
+FIXED: Final = 2500  # characters on the card, in `FIXED_LINES` lines
 FIXED_LINES: Final = 40
 VARIES: Final = 200
 REASON: Final = 300
@@ -58,7 +58,7 @@ def render_grant(view: GrantView) -> Rendered:
 
 
 def render_trouble(view: GrantView, trouble: str) -> Rendered:
-    """The message to whoever gave a grant that cannot be shown, and so counts for nothing."""
+    """Draws the message to the person whose grant does not count, because its card could not be posted."""
     facts = view.facts
     words = (
         f"{NO} Your standing grant does not count: its card could not be posted. {safe(trouble, REASON)} "
@@ -72,12 +72,12 @@ def render_trouble(view: GrantView, trouble: str) -> Rendered:
 
 
 def title(call: CallFacts) -> str:
-    """What is granted, in one line. The names are of letters and digits alone: see `CallFacts`."""
+    """What is granted, in one line. The names need no escaping: see `CallFacts`."""
     return f"{call.agent} may call {call.tool} without asking"
 
 
 def standing(view: GrantView) -> str:
-    """How it stands: who gave it, until when, how often it was used."""
+    """The state of the grant: who gave it, until when, and how often it was used."""
     facts = view.facts
     by = f"given by {mention(facts.granted_by)}{', by code' if facts.confirmed else ''}"
     used = f"{view.used} of {facts.terms.uses} uses"
@@ -96,18 +96,18 @@ def standing(view: GrantView) -> str:
 
 
 def until(facts: GrantFacts) -> str:
-    """Its end."""
+    """The time at which the grant ends, in words."""
     return f"until {when(facts.terms.until)}"
 
 
 def call_line(call: CallFacts) -> str:
-    """Whose call of what it is. Every part of it is fixed."""
+    """The agent, the server, the tool and the directory of the call. A grant fixes all of them."""
     said_of = {"Agent": call.agent, "Server": call.server, "Tool": call.tool, "Directory": call.directory}
     return DOT.join(f"{label}: {safe(value, VARIES, room=900)}" for label, value in said_of.items() if value)
 
 
 def pattern_blocks(facts: GrantFacts) -> list[Json]:
-    """Which calls it is about: who calls what, which values are fixed, which may vary."""
+    """Which calls the grant covers: who calls what, which values are fixed, and which may vary."""
     fixed = facts.pattern.fixed
     shown = code_beginning(fixed, FIXED, FIXED_LINES)
     parts = [blocks.section(call_line(facts.call))]
@@ -122,7 +122,7 @@ def pattern_blocks(facts: GrantFacts) -> list[Json]:
 
 
 def masked_note(fixed: str) -> list[Json]:
-    """That a value is fixed although it is not shown, where there may be one."""
+    """A note that masked values are fixed too, if there may be any."""
     return [blocks.context(MASKED)] if "[masked]" in fixed else []
 
 
@@ -134,20 +134,20 @@ def varies(vary: Sequence[str]) -> str:
 
 
 def small_print(facts: GrantFacts) -> str:
-    """Whose token it is bound to, and its ID."""
+    """The token that the grant is bound to, and the grant's ID."""
     token = f" with the token {safe(facts.asked_with, 60)}" if facts.asked_with else ""
     asked = f"Asked by {mention(facts.requester)}{token}"
     return DOT.join([asked, safe(facts.policy_title, 60), safe(facts.id, 120)])
 
 
 def revoke_button(target: GrantTarget, facts: GrantFacts) -> Json:
-    """One press ends it."""
+    """The button that ends the grant."""
     spoken = plain(f"Revoke: {title(facts.call)}", blocks.BUTTON)
     return blocks.button(REVOKE, "Revoke", target.value(), style="danger", spoken=spoken)
 
 
 def home_row(view: GrantView) -> str:
-    """The grant in a list."""
+    """The row of the grant in App Home."""
     facts = view.facts
     small = [
         f"given by {mention(facts.granted_by)}",

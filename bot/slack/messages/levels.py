@@ -16,8 +16,8 @@ VIA: Final = {Via.CHAT: "", Via.SMS: ", confirmed by SMS", Via.API: ", by API"}
 DECIDED: Final = frozenset({Status.APPROVED, Status.REJECTED})
 
 COMMENT: Final = 150  # characters of a comment beside its vote
-VOTES: Final = 8  # named beside a level; the others are counted
-NAMES: Final = 6  # of those who are waited for
+VOTES: Final = 8  # people named beside a level; the others are counted
+NAMES: Final = 6  # people named who are still to decide
 DELEGATES_NAMED: Final = 4
 LINE_ROOM: Final = 1400
 ROOM: Final = 2900
@@ -26,8 +26,8 @@ ROOM: Final = 2900
 def level_lines(card: Card, *, naming: bool) -> str:
     """One line for each level and each escalation. Where they do not all fit, the latest are kept.
 
-    `naming` says who is waited for by name. A mention in a new message pings, so a card that is being posted names
-    only who decides for somebody, as they are asked anew, and counts the others who may decide.
+    With `naming`, the people who are still to decide are named. Without it, only delegates are, and the others are
+    counted: a mention in a new message pings, and delegates are newly asked.
     """
     lines: list[str] = []
     for level in card.levels:
@@ -87,7 +87,7 @@ def _waiting(level: LevelState, approvals: int, naming: bool) -> Iterator[str]: 
 
 
 def _waited_for(level: LevelState, approvals: int, *, naming: bool) -> str:
-    """`Fay or Frank` where either will do, `Fay and Frank` where it takes both; "" where none is to be named."""
+    """`Fay or Frank` if one of them is enough, `Fay and Frank` if both are needed; "" if nobody is to be named."""
     people = level.awaited()
     named = (people if naming else [who for who in people if who in level.delegates.values()])[:NAMES]
     if not named:
@@ -118,12 +118,12 @@ def _in_whose_place(level: LevelState, who: str) -> str:
 
 
 def _absent(level: LevelState, who: str) -> str:
-    """Who handed their vote over is there, and only named."""
+    """The person in whose place somebody decides. One who handed the vote over is not called away."""
     return mention(who) if who in level.delegated else f"{mention(who)}, who is away"
 
 
 def _escalation(card: Card, level: LevelState) -> str:
-    """Where the request went when its level was not decided, and for how long it waits there."""
+    """To whom the request was escalated, and until when it waits there."""
     where = mention(level.escalated_to) if level.escalated_to else "others"
     if level.status.ended:
         at = f", {when(level.escalated_at)}" if level.escalated_at else ""
@@ -132,7 +132,7 @@ def _escalation(card: Card, level: LevelState) -> str:
     if level.escalation_needed > 1:
         until = f"{DOT}{level.escalation_approvals} of {level.escalation_needed}{until}"
     if card.escalation:
-        # Who decides for somebody of the level itself is named on its own line.
+        # Delegates of people of the level itself are named on the line of the level.
         theirs = [absent for absent, present in level.delegates.items() if present not in level.approvers]
         instead = "".join(f"{DOT}{one}" for one in _for_whom(level, theirs))
         return f"{OPEN} {bold('Escalation')}{DOT}waiting{instead}{until}"

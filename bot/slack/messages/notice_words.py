@@ -1,4 +1,4 @@
-"""What the direct messages have in common: which request it is, how it stands, where its card is. Pure."""
+"""Parts that messages share: which request it is, how it stands, and where its card is. Pure."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ SENTENCES: Final = {
     Status.FAILED: "✗ {what} failed, and nobody will be asked any more.",
     Status.TERMINATED: "– {what} was stopped by an operator.",
 }
-# Whether the end's own words say more than its sentence does.
+# The statuses whose comments, or whose reason, are added to the sentence.
 QUOTED: Final = frozenset({Status.APPROVED, Status.REJECTED, Status.CANCELLED})
 EXPLAINED: Final = frozenset({Status.AUTO_APPROVED, Status.REJECTED, Status.TIMED_OUT, Status.FAILED})
 
 LINK: Final = "<{url}|See the card>"
-# For who is to decide: whatever has become of the card, they can.
+# For a person who can decide although there is no link to a card.
 NO_LINK: Final = "You can decide it from my Home tab, or with `{command} {status} {request_id}`."
 SAID: Final = 600
-# On the wire. With a title and an amount (850), a link and the sentence around them, it stays below a section's 3000.
+# Escaped characters. With a title and an amount (850), a link and the sentence, it stays below a section's 3000.
 ROOM: Final = 1600
 
 
 @dataclass(frozen=True)
 class NoticeMessage:
-    """A message: `text`, which is also the notification, and blocks where there is something to press."""
+    """A message: `text`, which is also the notification, and blocks if it has buttons."""
 
     text: str
     blocks: list[Json] | None = None
@@ -54,13 +54,13 @@ def what_of(title: str, amount: Decimal | None, currency: str | None) -> str:
 
 
 def link_to(tell: SendMessageInput, links: Mapping[str, str]) -> str:
-    """A link to the card, where there is one (mrkdwn)."""
+    """A link to the card (mrkdwn), or "" if there is none."""
     url = links.get(tell.card.request_id)
     return LINK.format(url=url) if url else ""
 
 
 def where_to_decide(tell: SendMessageInput, links: Mapping[str, str]) -> str:
-    """The same; else where the person can decide without a card."""
+    """A link to the card (mrkdwn), or else how to decide without a card."""
     request_id = safe(tell.card.request_id, 60)
     return link_to(tell, links) or NO_LINK.format(
         command=grammar.COMMAND, status=grammar.STATUS, request_id=request_id
@@ -74,22 +74,22 @@ def until(card: Card) -> str:
 
 
 def quote(text: str, *, lines: int = 12) -> str:
-    """What somebody wrote, as a quote that has room in a section beside the sentence of a message."""
+    """What somebody wrote, as a quote that is short enough to share a section with a sentence."""
     return quoted(text, SAID, lines=lines, room=ROOM)
 
 
 def reported(text: str) -> str:
-    """What a program or the policy says, in one line with as much room."""
+    """What a program or the policy says, in one line of at most the same length as `quote`."""
     return safe(text, SAID, room=ROOM)
 
 
 def lines(*each: str) -> str:
-    """The lines that say anything."""
+    """Joins the lines that are not empty."""
     return "\n".join(filter(None, (line.rstrip() for line in each)))
 
 
 def sentence_of(card: Card, status: Status, what: str) -> str:
-    """What that status means for the request, as a sentence."""
+    """What `status` means for the request, as a sentence."""
     escalated = next((level for level in reversed(card.levels) if level.escalated_to), None)
     gone_to = escalated.escalated_to if escalated else None
     return SENTENCES[status].format(

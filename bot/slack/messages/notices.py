@@ -55,14 +55,14 @@ LISTED: Final = 20  # requests in a digest; the rest are counted
 
 
 def notice(tell: SendMessageInput, links: Mapping[str, str]) -> NoticeMessage:
-    """The message about `tell`; `links` are permalinks by request ID, as far as they could be had. Total."""
+    """Draws the message of `tell`. `links` are the known permalinks, by request ID. Takes every kind of notice."""
     card = tell.card
     what = what_of(card.title, card.amount, card.currency)
     return _NOTICES[tell.notice](tell, what, links)
 
 
 def delegate_change(change: DelegateChange) -> str:
-    """What a person is told when who is asked in their place has changed (mrkdwn)."""
+    """What to tell a person whose delegate was set or taken back (mrkdwn)."""
     entry = change.entry
     if entry is None or entry.away is None or entry.delegate is None:
         return f"{TAKEN_BACK} {NOT_YOU}"
@@ -82,12 +82,12 @@ def offers_answer(message: Mapping[str, Any]) -> bool:
 
 
 def recorded(card: Card, vote: Vote) -> str:
-    """What whoever voted is told where the card cannot show it yet (mrkdwn)."""
+    """What to tell a person whose vote counts but is not on the card yet (mrkdwn)."""
     return RECORDED.format(done=DONE[vote.choice], what=what_of(card.title, card.amount, card.currency))
 
 
 def asked(request: ApprovalRequest, request_id: str, policy: Policy) -> str:
-    """What the requester is told when their request is on disk (mrkdwn)."""
+    """What to tell the requester once the request is on disk (mrkdwn)."""
     what = what_of(request.title, request.amount, request.currency or policy.currency)
     first = policy.for_amount(request.amount).levels[0]
     channel = first.channel or policy.channel
@@ -95,7 +95,7 @@ def asked(request: ApprovalRequest, request_id: str, policy: Policy) -> str:
 
 
 def _progress(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
-    """Each step in its own words: by the time it is told, the request may have ended, which is told apart."""
+    """Tells one step. The request may have ended since; another message tells that."""
     if tell.step and tell.step.kind is StepKind.LEVEL_PASSED:
         return NoticeMessage(f"{_passed(tell, what)} {link_to(tell, links)}".rstrip())
     if tell.step and tell.step.kind is StepKind.ESCALATED:
@@ -106,7 +106,7 @@ def _progress(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> No
 
 
 def _passed(tell: SendMessageInput, what: str) -> str:
-    """A level has approved, and the next one is asked."""
+    """Tells that a level has approved, and which level is next."""
     level = safe(tell.step.text, 40) if tell.step else ""
     by = mention(tell.step.actor) if tell.step and tell.step.actor else "The policy"
     following = f" Next: {bold(safe(tell.card.levels[-1].name, 40))}." if tell.card.levels else ""
@@ -182,7 +182,7 @@ def _card_not_posted(tell: SendMessageInput, what: str, links: Mapping[str, str]
 
 
 def _card_late(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
-    """Says what is true when it is sent: this message may have had to wait as well."""
+    """Tells that a card could not be posted. It says what is true now: this message may have waited too."""
     where = mention(tell.step.place) if tell.step and tell.step.place else "its channel"
     when, now = "yet", "" if tell.card.status.ended else STILL_TRIED
     if tell.where:
@@ -192,7 +192,7 @@ def _card_late(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> N
 
 
 def _card_of(tell: SendMessageInput, what: str) -> str:
-    """Which card it is: several of a request may go to one channel."""
+    """Names the card by its level: several cards of a request may go to one channel."""
     level, round_ = _level(tell)
     kind = "escalation card" if level and level.round < round_ else "card"
     return f"{kind} of {_level_of(tell, what)}"
@@ -204,7 +204,7 @@ def _level_of(tell: SendMessageInput, what: str) -> str:
 
 
 def _level(tell: SendMessageInput) -> tuple[LevelState | None, int]:
-    """The level whose card the step is about, and the card's round: that of an escalation follows its level's."""
+    """The level whose card the step is about, and the card's round. An escalation's round is later than its level's."""
     round_ = (tell.step.round if tell.step else None) or 0
     return next((level for level in reversed(tell.card.levels) if level.round <= round_), None), round_
 

@@ -38,5 +38,5 @@ CALLED: Final = {
 FACTORS: Final = {None: "", Factor.SMS: ", confirmed by SMS"}
 VOTE_MARKS: Final = {Choice.APPROVE: YES, Choice.REJECT: NO}
 
-# Behind the name of a requester whom another program gave.
+# Follows the name of a requester that another program gave.
 UNCHECKED: Final = "so another program says; nobody checked who asks"

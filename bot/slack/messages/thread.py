@@ -27,12 +27,12 @@ from orchestration.service.messages import why_not_theirs
 
 SAID: Final = 1000  # characters of what somebody wrote; the thread is where it can be read at length
 SHORT: Final = 300
-LONG_ANSWER: Final = 3000  # of a source's answer: there may be ten values
-LONG_ROOM: Final = 3600  # on the wire
+LONG_ANSWER: Final = 3000  # characters of a source's answer, which may have ten values
+LONG_ROOM: Final = 3600  # escaped characters
 
 
 def line(step: Step) -> str:
-    """The step as mrkdwn. Total over all kinds."""
+    """Draws the step as mrkdwn. It takes every kind of step."""
     return _LINES[step.kind](step)
 
 
@@ -43,7 +43,7 @@ def _voted(step: Step) -> str:
 
 
 def _escalated(step: Step) -> str:
-    """Its text is the reason, where that is something else than silence."""
+    """Draws an escalation. The step's text is the reason; "" if nobody decided in time."""
     why = safe(step.text, SHORT).rstrip(".") or "Nobody decided in time"
     return f"{ONWARD} {why}: escalated to {_place(step)}"
 
@@ -95,7 +95,7 @@ def _where(step: Step) -> str:
 
 
 def _edited(step: Step) -> str:
-    """What was changed, and both digests. Its text is the level, where all of them decide anew."""
+    """Draws a change, and both digests. The step's text is the level of the change if all levels decide anew."""
     if step.edit is None:
         return f"{ONWARD} {_who(step)} changed what is asked"
     anew = f" at {bold(safe(step.text, 40))}, so all levels decide it anew" if step.text else ""
@@ -105,13 +105,13 @@ def _edited(step: Step) -> str:
 
 
 def _with(lead: str, text: str) -> str:
-    """What somebody wrote is set off below, so that it cannot pass for ours."""
+    """Adds what somebody wrote as a quote below, so that it cannot look like ours."""
     words = quoted(text, SAID)
     return f"{lead}:\n{words}" if words else lead
 
 
 def _source_answered(step: Step) -> str:
-    """Its people are whom the answer was given for, where that is somebody else."""
+    """Draws a source's answer. The step's people are those for whom somebody else gave it."""
     who = f" of {_who(step)}" if step.actor else ""
     who += f" for {_people(step)}" if step.people else ""
     mark, what = (ONWARD, "corrected") if step.kind is StepKind.SOURCE_CORRECTED else (YES, "given")
@@ -126,7 +126,7 @@ def _source_not_asked(step: Step) -> str:
 
 
 def _gathered(step: Step) -> str:
-    """Its people are the names of the sources without an answer."""
+    """Draws the end of a gathering. The step's people are the names of the sources without an answer."""
     if step.actor:
         return _with(f"{OFF} Withdrawn by {_who(step)}", step.text)
     missing = within((safe(name, 48) for name in step.people), ", ", 2 * SHORT)

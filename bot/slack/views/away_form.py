@@ -21,7 +21,7 @@ UNTIL_HINT: Final = "The last day, in UTC"
 
 
 def away_form(entry: PersonEntry | None, today: date) -> Json:
-    """Filled in with the absence that holds, where one does."""
+    """The form, filled in with the present or coming absence, if there is one."""
     known = entry.away if entry else None
     parts = [
         blocks.date_input(
@@ -37,7 +37,7 @@ def away_form(entry: PersonEntry | None, today: date) -> Json:
 
 
 def read_away_form(view: Mapping[str, Any], *, person: str, today: date) -> PersonEntry:
-    """What was filled in. Raises `InvalidRequestError` naming the field to mend."""
+    """The entry that was filled in. Raises `InvalidRequestError` naming the field to mend."""
     values = values_of(view)
     for field in (away.SINCE, away.UNTIL, away.DELEGATE):
         if field not in values:

@@ -20,7 +20,7 @@ HINT: Final = "It is {digits} digits, sent to {masked}. You can also reply to th
 
 
 class CodeOrigin(BaseModel):
-    """What the form carries: where it was opened, and which challenge it answers. It holds no secret."""
+    """What the form stores: where it was opened, and which challenge it answers. It holds no secret."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -46,6 +46,6 @@ def code_form(progress: ChallengeProgress, origin: CodeOrigin, digits: int) -> J
 
 
 def read_code(view: Mapping[str, Any]) -> str:
-    """What was typed; "" when nothing was."""
+    """The code that was typed; "" if there is none."""
     values = view["state"]["values"].get(TYPED, {})
     return next((state.get("value") or "" for state in values.values()), "")

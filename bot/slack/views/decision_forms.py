@@ -1,6 +1,6 @@
-"""The forms that a card opens: what somebody wants to say with what they do. Pure: views out, values in.
+"""The forms that a card opens, for the words that go with an act. Pure: views out, values in.
 
-Each has one field that what is wrong is shown at, and carries the card's target back with its answer.
+Each form has one field at which errors are shown, and returns the card's target when it is submitted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bot.slack.views.request_form import Origin, UnreadableFormError, filled_in,
 from orchestration.domain.commands import Progress
 from orchestration.domain.request import RemarkKind
 
-TEXT_LIMIT: Final = 2000  # characters, as the core takes them
+TEXT_LIMIT: Final = 2000  # characters; the limit of the core
 KIND: Final = "kind"
 PERSON: Final = "person"
 
@@ -68,12 +68,12 @@ class CardOrigin(Origin):
 
 
 def text_form(form: Form, progress: Progress, origin: CardOrigin, *, optional: bool | None = None) -> Json:
-    """A form for one text; `optional` where the policy says so."""
+    """A form for one text, which is `optional` if the policy says so."""
     return modal(form.id, form.title, form.submit, [_about(progress), _text(form, optional=optional)], origin)
 
 
 def talk_form(progress: Progress, origin: CardOrigin, *, requester: bool) -> Json:
-    """Something to say: who asked for it answers or comments, the others ask or comment."""
+    """A form for a remark: the requester answers or comments, all others ask or comment."""
     first = RemarkKind.ANSWER if requester else RemarkKind.QUESTION
     kinds = {kind.value: KINDS[kind] for kind in (first, RemarkKind.COMMENT)}
     parts = [_about(progress), blocks.choice_input(KIND, "What is it?", kinds), _text(TALKING)]
@@ -81,18 +81,18 @@ def talk_form(progress: Progress, origin: CardOrigin, *, requester: bool) -> Jso
 
 
 def delegate_form(progress: Progress, origin: CardOrigin) -> Json:
-    """Who should decide in the actor's place."""
+    """A form to choose who should decide in the actor's place."""
     parts = [_about(progress), blocks.person_input(PERSON, DELEGATING.label)]
     return modal(DELEGATING.id, DELEGATING.title, DELEGATING.submit, parts, origin)
 
 
 def text_of(form: Form, view: Mapping[str, Any]) -> str:
-    """What was written; "" where nothing was."""
+    """The text that was written; "" if there is none."""
     return values_of(view).get(form.field, "")
 
 
 def kind_of(view: Mapping[str, Any]) -> RemarkKind:
-    """What was chosen in `talk_form`."""
+    """The kind of remark that was chosen in `talk_form`."""
     try:
         return RemarkKind(filled_in(view, KIND))
     except ValueError as error:
@@ -100,7 +100,7 @@ def kind_of(view: Mapping[str, Any]) -> RemarkKind:
 
 
 def origin_of(view: Mapping[str, Any]) -> CardOrigin:
-    """Which card the form was opened from."""
+    """The card from which the form was opened."""
     return origin_in(view, CardOrigin)
 
 

@@ -1,4 +1,4 @@
-"""All of a request in one view: the long text whole, every vote with its comment, what is approved. Pure."""
+"""Draws all of a request in one view: its whole text, and every vote with its comment. Pure."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ RECORD_SPOKEN: Final = "Open the whole record in the browser; the link is yours,
 TITLE: Final = "Details"
 PARAGRAPH: Final = 2900  # characters; Slack takes 3,000 in one block
 MOST: Final = 98  # blocks; Slack takes 100 in a view
-ROOM: Final = 220_000  # bytes of JSON for these; Slack takes 250,000 in a view
-INLINE: Final = 80  # characters of a field's value that stand beside its label
+ROOM: Final = 220_000  # bytes of JSON of these blocks; Slack takes 250,000 in a view
+INLINE: Final = 80  # characters of the longest field value that is shown beside its label
 REST: Final = "There is more than fits here."
 THREAD: Final = "Every step, question and answer is in the thread under the card."
 
 
 @dataclass(frozen=True)
 class Offers:
-    """What else there is for the one who reads: links to the card and the whole record, each where it can be had.
+    """What Details offers its reader: links to the card and to the whole record, where they are available.
 
-    `thread` is whether there is a card, and so a thread. `decide` is the round in which a decision of theirs counts
-    now, if any: they can decide here whatever became of the card. `code` is whether a code of theirs is awaited,
-    and `confirm` whether Approve asks again.
+    `thread` is whether there is a card, and so a thread. `decide` is the round in which the reader may decide now, if
+    any; this does not depend on the card. `code` is whether a code of the reader is awaited, and `confirm` whether
+    Approve shows a dialog first.
     """
 
     card: str | None = None
@@ -65,7 +65,7 @@ def details_view(
     offers: Offers | None = None,
     words: str = "",
 ) -> Json:
-    """Everything that there is to know about a request, for one person; first `words`, on what they did here."""
+    """Draws all of a request, for one person. `words`, on what they did here, come first."""
     offers = offers or Offers()
     parts: list[Json] = []
     room = ROOM
@@ -142,7 +142,7 @@ def _facts(request: ApprovalRequest, policy: Policy, progress: Progress) -> str:
 
 
 def _level(level: LevelState) -> Iterator[str]:
-    """The level, who may decide it, and each vote with the whole of its comment."""
+    """The level, who may decide it, and each vote with all of its comment."""
     lead = [f"{MARKS[level.status]} {bold(safe(level.name, 40))}", f"needs {level.needed}", *delegates(level)]
     yield within(lead, DOT, PARAGRAPH)
     who = ", ".join(map(mention, level.approvers))
@@ -155,7 +155,7 @@ def _level(level: LevelState) -> Iterator[str]:
 
 
 def _edit(edit: RequestEdit) -> Iterator[Json]:
-    """Who changed what, and from which digest to which."""
+    """Who changed what, and the digests before and after."""
     at = f"{mention(edit.actor)} changed it at the level {bold(safe(edit.level, 40))}, {when(edit.at)}"
     yield blocks.section(f"{at}{FACTORS[edit.factor]}:")
     yield from map(blocks.code, code_pieces(as_diff(edit.changes), PARAGRAPH))
@@ -163,7 +163,7 @@ def _edit(edit: RequestEdit) -> Iterator[Json]:
 
 
 def _field(field: Shown) -> Iterator[Json]:
-    """A short value beside its label, a long one below it as a quote; a link that is too long to be one, as code."""
+    """A short value beside its label, or a long one below it as a quote. A link that is too long is shown as code."""
     name, value = bold(safe(field.label, 48)), field.value
     if field.type is FieldType.LINK and host_of(value):
         shown = shown_value(field, PARAGRAPH, PARAGRAPH - 300)

@@ -1,4 +1,4 @@
-"""The form in which an approver changes what the policy allows, and approves it so. Pure: views out, values in."""
+"""The form in which an approver changes what the policy allows, and approves the result. Pure."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from orchestration.domain.money import format_amount
 EDIT_FORM: Final = "edit_and_approve"
 TITLE: Final = "Change and approve"
 BLOCK: Final = "edit."
-BLOCK_LIMIT: Final = 255  # characters, as Slack takes them
-# The kinds of values, as the name of a block has them.
+BLOCK_LIMIT: Final = 255  # characters; Slack's limit
+# The kinds of values, as they are written in block IDs.
 TEXT, NUMBER, TRUTH = "t", "n", "b"
 COMMENT: Final = "comment"
 VOIDS: Final = (
@@ -38,7 +38,7 @@ _NUMBER: Final = re.compile(r"-?\d{1,16}(\.\d{1,16})?")
 
 
 def edit_form(view: RequestView, origin: CardOrigin) -> Json:
-    """A field for each value that may be changed, with what is there now."""
+    """The form, with a field for each value that may be changed, filled in with the present value."""
     values = editable(view.request, view.policy)
     title = bold(said(view.request.title, 150, room=800))
     parts = [
@@ -56,26 +56,26 @@ def edit_form(view: RequestView, origin: CardOrigin) -> Json:
 
 
 def block_of_path(path: str | None, filled_in: Mapping[str, Any]) -> str:
-    """The block at which to show what is wrong with the value of that path: always one that the form has."""
+    """The block at which to show an error in the value at `path`: always one that the form has."""
     return next((block for block, (_, known, _) in _fields(filled_in).items() if known == path), COMMENT)
 
 
 def changes_in(filled_in: Mapping[str, Any]) -> dict[str, Scalar]:
-    """The values that are other than those that the form showed, by path. Raises `InvalidRequestError`.
+    """The values that differ from those that the form showed, by path. Raises `InvalidRequestError`.
 
-    It goes by the form alone, so that the same form sent twice is the same command.
+    The result depends on the form alone, so that a form that is sent twice gives the same command.
     """
     values, found = values_of(filled_in), dict[str, Scalar]()
     for block, (kind, path, before) in _fields(filled_in).items():
         typed = values.get(block, "")
-        # A form may give back a text without the white space at its ends: nobody changed that.
+        # Slack may return a text without the white space at its ends: that is no change.
         if typed.strip() != before.replace("\r\n", "\n").strip():
             found[path] = _read(kind, path, typed)
     return found
 
 
 def comment_in(filled_in: Mapping[str, Any]) -> str:
-    """What was written beside it; "" where nothing was."""
+    """The comment that was written; "" if there is none."""
     return values_of(filled_in).get(COMMENT, "")
 
 
@@ -107,7 +107,7 @@ def _inputs(view: RequestView, values: Mapping[str, Scalar]) -> Iterator[Json]:
 
 
 def _fields(filled_in: Mapping[str, Any]) -> dict[str, tuple[str, str, str]]:
-    """Of each field of a form that somebody filled in: the kind of its value, its path, and what stood in it."""
+    """The kind, the path and the first value of each field of a submitted form, by block ID."""
     found: dict[str, tuple[str, str, str]] = {}
     for block in filled_in["blocks"]:
         name = str(block.get("block_id", ""))
@@ -118,7 +118,7 @@ def _fields(filled_in: Mapping[str, Any]) -> dict[str, tuple[str, str, str]]:
 
 
 def _shown(values: Mapping[str, Scalar]) -> dict[str, str]:
-    """The block of each value that the form has: its name says the kind of the value, and its path."""
+    """The block ID of each value that the form has. It contains the kind and the path of the value."""
     found = {path: f"{BLOCK}{_kind(value)}.{path}" for path, value in values.items() if _fits(value)}
     return {path: block for path, block in found.items() if len(block) <= BLOCK_LIMIT}
 
@@ -130,7 +130,7 @@ def _kind(value: Scalar) -> str:
 
 
 def _fits(value: Scalar) -> bool:
-    """Whether the value is no longer than Slack takes, which counts in UTF-16."""
+    """Whether the value is short enough for Slack, which counts UTF-16 code units."""
     return len(_text(value).encode("utf-16-le")) // 2 <= blocks.PLAIN_INPUT
 
 
@@ -139,7 +139,7 @@ def _text(value: Scalar) -> str:
 
 
 def _read(kind: str, path: str, typed: str) -> Scalar:
-    """What was typed, as a value of that kind. Raises `InvalidRequestError`."""
+    """Parses what was typed as a value of `kind`. Raises `InvalidRequestError`."""
     text = typed.strip()
     if kind == TRUTH:
         if text not in {"true", "false"}:

@@ -15,13 +15,13 @@ DAY: Final = "A day"
 
 
 def field_input(block_id: str, field: FieldSpec, given: str, *, long_texts: bool = False) -> Json:
-    """The input, with what was given already, as far as it is a value of this field.
+    """Draws the input, filled in with `given` if that is a valid value of the field.
 
-    Slack refuses a whole form for one start value that does not fit its element. `long_texts` draws each text in
+    Slack refuses the whole form if one initial value does not fit its element. With `long_texts`, each text input has
     several lines.
     """
     label, optional = plain(field.title, 48) or field.name, not field.required
-    # A text that is too long is cut and can be seen; anything else that does not fit is left out.
+    # A text that is too long is cut, and the person sees that. Any other value that does not fit is left out.
     texts = field.type in {FieldType.TEXT, FieldType.LONG_TEXT}
     initial = given if texts or fits(field, given) else ""
     match field.type:
@@ -51,7 +51,7 @@ def field_input(block_id: str, field: FieldSpec, given: str, *, long_texts: bool
 
 
 def initial_of(element: Json) -> str:
-    """What stood in an input as it was drawn; "" where nothing did."""
+    """The initial value of an input; "" if it had none."""
     chosen: Any = element.get("initial_option")
     if chosen:
         return str(chosen["value"])

@@ -23,13 +23,13 @@ DESCRIPTION: Final = 1500
 
 
 class GatheringOrigin(Origin):
-    """Where a form was opened from, with what it is about."""
+    """Where a form was opened from, and which gathering and source it is about."""
 
     target: GatheringTarget
 
 
 def answer_form(read: GatheringRead, source: str, person: str, origin: GatheringOrigin) -> Json:
-    """What the source is asked, for `person` to answer, filled in with what it has answered."""
+    """The form in which `person` answers for the source, filled in with the source's present answer."""
     state = next(one for one in read.progress.sources if one.name == source)
     given = state.answer.values if state.answer else {}
     lead = f"{_about(read.progress)}\nFor {bold(said(state.title, 48))}"
@@ -48,7 +48,7 @@ def answer_form(read: GatheringRead, source: str, person: str, origin: Gathering
 
 
 def withdraw_form(progress: GatheringProgress, origin: GatheringOrigin) -> Json:
-    """Why the requester wants no more answers."""
+    """The form in which the requester says why the gathering is withdrawn."""
     reason = blocks.text_input(
         REASON,
         "Why?",
@@ -62,14 +62,14 @@ def withdraw_form(progress: GatheringProgress, origin: GatheringOrigin) -> Json:
 
 
 def gathering_view(read: GatheringRead, origin: Origin) -> Json:
-    """All there is to know of it, to be read."""
+    """Draws all of a gathering, only to be read."""
     parts = card_blocks(shown(read.progress, read.request, read.policy))
     read_only = [part for part in parts if part["type"] != "actions"]
     return modal("gathering_details", "Details", None, read_only, origin)
 
 
 def read_answer_form(view: Mapping[str, Any]) -> dict[str, str]:
-    """What is filled in, by the name of the field."""
+    """The values that were filled in, by field name."""
     values = values_of(view)
     return {block.removeprefix(FIELD): value for block, value in values.items() if block.startswith(FIELD)}
 

@@ -1,4 +1,4 @@
-"""The form by which a call is approved together with calls like it, and all of a grant to be read. Pure."""
+"""The form that approves a call and calls like it, and the view that shows all of a grant. Pure."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ TOLD: Final = (
 
 
 def grant_form(item: RequestView, offer: GrantOffer, origin: CardOrigin, now: datetime) -> Json:
-    """All that is granted, word for word, and the choice of a time and a number within what the policy allows."""
+    """The form: all that is granted, word for word, and the choice of a time and a number that the policy allows."""
     request = item.request
     if request.call is None:
         raise AssertionError("a call is granted")
@@ -68,7 +68,7 @@ def grant_form(item: RequestView, offer: GrantOffer, origin: CardOrigin, now: da
 
 
 def read_grant_form(view: Mapping[str, Any]) -> GrantTerms:
-    """What was chosen. Raises `InvalidRequestError` for what the form does not offer."""
+    """The terms that were chosen. Raises `InvalidRequestError` for terms that the form does not offer."""
     values = values_of(view)
     try:
         return GrantTerms.model_validate({"until": values.get(UNTIL), "uses": int(values.get(USES, ""))})
@@ -77,7 +77,7 @@ def read_grant_form(view: Mapping[str, Any]) -> GrantTerms:
 
 
 def shown_grant(view: GrantView, origin: Origin) -> Json:
-    """All of a grant, to be read."""
+    """Draws all of a grant, only to be read."""
     facts = view.facts
     parts = [blocks.section(grants.standing(view)), blocks.section(grants.call_line(facts.call))]
     if facts.pattern.fixed:
@@ -97,14 +97,14 @@ def _asker(request: ApprovalRequest) -> str:
 
 
 def _times(longest: timedelta, now: datetime) -> dict[str, str]:
-    """Ends within what is allowed, by their times. The longest is the policy's own."""
+    """Labels of the times at which the grant may end, by the ISO time. The last is the latest that is allowed."""
     lasting = sorted({*(one for one in TIMES if one < longest), longest})
     ends = {one: (now + one).astimezone(UTC).replace(microsecond=0) for one in lasting}
     return {end.isoformat(): f"{_span(one)}, until {end:%Y-%m-%d %H:%M:%S} UTC" for one, end in ends.items()}
 
 
 def _first_time(offer: GrantOffer, now: datetime) -> str:
-    """An hour where the policy allows that, else as long as it allows."""
+    """The choice at first: an hour, or the policy's longest time if that is shorter."""
     times = _times(min(offer.longest, timedelta(hours=1)), now)
     return next(reversed(times))
 

@@ -1,4 +1,4 @@
-"""App Home: what waits for a person, what they asked for, what was decided lately, and being away. Pure."""
+"""Draws App Home: what waits for a person, what they asked for, what was decided lately, and absences. Pure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ REVOKE_GRANT: Final = "home_revoke_grant"
 BUTTONS: Final = "home_buttons"
 AWAY_BUTTONS: Final = "home_away_buttons"
 
-# Slack takes 100 blocks, and 250,000 bytes of JSON, in a view. These come to 85, beside a dozen for the rest.
+# Slack takes 100 blocks, and 250,000 bytes of JSON, in a view. These are 85 blocks; the rest needs about twelve.
 MOST_WAITING: Final = 50
 MOST_ASKED: Final = 15
 MOST_DECIDED: Final = 15
@@ -71,11 +71,11 @@ def home_view(
     groups_unknown: bool = False,
     grants: Sequence[GrantProgress] = (),
 ) -> Json:
-    """The whole of it. `listed` is what the operator's file says of the person; `today` is a day of UTC.
+    """Draws App Home. `listed` is the person's entry in the operator's file; `today` is a day in UTC.
 
-    `outlook` is what their absence does not do.
+    `outlook` is what their absence does not cover.
     `grants` are standing grants that they gave or may revoke.
-    `groups_unknown` where Slack would not say which groups they are in, so that something may be missing.
+    `groups_unknown`: Slack does not say which groups they are in, so something may be missing.
     """
     room = [ROOM]
     parts = [
@@ -98,7 +98,7 @@ def home_view(
 
 
 def _grants(grants: Sequence[GrantProgress], room: list[int]) -> Iterator[Json]:
-    """Which calls are approved in advance, each with its end by one press. Nothing where there are none."""
+    """The standing grants, each with a button to revoke it; empty if there are none."""
     if not grants:
         return
     yield blocks.divider()
@@ -127,7 +127,7 @@ def _rows(
     *,
     unseen: int = 0,
 ) -> Iterator[Json]:
-    """A row for each item, as many as there is `room` for; the others are counted."""
+    """A row for each item, as far as there is `room`. The other items are counted."""
     shown = 0
     for item in items[:most]:
         row = draw(item)
@@ -170,7 +170,7 @@ def _waits(item: RequestView) -> str:
 
 
 def _asked(item: RequestView) -> str:
-    """Where it stands: which level it waits for, how far that is, and until when."""
+    """The state of a request: which level it waits for, how many have approved there, and until when."""
     progress = item.progress
     where = f"{MARKS[progress.status]} {CALLED[progress.status]}"
     level = progress.levels[-1] if progress.levels else None
@@ -206,7 +206,7 @@ def _until(item: RequestView) -> list[str]:
 
 
 def _level(item: RequestView) -> list[str]:
-    """Which level, where there are several."""
+    """The name of the present level, if the policy has several."""
     levels = item.progress.levels
     return [safe(levels[-1].name, 40)] if levels and len(item.policy.levels) > 1 else []
 

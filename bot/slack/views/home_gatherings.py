@@ -1,4 +1,4 @@
-"""The rows of App Home about gatherings: an answer that is awaited, what came in, and what has ended. Pure."""
+"""The rows of App Home about gatherings: awaited answers, running gatherings, and ended ones. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAMED: Final = 400  # characters of sources in a row; Details have all
 
 
 def awaited_row(item: AwaitedAnswer) -> Json:
-    """An answer that the person can give, with the button to the form."""
+    """The row of an answer that the person can give, with the button that opens the form."""
     progress = item.read.progress
     source = next(one for one in progress.sources if one.name == item.source)
     parts = [_who_asks(item, source), *_until(item.read)]
@@ -34,7 +34,7 @@ def awaited_row(item: AwaitedAnswer) -> Json:
 
 
 def asked_row(read: GatheringRead) -> Json:
-    """What came in of what the person asked, and who is waited for."""
+    """The row of a gathering of the person's own: which answers have come, and who is still to answer."""
     sources = read.progress.sources
     there = [safe(one.title, NAME) for one in sources if one.answer is not None]
     missing = [_missing(one) for one in sources if one.answer is None]
@@ -55,7 +55,7 @@ def _missing(source: SourceState) -> str:
 
 
 def ended_row(read: GatheringRead) -> Json:
-    """How it ended."""
+    """The row of a gathering that has ended."""
     progress, result = read.progress, read.progress.result
     there = len([one for one in progress.sources if one.answer is not None])
     how = f"{MARKS[progress.status]} {CALLED[progress.status]}"

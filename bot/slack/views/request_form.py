@@ -1,4 +1,4 @@
-"""The form that asks for an approval, and what all forms have in common. Pure: views out, values in."""
+"""The form that asks for an approval, and the functions that all forms share. Pure: views out, values in."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class UnreadableFormError(CountersignError):
 
 
 def ask_form(policies: Policies, draft: Draft, origin: Origin, doubt: str = "") -> Json:
-    """The form, filled in as far as `draft` goes; first `doubt`, on what a person has to look at.
+    """Draws the form, filled in from `draft`. `doubt` comes first: it says what the person has to check.
 
-    The chosen policy decides whether amount and fields are there.
+    The chosen policy decides whether there are an amount and fields.
 
-    Block IDs stay the same whichever policy is chosen, so that Slack keeps what was typed when it changes.
+    Block IDs do not depend on the policy, so that Slack keeps what was typed when another policy is chosen.
     """
     chosen = policies.get(draft.policy or "")
     parts = [
@@ -86,7 +86,7 @@ def ask_form(policies: Policies, draft: Draft, origin: Origin, doubt: str = "") 
 
 
 def read_ask_form(view: Mapping[str, Any]) -> Draft:
-    """What is filled in, from a submission or while it is open."""
+    """The draft that is filled in, in a submitted or an open form."""
     values = values_of(view)
     return Draft(
         policy=values.get(POLICY),
@@ -100,14 +100,14 @@ def read_ask_form(view: Mapping[str, Any]) -> Draft:
 
 
 def block_of(field: str | None, view: Mapping[str, Any]) -> str:
-    """The block at which to show what is wrong with `field`: always one that the open form has."""
+    """The block at which to show an error in `field`: always one that the open form has."""
     shown = [block["block_id"] for block in view["blocks"] if block["type"] == "input"]
     wanted = {"currency": AMOUNT}.get(field or "", field or "")
     return next((block for block in (wanted, FIELD + wanted, *shown) if block in shown), wanted)
 
 
 def _of_its_type(block: Json) -> Json:
-    """What was typed into an input of another type, for another policy, is not put into this one."""
+    """Puts the input's type into its action ID, so that Slack does not fill it from another policy's other type."""
     return {**block, "element": {**block["element"], "action_id": block["element"]["type"]}}
 
 
@@ -141,7 +141,7 @@ def _option(policy: Askable) -> Json:
 
 
 def modal(callback_id: str, title: str, submit: str | None, parts: list[Json], origin: Origin) -> Json:
-    """A view with these blocks; without `submit` it is only to be read."""
+    """Makes a modal of `parts`. With `submit` None, it can only be read."""
     view = {
         "type": "modal",
         "callback_id": callback_id,
@@ -154,7 +154,7 @@ def modal(callback_id: str, title: str, submit: str | None, parts: list[Json], o
 
 
 def origin_in(view: Mapping[str, Any], kind: type[OriginT]) -> OriginT:
-    """What the form carries of where it was opened from. Raises `UnreadableFormError`."""
+    """Reads from the form where it was opened. Raises `UnreadableFormError`."""
     try:
         return kind.model_validate_json(view.get("private_metadata") or "")
     except ValidationError as error:
@@ -162,14 +162,14 @@ def origin_in(view: Mapping[str, Any], kind: type[OriginT]) -> OriginT:
 
 
 def filled_in(view: Mapping[str, Any], block: str) -> str:
-    """What is filled in at a block that cannot be left empty. Raises `UnreadableFormError`."""
+    """The value of a block that cannot be left empty. Raises `UnreadableFormError`."""
     if (value := values_of(view).get(block)) is None:
         raise UnreadableFormError
     return value
 
 
 def values_of(view: Mapping[str, Any]) -> dict[str, str]:
-    """What is filled in, by block. A field left empty is not there. Raises `UnreadableFormError`."""
+    """The values that are filled in, by block. Empty fields are left out. Raises `UnreadableFormError`."""
     found: dict[str, str] = {}
     if view.get("state") is None:
         raise UnreadableFormError

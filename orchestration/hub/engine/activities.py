@@ -22,9 +22,9 @@ def work_item(tx: Transaction, key: int, token: str, *, first: bool) -> bytes | 
 def complete(tx: Transaction, key: int, response: pb.ActivityResponse) -> bool:
     """Record an activity's result and wake its orchestration.
 
-    Returns False where the execution that asked for it has continued as new. Raises StaleError where the activity
-    has a result already, or was dropped with its execution. Where the orchestration has ended meanwhile, the
-    result is accepted and dropped.
+    Returns False where the execution that asked for it has continued as new. Raises StaleError where the activity has a
+    result already, or was dropped with its execution. If the orchestration has ended meanwhile, the result is dropped
+    without an error.
     """
     activity = tx.one(Q.activity_take, key)
     if activity is None:

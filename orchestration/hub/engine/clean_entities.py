@@ -9,7 +9,7 @@ from orchestration.hub.protocol import continuation_tokens
 from orchestration.hub.storage.sql import Q
 from orchestration.hub.storage.transaction import Transaction
 
-# Entities of one call: a few milliseconds of work. The client calls again with the token.
+# How many entities one call looks at: a few milliseconds of work. The client calls again with the token.
 _PAGE: Final = 500
 
 

@@ -1,4 +1,4 @@
-"""The connected workers: which one gets the next work item, and who else may know what one of them does not."""
+"""The connected workers: which one gets the next work item, and whether another one may know how to run it."""
 
 from collections.abc import Collection, Iterator
 from typing import Final
@@ -8,7 +8,7 @@ from orchestration.hub.engine.workers import ConnectedWorker, WorkName, work_nam
 from orchestration.hub.storage import clock as clocks
 from orchestration.hub.storage.transaction import ReadyWork, Transaction, WorkItemKind
 
-# What workers run is written down again after so long, in microseconds: they are still there.
+# Microseconds until the record of what workers run is written again, to show that they are still connected.
 _WRITE_DOWN_AGAIN: Final = clocks.HOUR
 
 
@@ -36,7 +36,7 @@ class ConnectedWorkers:
             self._to_write = True
 
     def remove(self, worker: ConnectedWorker) -> bool:
-        """The worker has gone; returns False where it had before. What it knew is remembered."""
+        """Remove a disconnected worker, but remember what it knew. Returns False where it was removed before."""
         if worker not in self._workers:
             return False
         self._workers.remove(worker)
@@ -44,19 +44,19 @@ class ConnectedWorkers:
             self._known.was_there(work)
         return True
 
-    # What the next hub on the file is to know.
+    # What is kept in the file for the next hub.
 
     def recall(self, tx: Transaction) -> None:
         """Take over what the last hub on the file knew of its workers."""
         self._known.recall(tx)
 
     def look_at_record(self) -> None:
-        """Have what is written down of the workers that are there renewed in time."""
+        """Have the record of the connected workers written again where it is an hour old."""
         if self._workers and clocks.now(self._clock) - self._written_at >= _WRITE_DOWN_AGAIN:
             self._to_write = True
 
     def unwritten(self) -> str | None:
-        """The record to write down, where workers have shown something new or the last one is old; else None."""
+        """The record to write to the file, or None where nothing is new and the last record is not old."""
         if not self._to_write:
             return None
         self._to_write, self._written_at = False, clocks.now(self._clock)
@@ -66,7 +66,7 @@ class ConnectedWorkers:
     # What a worker's answer shows.
 
     def note_completed(self, worker: ConnectedWorker | None, work: WorkName) -> None:
-        """The worker, or where it is None one that has gone, has completed such work."""
+        """Note that the worker has completed such work. None stands for a worker that has disconnected."""
         if worker is None:
             self._known.was_there(work)
             return
@@ -76,18 +76,19 @@ class ConnectedWorkers:
             self._to_write = self._to_write or (work not in self._written and not worker.announced(work))
 
     def note_lacking(self, worker: ConnectedWorker | None, work: WorkName) -> bool:
-        """The worker, or where it is None one that has gone, has not registered this; returns whether another may have.
+        """Note that the worker has not registered this; returns whether another worker may have.
 
-        From then on it gets such work only if no other may know it.
+        None stands for a worker that has disconnected. From then on the worker gets such work only if no other may know
+        it.
         """
         if worker is not None and len(worker.lacks) >= MOST_NAMES:
-            return False  # it could not be noted, and so would get the same work again and again
+            return False  # it could not be noted, so the worker would get such work again and again
         if worker is not None:
             worker.lacks.add(work)
         return self._others_may_know(worker, work)
 
     def _others_may_know(self, worker: ConnectedWorker | None, work: WorkName) -> bool:
-        """Whether another worker knows this, or has not been asked, or one that knew it was there lately."""
+        """Whether another worker may know this: one that is connected, or one that knew it and was connected lately."""
         if any(
             other is not worker and other.accepts_work(work) and work not in other.lacks
             for other in self._workers

@@ -41,8 +41,9 @@ class Decisions:
 def decisions_in(response: pb.OrchestratorResponse, at: int) -> Decisions:
     """The decisions in a worker's answer to a turn that was applied at `at`.
 
-    The SDK's worker goes on after the end where a task that it tries again fails in the turn that ends: with a timer,
-    for instance. Nobody waits for that any more. Only locks that were still held are freed.
+    The answer may contain actions after the end: for example, the SDK's worker adds a timer if a task with a retry
+    policy fails in the last turn. They are dropped, except messages to entities: these release the locks that are still
+    held.
     """
     problem = _problem(response)
     if problem is not None:
@@ -91,7 +92,7 @@ def _rewritten_fault(rewound: pb.RewindOrchestrationAction) -> str | None:
 
 
 def _carried_fault(done: pb.CompleteOrchestrationAction) -> str | None:
-    """Why the next execution cannot begin with these events: its start is the hub's, and the first."""
+    """Why the next execution cannot begin with these events. The hub itself adds its start, as the first event."""
     for event in done.carryoverEvents:
         if not event.HasField("eventRaised"):
             kind = event.WhichOneof("eventType") or "an event of no kind"
@@ -179,7 +180,7 @@ _ACTIONS = {
     "rewindOrchestration": _rewind,
 }
 
-# Of each action that has events for a history: what is wrong with them.
+# For each kind of action that carries history events: the function that says what is wrong with them.
 _HISTORIES: Final[dict[str, Callable[[Any], str | None]]] = {
     "completeOrchestration": _carried_fault,
     "rewindOrchestration": _rewritten_fault,

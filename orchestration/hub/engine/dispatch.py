@@ -2,9 +2,9 @@
 
 Everything here is in memory and may be lost: work that is not completed is in the file and is dispatched again.
 
-A worker keeps what it was given for as long as it is connected and gives signs of life: nothing else says how long
-work may take, and a second worker would do it a second time. There is a limit all the same, because a program can
-hang while its connection lives.
+A worker keeps its work items for as long as it is connected and gives signs of life: nobody knows how long work takes,
+and a second worker would do it a second time. There is a limit all the same, because a program can hang while its
+connection is alive.
 """
 
 import logging
@@ -42,8 +42,8 @@ _KINDS: Final = {
 class Dispatcher:
     """Queues work and hands it to workers. Lives on the event loop; not thread-safe.
 
-    A live worker may hold a work item for `limit_s` seconds, or for `lost_s` more where an answer of its did not arrive
-    and may have been this one's.
+    A live worker may hold a work item for `limit_s` seconds. Where an answer from it was lost, which may have been the
+    answer for this item, it may hold the item for at most `lost_s` seconds more.
     """
 
     def __init__(self, limit_s: float, lost_s: float = 300.0, clock: clocks.Clock | None = None) -> None:
@@ -54,7 +54,7 @@ class Dispatcher:
         self._stopping = False
         self._queue = WorkQueue()
         self._leases = Leases()
-        # Of entities whose operations come one by one: the last message for which that holds.
+        # For each entity whose operations are sent one by one: the last message that is sent so.
         self._one_by_one: dict[int, int] = {}
         # The unfinished activities that a worker was given, or may have been given by an earlier hub.
         self._given: set[int] = set()
@@ -72,12 +72,12 @@ class Dispatcher:
             self.offer(ready)
 
     def offer(self, ready: ReadyWork) -> None:
-        """Queue an item, unless it is queued already or a worker holds it: its completion will look again."""
+        """Queue an item, unless it is queued already or a worker holds it: completing it looks for more work."""
         if not self._leases.is_held((ready.kind, ready.key)):
             self._queue.add(ready)
 
     def may_have_been_given(self, activity: int) -> None:
-        """An earlier hub on the file may have given the activity of this key to a worker."""
+        """Note that an earlier hub on the file may have given the activity of this key to a worker."""
         self._given.add(activity)
 
     def _note_completed(self, token: str) -> None:
@@ -147,20 +147,20 @@ class Dispatcher:
         self._workers.recall(tx)
 
     def unwritten(self) -> str | None:
-        """What is to be written down of the workers, for the next hub on the file, or None."""
+        """The record of what workers run, to be written to the file for the next hub, or None."""
         return self._workers.unwritten()
 
     # Tokens.
 
     def lease(self, token: str, kind: WorkItemKind) -> Lease:
-        """What was dispatched under a completion token.
+        """The lease of a completion token.
 
         Raises StaleError where it was handed in, dispatched again, completed, or never dispatched.
         """
         return self._leases.find(token, kind)
 
     def hand_in(self, token: str) -> None:
-        """A worker's answer waits to be written, for as long as a disk is full: nobody else is to do the work again.
+        """Keep an item from other workers while its worker's answer waits to be written, as long as a disk is full.
 
         `apply` or `unanswered` ends that.
         """
@@ -184,9 +184,9 @@ class Dispatcher:
         return self._leases.abandon(token, kind, others)
 
     def hand_on(self, token: str, kind: WorkItemKind) -> bool:
-        """Queue an item whose worker said that it has not registered this, where another worker may have.
+        """Queue an item whose worker has not registered it, if another worker may have; returns whether it did.
 
-        Otherwise returns False: then the worker's answer, a failure, counts. Raises StaleError.
+        If it returns False, the worker's answer, a failure, counts. Raises StaleError.
         """
         lease = self.lease(token, kind)
         work = work_name(lease.ready)
@@ -199,7 +199,7 @@ class Dispatcher:
         return True
 
     def unanswered(self, token: str) -> tuple[ReadyWork, float] | None:
-        """Take an item from its worker, whose answer the hub could not take: the worker is done with it all the same.
+        """Take an item from its worker because the hub could not take the answer, which the worker does not send again.
 
         Returns the item and after how many seconds it should be offered again with `offer`, or None where there is no
         such item any more. The token stays valid until then. An activity waits longer, since it may have acted on the
@@ -216,9 +216,9 @@ class Dispatcher:
         return lease.ready, self._lost_s if lease.ready.kind is WorkItemKind.ACTIVITY else pause
 
     def answer_lost(self, peer: object) -> None:
-        """An answer that came from this connection has not arrived, and nobody knows which.
+        """Limit how long the workers of this connection hold their items: the answer for one of these was lost.
 
-        What its workers hold now is theirs for a limited time: one of these items will not be answered.
+        Nobody knows which answer it was, and the worker does not send it again.
         """
         until = time.monotonic() + self._lost_s
         for worker in self._workers:
@@ -251,7 +251,7 @@ class Dispatcher:
         self._release_all(worker.lost)
 
     def _give_back(self, worker: ConnectedWorker) -> None:
-        """Leave a worker that is heard again what nobody else has got meanwhile: it is still at it."""
+        """Give a worker that was silent its items back, except those that another worker has got meanwhile."""
         worker.silent = False
         for token in worker.lost:
             lease = self._leases.get(token)
@@ -297,7 +297,7 @@ class Dispatcher:
         return count >= _ROUND
 
     def _choose(self, kind: WorkItemKind) -> tuple[ConnectedWorker, ReadyWork] | None:
-        """The item that waited longest of those that a worker takes now, and the least busy such worker."""
+        """The item that has waited longest of those that a worker takes now, and the least busy of its workers."""
         candidates = self._workers.with_room(kind) if self._queue.has(kind) else []
         if not candidates:
             return None

@@ -9,7 +9,7 @@ from orchestration.hub.protocol import statuses, wire
 from orchestration.hub.storage.sql import Q
 from orchestration.hub.storage.transaction import Transaction
 
-# Payload bytes that are as much work to delete as one row. Measured: a page of 4 KiB is about four rows.
+# How many payload bytes count as one row of work. Measured: to delete a page of 4 KiB takes as long as about four rows.
 _BYTES_PER_ROW: Final = 1024
 
 
@@ -57,7 +57,7 @@ def completed_event(at: int, ending: Ending) -> bytes:
 
 
 def unexplained(instance_id: str, how: str) -> pb.TaskFailureDetails:
-    """The failure of a sub-orchestration that left none: `how` it ended, in a word."""
+    """The failure of a sub-orchestration that ended without one. `how` it ended is a word such as `terminated`."""
     return pb.TaskFailureDetails(
         errorType="SubOrchestrationEnded",
         errorMessage=f"The sub-orchestration {instance_id!r} was {how}.",

@@ -68,7 +68,7 @@ def process_inbox(tx: Transaction, key: int, entity_id: str) -> None:
     head = tx.one(Q.entity_inbox_head, key)
     while head is not None and head["section"] is not None and row["lock_section"] is None:
         tx.do(Q.entity_inbox_take, head["seq"])
-        # An owner that ended while it waited would hold the lock for ever.
+        # An owner that ended while its request waited would hold the lock for ever.
         if is_alive(tx, head["caller"], head["caller_execution"]):
             tx.do(Q.entity_lock, head["section"], head["caller"], head["caller_execution"], head["at"], key)
             request = pb.HistoryEvent.FromString(head["event"]).entityLockRequested
@@ -88,7 +88,7 @@ def is_alive(tx: Transaction, owner: str, execution: str) -> bool:
 def eligible(tx: Transaction, row: Any, size: int) -> list[Any]:
     """The messages that may be dispatched now: of the lock's owner while locked, else up to the next lock request.
 
-    They are at least one, where there is any, and no more than have `size` bytes.
+    At most `size` bytes of them are returned, but always the first one.
     """
     room = limits.Room(size)
     statement, *values = Q.entity_inbox_of, row["key"]
@@ -100,7 +100,7 @@ def eligible(tx: Transaction, row: Any, size: int) -> list[Any]:
 def _next_lock(
     tx: Transaction, request: pb.EntityLockRequestedEvent, owner: str, execution: str, at: int
 ) -> None:
-    """Send the lock request to the next entity of its set, or notify its owner that all are locked."""
+    """Send the lock request to the next entity of its set, or tell the owner that all are locked."""
     request.position += 1
     if request.position < len(request.lockSet):
         event = wire.event(at, entityLockRequested=request)

@@ -78,7 +78,7 @@ def complete(tx: Transaction, dispatched: EntityBatch, result: pb.EntityBatchRes
 
 
 def _fail_large_results(result: pb.EntityBatchResult) -> None:
-    """Put a failure in the place of each result that is too large. What the operation did stands."""
+    """Replace each result that is too large with a failure. The changes that the operation made are kept."""
     for one in result.results:
         over = excess(one)
         if over is not None:
@@ -88,8 +88,8 @@ def _fail_large_results(result: pb.EntityBatchResult) -> None:
 def refuse(tx: Transaction, dispatched: EntityBatch, failure: pb.TaskFailureDetails) -> None:
     """Apply nothing of a batch's answer. Raises StaleError.
 
-    A single operation fails with this failure. Several are dispatched again, one by one: together they asked for too
-    much, and those that did not are to have their effect.
+    A single operation fails with this failure. Several are dispatched again, one by one: perhaps only one of them asked
+    for too much, and the others must take effect.
     """
     if len(dispatched.seqs) == 1:
         _log.warning("An operation of an entity was refused: %s", failure.errorMessage)

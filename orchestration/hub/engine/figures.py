@@ -1,4 +1,4 @@
-"""Figures of the hub for its operators: what has not ended, and what is queued. They name nobody."""
+"""Figures of the hub for its operators: what has not ended, in groups. No group names a person."""
 
 import json
 import sqlite3
@@ -9,12 +9,12 @@ from typing import Any, Final, NamedTuple
 from orchestration.hub.errors import InvalidError
 from orchestration.hub.storage.sql import Q
 
-# The custom statuses that are read, of what has not ended and is oldest. To read one takes some 40 µs.
+# Of how many unfinished instances, the oldest first, the custom status is read. Each takes about 40 µs.
 LOOKED_AT: Final = 2000
-# Groups that are told. Names and statuses come from whoever starts instances.
+# The most groups in an answer. Their number has no other limit: clients choose the names and the statuses.
 _GROUPS: Final = 1000
-# Seconds for which what was read serves, and how many times longer than it took: with much that waits it is read less
-# often, so that this takes a twentieth of one processor at most.
+# A result is reused for this many seconds, or for this many times as long as reading it took, if that is longer. So
+# reading takes a twentieth of one processor at most.
 _SERVES_S: Final = 10.0
 _SERVES_TIMES: Final = 20.0
 _MOST_PATHS: Final = 3
@@ -22,11 +22,12 @@ _LONGEST_SUFFIX: Final = 100
 
 
 class FiguresRequest(NamedTuple):
-    """How to group what has not ended: what is asked for.
+    """How to group the instances that have not ended.
 
-    `said` are JSON paths of the custom status, whose values make the groups beside the name of the orchestration, and
-    `times` paths of times in it, in ISO 8601. Of what is not among the oldest, the custom status is not read: the first
-    value is then the ID without its last `suffix` characters, and all others are null.
+    `said` are JSON paths in the custom status: instances with the same orchestration name and the same values there
+    form a group. `times` are JSON paths of ISO 8601 times in the custom status. The custom status is read of the oldest
+    instances only. For the others, the first value is the ID without its last `suffix` characters, and all other values
+    are null.
     """
 
     said: list[str]
@@ -35,7 +36,7 @@ class FiguresRequest(NamedTuple):
 
     @classmethod
     def of(cls, request: bytes) -> "FiguresRequest":
-        """What a request asks for: the JSON object of these three. Raises InvalidError."""
+        """Parse a request: a JSON object with `said`, `times` and `suffix`. Raises InvalidError."""
         try:
             given = json.loads(request)
             found = cls(given["said"], given["times"], given["suffix"])
@@ -51,7 +52,7 @@ class FiguresRequest(NamedTuple):
 
 
 class Unfinished:
-    """What has not ended, in groups. What was read serves for a while, whoever asks."""
+    """The instances that have not ended, in groups. A result is cached for a while, for all callers."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         """`now` is in seconds, of any clock that only goes forward."""
@@ -59,10 +60,10 @@ class Unfinished:
         self._kept: tuple[FiguresRequest, float, list[dict[str, Any]]] | None = None
 
     def read(self, db: sqlite3.Connection, wanted: FiguresRequest) -> list[dict[str, Any]]:
-        """Of each group its `name`, what it has `said`, the `count`, when the oldest was `created_at`, and the `times`.
+        """Return for each group: `name`, `said`, `count`, `created_at` of its oldest instance, and `times`.
 
-        `created_at` is in microseconds. Of `times` each is the smallest text at its path, null where there is none.
-        Raises InvalidError where a path is none.
+        `created_at` is in microseconds. Each of `times` is the smallest text at its path, or null where there is none.
+        Raises InvalidError where a path is not a valid JSON path.
         """
         began = self._now()
         if self._kept is not None and self._kept[0] == wanted and began < self._kept[1]:
@@ -98,7 +99,7 @@ def _text(found: bytes | None) -> str | None:
 
 
 def _numbered(name: str, paths: list[str]) -> dict[str, str]:
-    """As many as the statement takes; the first stands for those that are not asked for."""
+    """The parameters for the paths: always as many as the SQL statement takes. The first path fills the unused ones."""
     return {
         f"{name}{number}": path
         for number, path in enumerate([*paths, *paths[:1] * _MOST_PATHS][:_MOST_PATHS])

@@ -1,4 +1,4 @@
-"""Logs that work was handed on, as its worker has not registered it. Others choose how often that happens."""
+"""Logs that work was handed on because its worker has not registered it, at a limited rate."""
 
 import logging
 import time
@@ -9,7 +9,7 @@ from orchestration.hub.storage.transaction import WorkItemKind
 
 _log: Final = logging.getLogger(__name__)
 
-# A name is logged once in so many seconds, and so many names at most.
+# In each period of this many seconds a name is logged once, and at most this many names.
 _AGAIN_S: Final = 600.0
 _MOST: Final = 50
 
@@ -21,14 +21,14 @@ _REGISTERED_AS: Final = {
 
 
 class HandedOnLog:
-    """One line a name, now and then, however often a program comes back that announces nothing."""
+    """Logs one line for each name and period, however often its work is handed on."""
 
     def __init__(self) -> None:
         self._since = 0.0
         self._logged: set[WorkName] = set()
 
     def note(self, work: WorkName) -> None:
-        """Such work was handed on; logged unless it was lately."""
+        """Log that such work was handed on, unless the log said so lately."""
         now = time.monotonic()
         if now - self._since >= _AGAIN_S:
             self._since = now

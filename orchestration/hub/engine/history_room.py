@@ -12,14 +12,14 @@ from orchestration.hub.protocol import limits
 from orchestration.hub.storage.sql import Q
 from orchestration.hub.storage.transaction import Transaction
 
-# Bytes. A result of so few is kept whatever the history has: there is room for many of them beyond the limit.
+# Bytes. A result up to this size is always kept: a work item has room for many of them beyond the history's limit.
 _SMALL: Final = 4096
-# Of so many instances the bytes are remembered.
+# For how many instances the sizes are cached.
 _KNOWN: Final = 10_000
 
 
 def excess(tx: Transaction, key: int, added: int) -> int | None:
-    """How many bytes history and inbox of this instance have with `added` more, where that is too many, else None."""
+    """The size of this instance's history and inbox with `added` more bytes, if that is over the limit, else None."""
     size = tx.sizes.get(key)
     if size is None:
         # Counted once, and not for each event: ten thousand events may wait, and each would be counted again.
@@ -31,18 +31,18 @@ def excess(tx: Transaction, key: int, added: int) -> int | None:
 
 
 def note(tx: Transaction, key: int, added: int) -> None:
-    """The inbox of this instance has so many bytes more."""
+    """Note that the inbox of this instance has grown by `added` bytes."""
     if key in tx.sizes:
         tx.sizes[key] += added
 
 
 def forget(tx: Transaction, key: int) -> None:
-    """History and inbox of this instance are to be counted anew."""
+    """Have the history and inbox of this instance counted again when their size is next needed."""
     tx.sizes.pop(key, None)
 
 
 def fitting(tx: Transaction, key: int, event: bytes) -> bytes:
-    """A result as this instance can be told it: one that does not fit becomes a failure that says so."""
+    """The result's event as it is stored: a result that does not fit is replaced by a failure that says so."""
     size = excess(tx, key, len(event)) if len(event) > _SMALL else None
     return event if size is None else _refused(pb.HistoryEvent.FromString(event), size) or event
 

@@ -43,10 +43,10 @@ def put(tx: Transaction, row: Any, kind: int, at: int, event: bytes) -> None:
 
 
 def put_bound(tx: Transaction, row: Any, execution: str, at: int, event: bytes) -> bool:
-    """Put the result of something that `execution` asked for; returns False where that execution is over.
+    """Put a result that `execution` asked for into the inbox; returns False where that execution is over.
 
-    This is the fence of continue-as-new: a result that the old execution waited for never reaches the new one. One
-    that does not fit into its history reaches it as a failure.
+    So after continue-as-new, a result for the old execution never reaches the new one. A result that does not fit into
+    the history is replaced by a failure.
     """
     if row is None or row["execution"] != execution or row["status"] in statuses.ENDED:
         return False

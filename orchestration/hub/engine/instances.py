@@ -55,7 +55,7 @@ def unknown(instance_id: str) -> NotFoundError:
 
 
 def runs_once(row: Any) -> NotReadyError:
-    """The error for an ended instance of this row that is to run again, and may not."""
+    """The error for a request to run the ended instance of this row again, where that is not allowed."""
     return NotReadyError(
         f"{row['id']!r} is an instance of {row['name']!r}. Those run once on this hub: none is rewound, restarted or "
         "replaced. Start another one."
@@ -122,8 +122,8 @@ def create(tx: Transaction, new: NewInstance, at: int) -> None:
 def start(tx: Transaction, request: pb.CreateInstanceRequest) -> str:
     """Start an instance; returns its ID.
 
-    An existing instance of that ID is replaced if the request's reuse policy lists its status, and it is none of those
-    that run once: it is ended, and deleted with its history. Otherwise AlreadyExistsError is raised. Also raises
+    An existing instance of that ID is replaced if the request's reuse policy lists its status and its name is not in
+    `run_once`: it is ended, and deleted with its history. Otherwise raises AlreadyExistsError. Also raises
     InvalidError.
     """
     instance_id = limits.instance_id(request.instanceId or uuid.uuid4().hex)

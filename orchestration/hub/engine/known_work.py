@@ -1,4 +1,4 @@
-"""What workers are known to run, also those that have gone, and those of the last hub on the file."""
+"""What workers are known to run, including disconnected workers and those of the last hub on the file."""
 
 import json
 from collections.abc import Iterable
@@ -9,38 +9,38 @@ from orchestration.hub.storage import clock as clocks
 from orchestration.hub.storage.sql import Q
 from orchestration.hub.storage.transaction import Transaction, WorkItemKind
 
-# For how long work waits for a worker that knew it and has gone, where another worker would fail it. A program that
-# failed on Friday evening is back on the Tuesday after a long weekend; one that was taken away for good is not, and
-# then somebody is told at last.
+# How long work waits for the return of a worker that knew it, before another worker gets it and fails it. Four days are
+# enough for a program that failed on a Friday evening to be back after a long weekend. If the program was removed for
+# good, the failure tells somebody at last.
 REMEMBERED: Final = 4 * clocks.DAY
-# So many names are remembered, and the file keeps so many that are not longer than this: clients choose them.
+# How many names are kept in memory, how many in the file, and how many characters those in the file may have. Clients
+# choose the names, so there must be limits.
 MOST_NAMES: Final = 10_000
 _MOST_KEPT: Final = 1_000
 _LONGEST_KEPT: Final = 200
 
 
 class KnownWork:
-    """When a worker that ran something was last there, in memory; the caller has it written down now and then.
+    """When a worker that runs each work was last connected. Kept in memory; the caller writes the record to the file.
 
-    What the last hub on the file wrote down counts as if that worker had been there at this hub's start: nobody can
-    come to a hub that is not running.
+    A worker in the last hub's record counts as connected at this hub's start: while no hub ran, it could not connect.
     """
 
     def __init__(self, clock: clocks.Clock) -> None:
         self._clock = clock
         self._started = 0
-        # In microseconds; what was there last is at the end.
+        # In microseconds, the latest at the end.
         self._last_there: dict[WorkName, int] = {}
 
     def was_there(self, work: WorkName) -> None:
-        """A worker that runs this is there, or was up to now."""
+        """Note that a worker that runs this is connected, or was until now."""
         self._last_there.pop(work, None)
         if len(self._last_there) >= MOST_NAMES:
             del self._last_there[next(iter(self._last_there))]
         self._last_there[work] = clocks.now(self._clock)
 
     def was_there_lately(self, work: WorkName) -> bool:
-        """Whether a worker that runs this, or every version of it, was there not longer ago than REMEMBERED."""
+        """Whether a worker that runs this, or every version of it, was connected less than REMEMBERED ago."""
         times = (self._last_there.get(work), self._last_there.get(work._replace(version=None)))
         return any(at is not None and self._age(max(at, self._started)) < REMEMBERED for at in times)
 
@@ -55,7 +55,7 @@ class KnownWork:
             self._last_there[WorkName(WorkItemKind(kind), name, version)] = at
 
     def record(self, there: Iterable[WorkName]) -> str:
-        """What is to be written down while workers that run these are there. What is too old is left out."""
+        """The record for the file while workers that run these are connected. Entries that are too old are left out."""
         for work in there:
             self.was_there(work)
         kept: list[tuple[Any, ...]] = [

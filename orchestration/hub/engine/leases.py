@@ -29,10 +29,11 @@ _LONGEST_PAUSE_S: Final = 30.0
 class Lease:
     """A work item that was dispatched, until it is completed or dispatched again.
 
-    `worker` is None once the worker has hung up, went silent, or held the item for too long. `expires` is in seconds
-    of `time.monotonic`. `work` is what the completion is applied to; of an activity it is the key. `lacking` is set
-    where the worker said that it has not registered this. `handed_in` is set while an answer waits to be written: it is
-    nobody's work then, whatever becomes of the worker. `replaced` is the lease before this one, with its token.
+    `worker` is None once the worker has disconnected, went silent, or held the item for too long. `expires` is in
+    seconds of `time.monotonic`. `work` is what the completion is applied to; for an activity it is the key. `lacking`
+    is set if the worker said that it has not registered this. `handed_in` is set while the answer waits to be written:
+    then no worker gets the item, even if its worker disconnects. `replaced` is the lease before this one, with its
+    token.
     """
 
     ready: ReadyWork
@@ -60,7 +61,7 @@ class Leases:
         return bool(self._leases)
 
     def held(self) -> Counter[WorkItemKind]:
-        """How many items of each kind a worker has."""
+        """How many items of each kind a worker holds."""
         return Counter(lease.ready.kind for lease in self._leases.values() if lease.worker is not None)
 
     def new_token(self) -> str:
@@ -97,7 +98,7 @@ class Leases:
         return lease.handed_in or lease.worker is not None
 
     def add(self, token: str, lease: Lease, worker: ConnectedWorker) -> None:
-        """The item was dispatched to this worker. Its last token is not valid any more."""
+        """Add the lease of an item that was dispatched to this worker. The item's last token is not valid any more."""
         item = (lease.ready.kind, lease.ready.key)
         before = self._token_of.get(item)
         if before is not None:
@@ -110,7 +111,7 @@ class Leases:
         worker.tokens[lease.ready.kind].add(token)
 
     def end(self, token: str) -> None:
-        """The work is completed, or never was any. Its worker has room again."""
+        """Remove a lease: its work is completed, or was never needed. Its worker has room again."""
         lease = self._leases.pop(token, None)
         if lease is None:
             return
@@ -124,7 +125,7 @@ class Leases:
             lease.worker.stalled = False
 
     def take_back(self, token: str) -> None:
-        """The work was given to the wrong worker. Whoever had it before and has hung up may still hand it in."""
+        """End a lease that went to the wrong worker. A disconnected worker that had the item may still hand it in."""
         lease = self._leases[token]
         self.end(token)
         if lease.replaced is not None:

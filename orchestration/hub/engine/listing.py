@@ -21,7 +21,7 @@ _LARGEST_PAGE: Final = 1000
 # short.
 _PAGE_BYTES: Final = 3 * 1024 * 1024
 
-# Unicode's last code point, and those that are in no text.
+# Unicode's last code point, and the surrogates, which no text contains.
 _LAST: Final = "\U0010ffff"
 _FIRST_SURROGATE: Final = 0xD800
 _AFTER_SURROGATES: Final = 0xE000
@@ -87,7 +87,7 @@ def query(db: sqlite3.Connection, request: pb.QueryInstancesRequest) -> pb.Query
     filters = _Filters(after_at=after_at, after_key=after_key, limit=limit + 1)
     filters.statuses(list(asked.runtimeStatus))
     if asked.runtimeStatus and statuses.ENDED.isdisjoint(asked.runtimeStatus):
-        # This follows from the statuses. It is added so that the index of what waits is used.
+        # The statuses imply this. It is added so that SQLite uses the index of instances that have not ended.
         filters.add("completed_at IS NULL")
     filters.times("created_at", asked, "createdTimeFrom", "createdTimeTo")
     filters.prefix(asked.instanceIdPrefix.value)

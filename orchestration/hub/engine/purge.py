@@ -42,7 +42,7 @@ def delete_ended(tx: Transaction, keys: list[int]) -> tuple[int, int]:
 
 
 def _without_jumps(tx: Transaction, asked: pb.PurgeInstanceFilter) -> pb.PurgeInstanceFilter:
-    """The filter, for what is old enough without a jump of the clock that is less than a day old."""
+    """The filter without what became old enough only by a clock jump within the last day."""
     delayed = clocks.delayed(tx.clock)
     if not delayed:
         return asked
@@ -92,7 +92,7 @@ class Purge:
                 return
 
     async def _families(self, keys: list[int], *, recursive: bool) -> bool:
-        """Delete these, and what they started; returns False where the time was up before.
+        """Delete these instances and what they started; returns False where the time was up before all were deleted.
 
         Children are deleted before their parents: if the hub is killed in between, the rest is still found.
         """

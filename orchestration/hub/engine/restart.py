@@ -17,10 +17,10 @@ NAMED: Final = 5  # children in an error; the others are counted
 def restart(tx: Transaction, request: pb.RestartInstanceRequest) -> str:
     """Start the work of an ended instance again; returns the ID under which it now runs.
 
-    Name, version, input and tags are those of its last execution. Under the same ID the old instance is deleted
-    with its history; with `restartWithNewInstanceId` it is kept. The new instance has no parent, even where the
-    old one had. Raises NotFoundError, and NotReadyError where the instance has not ended, is one of those that run
-    once, or would run under the same ID while what it had started still does: that has the IDs of what it starts.
+    Name, version, input and tags are those of its last execution. Under the same ID the old instance is deleted with
+    its history; with `restartWithNewInstanceId` it is kept. The new instance has no parent, even where the old one had.
+    Raises NotFoundError, and NotReadyError where the instance has not ended, its name is in `run_once`, or it is to run
+    under the same ID while sub-orchestrations that it started still run: it would start others under the same IDs.
     """
     row = tx.one(Q.instance_by_id, request.instanceId)
     if row is None:

@@ -23,8 +23,8 @@ from orchestration.hub.storage.transaction import ReadyWork, Transaction, WorkIt
 def rewind(tx: Transaction, request: pb.RewindInstanceRequest) -> None:
     """Have a failed instance rewound, together with the sub-orchestrations that failed it.
 
-    It is running from now on. Raises NotFoundError, and NotReadyError where it has not failed or is one of those that
-    run once.
+    It is running from now on. Raises NotFoundError, and NotReadyError where it has not failed or its name is in
+    `run_once`.
     """
     row = tx.one(Q.instance_by_id, request.instanceId)
     if row is None:
@@ -42,7 +42,7 @@ def _request_rewind(
 ) -> None:
     """Make the instance of this row running again, and put a rewind event into its inbox.
 
-    It is to hold again the locks that it released while it failed, so their release is taken out of its history.
+    It must hold the locks again that it released as it failed, so their release is removed from its history.
     """
     last = tx.one(Q.history_last, row["key"])
     events = wire.parse_history(last["events"])
@@ -118,8 +118,8 @@ def _restore_children(
 ) -> None:
     """Rewind sub-orchestrations that failed, take the output of those that completed, and start the others again.
 
-    One that still runs is left alone. One that was terminated has no failure to go back to, so it starts again. One of
-    those that run once does neither: how it ended is its answer for this execution too.
+    A sub-orchestration that still runs is left alone. A terminated one has no failure to rewind to, so it starts again.
+    One whose name is in `run_once` is neither rewound nor started: this execution gets its outcome too.
     """
     children = {
         child["parent_task"]: child
@@ -147,7 +147,7 @@ def _restore_children(
 
 
 def _failure_of(tx: Transaction, child: Any, child_id: str) -> pb.TaskFailureDetails:
-    """How a sub-orchestration ended that does not run again, as its parent was told before."""
+    """The failure of a sub-orchestration that does not run again, as it was reported to its parent before."""
     if child is None:
         return endings.unexplained(child_id, "deleted")
     failure = tx.one(Q.instance_result, child["key"])["failure"]

@@ -17,7 +17,7 @@ from orchestration.hub.storage.transaction import Transaction
 
 _log: Final = logging.getLogger(__name__)
 
-# Whoever notices that the clock has jumped, or that timers are held no longer, wakes the loop before that.
+# The longest sleep, in seconds. A jump of the clock, or the end of holding timers, wakes the loop earlier.
 _LONGEST_SLEEP_S: Final = 30.0
 _PAUSE_S: Final = 1.0
 # How long timers within a skip wait for earlier work that makes no progress.
@@ -73,7 +73,7 @@ def next_due(tx: Transaction) -> int | None:
 
 
 def next_due_after(tx: Transaction, at: int) -> int | None:
-    """The same of those that are due after `at`, in microseconds."""
+    """When the first timer or delayed signal that is due after `at` is due, in microseconds, or None."""
     due: int | None = tx.one(Q.timer_next_after, at)[0]
     return due
 

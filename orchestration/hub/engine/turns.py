@@ -22,9 +22,10 @@ _log: Final = logging.getLogger(__name__)
 class Turn(NamedTuple):
     """A turn that was dispatched.
 
-    `turns` is how many the instance had before. `at` is the time that the orchestrator sees, in microseconds.
-    `events` are those it was given, and `seqs` are the keys of those that came from the inbox. `size` is how many bytes
-    the history has with these events. `ahead`: an event from outside is among them, so what it asks for goes ahead too.
+    `turns` is how many the instance had before. `at` is the time that the orchestrator sees, in microseconds. `events`
+    are those it was given, and `seqs` are the keys of those that came from the inbox. `size` is how many bytes the
+    history has with these events. `ahead`: an event from outside is among them, so the work that the turn asks for goes
+    ahead too.
     """
 
     key: int
@@ -55,7 +56,7 @@ def work_item(tx: Transaction, key: int, token: str) -> tuple[bytes, Turn] | Non
         return None
     if row["status"] == statuses.SUSPENDED and tx.one(Q.inbox_deliverable, key, 1) is None:
         return None
-    if row["kind"] == inbox.REWIND:  # it comes first: what has ended gets no other events
+    if row["kind"] == inbox.REWIND:  # a rewind comes first: an ended instance gets no other events
         waiting = [row]
     first = waiting[0]["at"]
     at = max(tx.as_of(first), row["turned_at"])
@@ -94,7 +95,7 @@ def _too_long(size: int) -> endings.Ending:
 
 
 def _bounded(turn: Turn, decided: Decisions, at: int) -> Decisions:
-    """What a turn decided, or that it fails where no further turn could be sent to a worker."""
+    """The decisions of a turn, or a failure if the history would be too long to send a worker another turn."""
     if decided.ending is not None or decided.continue_as_new is not None:
         return decided
     size = turn.size + sum(map(len, decided.history))
@@ -217,14 +218,14 @@ def _carry_out(tx: Transaction, row: Any, decided: Decisions, at: int, *, ahead:
 def _send_event(tx: Transaction, sending: pb.SendEventAction, at: int) -> None:
     target = tx.one(Q.instance_brief, sending.instance.instanceId)
     if target is None:
-        return  # as on the scheduler: an event for an instance that does not exist is dropped
+        return  # as Durable Task Scheduler does: an event for an instance that does not exist is dropped
     raised = pb.EventRaisedEvent(name=sending.name)
     if sending.HasField("data"):
         raised.input.CopyFrom(sending.data)
     try:
         inbox.raise_event(tx, target, raised, at)
     except NotReadyError as error:
-        # Like an event for an instance that does not exist. Its sender must not fail because another has too much.
+        # Dropped like an event for an instance that does not exist: the sender must not fail because of its target.
         _log.warning("An event %r of an orchestration was dropped: %s", sending.name, error)
 
 
@@ -241,7 +242,7 @@ def _terminate(tx: Transaction, row: Any, termination: pb.TerminateOrchestration
 def _add_activity(
     tx: Transaction, row: Any, task: int, action: pb.ScheduleTaskAction, at: int
 ) -> tuple[int, str | None]:
-    """Returns its key and its version."""
+    """Add an activity; returns its key and its version."""
     request = pb.ActivityRequest(
         name=action.name,
         orchestrationInstance=pb.OrchestrationInstance(

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class Waiters:
-    """One event for each call that waits, by instance ID."""
+    """The calls that wait, by instance ID: each has an event of its own."""
 
     def __init__(self) -> None:
         self._events: dict[str, set[asyncio.Event]] = {}

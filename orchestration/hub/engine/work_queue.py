@@ -1,7 +1,7 @@
-"""What waits to be dispatched, in the order in which it came; of each kind, name and version a queue of its own.
+"""The work items that wait to be dispatched, in their order: one queue for each kind, name and version.
 
-What is `ahead` goes first: somebody waits for it, while the rest may be thousands of orchestrations that begin. So that
-the rest goes on however many events come, one of it is next after so many that went ahead in a row.
+Items that are `ahead` go first: somebody waits for them, while the others may be thousands of orchestrations that
+begin. After IN_A_ROW items that went ahead, one of the others is next, so that the others make progress too.
 """
 
 from collections import Counter, OrderedDict
@@ -21,8 +21,8 @@ class WorkQueue:
     """The queued work items, each once. It is true where there are any."""
 
     def __init__(self) -> None:
-        # Of each kind, by name: the key of what is queued, and its order. To take out any of them costs the same,
-        # however many there are.
+        # For each kind and name: the keys of the queued items, each with its place in the order. Any item is removed at
+        # the same cost, however many there are.
         self._queues: dict[WorkItemKind, dict[_Name, OrderedDict[int, int]]] = {
             kind: {} for kind in WorkItemKind
         }
@@ -46,7 +46,7 @@ class WorkQueue:
         return sum(map(len, self._queues[kind].values()))
 
     def add(self, ready: ReadyWork) -> None:
-        """Queue an item. Where it is queued already it keeps its place, unless it goes ahead only now."""
+        """Queue an item. One that is queued already keeps its place, unless it is `ahead` now and was not before."""
         known = self._queued.get((ready.kind, ready.key))
         if known is not None:
             if known[0] or not ready.ahead:
@@ -58,7 +58,7 @@ class WorkQueue:
         self._queues[ready.kind].setdefault(name, OrderedDict())[ready.key] = self._order
 
     def heads(self, kind: WorkItemKind) -> list[ReadyWork]:
-        """The first item of each name and version of this kind: what goes ahead, then what has waited longest."""
+        """The first item of each queue of this kind, in the order in which they should be dispatched."""
         first = self._ahead[kind] < IN_A_ROW
         heads = [(name, *next(iter(queue.items()))) for name, queue in self._queues[kind].items()]
         heads.sort(key=lambda head: (head[0][0] is not first, head[2]))

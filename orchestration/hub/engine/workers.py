@@ -10,20 +10,20 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from orchestration.hub.storage.transaction import ReadyWork, WorkItemKind
 from orchestration.hub.transport import rpc
 
-# How many work items of a kind a worker holds that does not say how many it takes.
+# How many work items of one kind a worker may hold if it does not say how many it takes.
 _DEFAULT_CAPACITY: Final = 100
 
-# Bytes of work items that a worker has not taken yet. With more, it gets none until it has: they would wait in the
-# hub's memory, and another worker could do them. One work item may have as many.
+# Bytes. A worker that has not read this much of what it was sent gets no more work until it has: the items would wait
+# in the hub's memory while another worker could do them. One work item may be as large.
 _UNTAKEN: Final = 4 * 1024 * 1024
 # Seconds between looks at a socket that is not read.
 _SOCKET_S: Final = 0.005
 
-# A worker is asked for a sign of life at each look, and is silent where none has come at so many looks in a row. Looks
-# are counted, not time: a hub that stood still itself must not take its workers for silent.
+# At each look a worker is asked for a sign of life. It is silent if none came at this many looks in a row. Looks are
+# counted, not time: if the hub itself stood still, its workers must not count as silent.
 LOOKS: Final = 4
 
-# Of one kind of work: the names that a worker takes, each with its versions. No versions means every version.
+# For each kind of work: the names that a worker takes, each with its versions. No versions means every version.
 _Filters = dict[WorkItemKind, dict[str, frozenset[str]]]
 
 

@@ -18,7 +18,7 @@ CAUSES: Final = 8
 
 
 def shortened(text: str, limit: int) -> str:
-    """The text, where it has more than `limit` bytes of UTF-8 with a mark instead of its middle."""
+    """The text; if it has more than `limit` bytes of UTF-8, a mark replaces its middle."""
     if len(text) * 4 <= limit:
         return text
     data = text.encode()
@@ -26,7 +26,7 @@ def shortened(text: str, limit: int) -> str:
         return text
     mark = f"[… {len(data):,} bytes, shortened …]"
     kept = max(limit - len(mark.encode()), 0) // 2
-    # Half a character at a cut is left out.
+    # A character that is cut in half is left out.
     head, tail = data[:kept].decode(errors="ignore"), data[len(data) - kept :].decode(errors="ignore")
     return f"{head}{mark}{tail}"
 

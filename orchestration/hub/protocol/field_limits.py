@@ -1,4 +1,4 @@
-"""The one table of how long each field of the protocol may be, for whatever comes in and whatever goes out.
+"""The limits of every field of the protocol, for messages that come in and messages that go out.
 
 A field that is in no table (an SDK may add one) has the strictest limit. Sizes are bytes of UTF-8.
 """
@@ -15,7 +15,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from orchestration.hub.protocol import failures, limits
 
-# An instance that is started has a shorter ID still: see `limits.instance_id`.
+# The ID of an instance that is started must be shorter: see `limits.instance_id`.
 ID: Final = 1000
 NAME: Final = 512
 TEXT: Final = 16 * 1024
@@ -23,7 +23,7 @@ TRACE: Final = 4 * 1024
 # All tags of one instance or activity together.
 TAGS: Final = 16 * 1024
 _STRICTEST: Final = 512
-# In so many bytes a failure has fewer causes than readers take, which is a hundred.
+# A failure of this many bytes has fewer than a hundred causes, which is what readers take.
 _SMALL_WITH_FAILURE: Final = 128
 
 LIMITS: Final = {
@@ -59,11 +59,11 @@ LIMITS: Final = {
     "customStatus": limits.PAYLOAD,
     "entityState": limits.PAYLOAD,
     "serializedState": limits.PAYLOAD,
-    # Words for people.
+    # Texts for people.
     "reason": TEXT,
     "ExecutionSuspendedEvent.input": TEXT,
     "ExecutionResumedEvent.input": TEXT,
-    # Where the reason becomes the output of what is ended.
+    # The reason becomes the output of the instance that is ended.
     "TerminateOrchestrationAction.reason": limits.PAYLOAD,
     "SkipGracefulOrchestrationTerminationsRequest.reason": limits.PAYLOAD,
     # Traces.
@@ -72,13 +72,13 @@ LIMITS: Final = {
     "spanID": TRACE,
     "orchestrationSpanID": TRACE,
 }
-# How many there may be of what is repeated: locks are taken one after the other within one call.
+# The most values of a repeated field. Locks have a lower limit: they are taken one after the other within one call.
 _COUNT: Final = 10_000
 _COUNTS: Final = {"lockSet": 100, "actions": 100_000, "newHistory": 100_000, "carryoverEvents": 100_000}
 
 
 class FieldKind(Enum):
-    """What a field holds, as far as limits go."""
+    """The kind of a field's content, which decides how its limit is checked."""
 
     TEXT = auto()
     TEXTS = auto()
@@ -91,7 +91,7 @@ class FieldKind(Enum):
 
 
 class FieldLimit(NamedTuple):
-    """The limits of one field: of each text in bytes, and how many there may be."""
+    """The limits of one field: the most bytes of each text, and the most texts."""
 
     kind: FieldKind
     limit: int
@@ -161,7 +161,7 @@ def _kind_of_messages(field: FieldDescriptor, described: Descriptor) -> FieldKin
 
 
 def excess(message: Message) -> str | None:
-    """What of this message is over its limit, as a sentence that names the first such field; None where nothing is.
+    """A sentence that names the first field of this message over its limit, or None where there is none.
 
     Failures that are too long are not over a limit: they are cut in place.
     """

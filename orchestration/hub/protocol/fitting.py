@@ -1,4 +1,4 @@
-"""Cuts what goes out to what readers take: an old row that is too long must not keep them from the others."""
+"""Cuts outgoing messages to what readers take: an old row that is too long must not make the others unreadable."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def _fitted(rule: FieldLimit, text: str) -> str:
     if rule.limit != limits.PAYLOAD:
         return failures.shortened(text, rule.limit)
     size = limits.too_large(text)
-    # Payloads are JSON, and half of a document is none.
+    # Payloads are JSON, and a JSON document that was cut is not valid.
     return text if size is None else json.dumps(f"[{size:,} bytes, left out]")
 
 

@@ -27,7 +27,7 @@ class HistoryOrder:
 
     def _fault_of(self, kind: str) -> str | None:
         if kind == "orchestratorStarted":
-            return None  # only what the turn has after it counts
+            return None  # only the events after it in the turn count
         if kind == "executionStarted":
             again, self._started = self._started, True
             return "starts twice" if again else None
@@ -42,7 +42,7 @@ class HistoryOrder:
         return None
 
     def end(self) -> str | None:
-        """No event follows; returns the fault that nothing started, where there was none before."""
+        """End the history; returns the fault that it has no start, if it had no fault before."""
         if self.fault is None and not self._started and not self.unstarted:
             self.fault = "does not start"
             return self.fault

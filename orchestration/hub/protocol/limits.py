@@ -25,21 +25,21 @@ TURN_EVENTS: Final = 2 * 1024 * 1024
 # payload that goes into a batch has its own limit, so a batch of one operation always fits.
 BATCH: Final = WORK_ITEM - 64 * 1024
 
-# The type of a failure that says so.
+# The error type of a failure that reports a payload over its limit.
 TOO_LARGE: Final = "PayloadTooLarge"
 
 _ID: Final = re.compile(r"[!-?A-~ ][ -~]{0,99}")
 
 
 class Room:
-    """How much more fits into one message: whatever comes first always fits."""
+    """The room that is left in one message. The first event always fits."""
 
     def __init__(self, size: int) -> None:
         self._left = size
         self._empty = True
 
     def is_over(self, event: bytes) -> bool:
-        """Take room for an event; whether it was too much."""
+        """Take room for an event; returns whether it does not fit."""
         self._left -= len(event)
         over = self._left < 0 and not self._empty
         self._empty = False

@@ -12,7 +12,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 _ORCHESTRATOR: Final = frozenset({"OrchestratorNotRegisteredError", "OrchestratorTaskNotFound"})
 _ACTIVITY: Final = frozenset({"ActivityNotRegisteredError", "ActivityTaskNotFound"})
 _ENTITY: Final = frozenset({"EntityNotRegisteredError", "EntityTaskNotFound"})
-# Java has no type of its own for it.
+# Java has no error type of its own for this.
 _JAVA_TYPE: Final = "IllegalStateException"
 _JAVA_TEXT: Final = (
     "No orchestration factory registered for orchestration type '{}'.",

@@ -1,4 +1,4 @@
-"""Histories of what has ended, compressed: one piece in the place of one for each turn.
+"""Compressed histories of ended instances: one packed piece replaces the pieces of all turns.
 
 The turns of a request say the same things again and again, so together they take a quarter of their bytes.
 """
@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 # The number of the turn of a packed piece.
 PACKED: Final = -1
 
-# Bytes. More than any history has; what claims more is damaged.
+# Bytes. No history is longer; a packed piece that claims more is damaged.
 _LONGEST: Final = 64 * 1024 * 1024
 
 

@@ -1,11 +1,12 @@
-"""What a history asked for that has no answer yet."""
+"""Finds what a history has asked for and has no answer to yet."""
 
 from dataclasses import dataclass, field
 from typing import Final
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-# Where an event that asks is kept, and which field of an event that answers names what it answers.
+# For each kind of asking event, where it is kept; for each kind of answering event, the field that names what it
+# answers.
 _ASKED: Final = {
     "taskScheduled": "activities",
     "timerCreated": "timers",

@@ -26,8 +26,9 @@ _PAST: Final = pb.OrchestratorRequest.PASTEVENTS_FIELD_NUMBER
 _NEW: Final = pb.OrchestratorRequest.NEWEVENTS_FIELD_NUMBER
 _TRACE: Final = pb.OrchestratorRequest.ORCHESTRATIONTRACECONTEXT_FIELD_NUMBER
 
-# The tag of an activity's work item that says whether it was given to a worker before, and its two values. Whoever
-# scheduled the activity cannot set it: of two entries with one key the last counts, and this one is the last.
+# The tag of an activity's work item that says whether it was given to a worker before, and its two values. The
+# orchestrator cannot set it: of two map entries with the same key the last one counts, and the hub appends this one
+# last.
 DISPATCH_TAG: Final = "durabletask.hub.dispatch"
 FIRST: Final = "first"
 AGAIN: Final = "again"

@@ -42,8 +42,8 @@ from orchestration.hub.transport import frames, rpc
 _log: Final = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-# Most calls: an operation that runs with others in one transaction. It returns the answer (None is an empty one), or
-# an error that is reported although something was changed.
+# The operation of most calls: it runs with others in one transaction. It returns the answer (None is an empty one), or
+# an error. With a returned error, what the operation has changed is kept.
 Change = Callable[[Transaction], Message | Exception | None]
 
 
@@ -79,7 +79,7 @@ class TaskHubService:
         self._reading.shutdown()
 
     async def read(self, listing_function: Callable[..., _T], *arguments: Any) -> _T:
-        """What a function reads, on the connection and the thread for that. Raises HubError, or sqlite3.Error."""
+        """Run a function on the reader's connection and thread; returns its result. Raises HubError, sqlite3.Error."""
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._reading, listing_function, self._reader, *arguments)
@@ -183,7 +183,8 @@ class TaskHubService:
         feeding = asyncio.get_running_loop().create_task(self._feed(worker))
         try:
             await worker.dismissed.wait()
-            # As an error: a worker whose stream ends well asks again at once, and is given work that it cannot answer.
+            # The stream ends with an error. After a stream without one the worker would connect again at once, and get
+            # work whose answer this hub cannot take any more.
             raise errors.StoppingError
         finally:
             feeding.cancel()
@@ -192,13 +193,13 @@ class TaskHubService:
             self._store.wake()
 
     async def _feed(self, worker: ConnectedWorker) -> None:
-        """Have work dispatched again whenever the worker has taken what was too much at once."""
+        """Start dispatching again whenever the worker was full and has read what it was sent."""
         while True:
             await worker.has_room()
             self._store.wake()
 
     def too_large(self, answer: WorkersAnswer, size: int) -> Completion:
-        """Fail what a worker has answered with more bytes than the hub takes; only its short fields are known."""
+        """Fail the work of an answer with more bytes than the hub takes; only the answer's short fields are known."""
         words = (
             f"The worker's answer is {size:,} bytes; at most {frames.LARGEST_MESSAGE:,} are taken. Let it ask for less "
             "at a time, or pass references to what is large."
@@ -206,13 +207,13 @@ class TaskHubService:
         return self._unusable(answer, pb.TaskFailureDetails(errorType=limits.TOO_LARGE, errorMessage=words))
 
     def unreadable(self, answer: WorkersAnswer) -> Completion:
-        """Fail what a worker has answered with what is no such message; only its token is known."""
+        """Fail the work of an answer that cannot be decoded; only the answer's token is known."""
         kind = answer.DESCRIPTOR.name
         words = f"The worker's answer cannot be read as {kind} of the protocol, or nests too deep."
         return self._unusable(answer, pb.TaskFailureDetails(errorType="Unreadable", errorMessage=words))
 
     def _unusable(self, answer: WorkersAnswer, failure: pb.TaskFailureDetails) -> Completion:
-        """Fail the work of this answer. To dispatch it again would bring the same. The worker is told as well."""
+        """Fail the work of this answer: dispatched again, it would bring the same. The worker gets an error too."""
         failure.isNonRetriable = True
         token = answer.completionToken
         if isinstance(answer, pb.OrchestratorResponse):
@@ -279,16 +280,16 @@ class TaskHubService:
         return self._completing(result.completionToken, lambda tx: entity_batches.complete(tx, batch, result))
 
     def _hand_on(self, lease: Lease, token: str) -> bool:
-        """Whether the work was queued for another worker; its worker has not registered it."""
+        """Queue work that its worker has not registered for another worker, if one may have; returns whether it did."""
         handed_on = self._dispatcher.hand_on(token, lease.ready.kind)
         if handed_on:
             self._store.wake()
         return handed_on
 
     def _completing(self, token: str, operation: Change) -> Completion:
-        """The operation, after which the completion token is used up.
+        """Wrap the operation of a worker's answer so that the completion token is used up after it.
 
-        Where it fails, the item is dispatched again: a worker sends its answer once, and is done with it.
+        Where the operation fails, the item is dispatched again, because a worker sends its answer only once.
         """
 
         def finish(tx: Transaction) -> Message | Exception | None:
@@ -306,7 +307,7 @@ class TaskHubService:
         return Completion(finish, partial(self._unanswered, token))
 
     def _unusual(self, token: str, kind: WorkItemKind) -> None:
-        """The worker answered in a way that is not served, and is done with the work, unless it had handed it in."""
+        """Take back work that the worker answered in a way that is not served, unless it was handed in before."""
         with contextlib.suppress(errors.StaleError):
             self._dispatcher.lease(token, kind)
             self._unanswered(token)
@@ -317,7 +318,7 @@ class TaskHubService:
             self._offer_later(*taken)
 
     def answer_lost(self, peer: object) -> None:
-        """A worker's answer on this connection ended before it had arrived whole."""
+        """Note that a worker's answer on this connection did not arrive whole."""
         self._dispatcher.answer_lost(peer)
 
     def AbandonTaskOrchestratorWorkItem(

@@ -1,4 +1,4 @@
-"""A call of ours beside those of the SDK's protocol: the hub's figures, for what watches it. It changes nothing.
+"""A call that this hub adds to the SDK's protocol: the hub's figures, for monitoring. It changes nothing.
 
 The request is a JSON object that says how to group what has not ended, see `engine.figures.FiguresRequest`. So is the
 answer:
@@ -37,7 +37,7 @@ class _Read(Protocol):
 
 
 class HubParts(NamedTuple):
-    """Of what the figures are."""
+    """The parts of the hub that the figures are read from."""
 
     path: Path
     clock: Clock
@@ -46,7 +46,7 @@ class HubParts(NamedTuple):
 
 
 def routes(parts: HubParts, read: _Read) -> rpc.Routes:
-    """The one call."""
+    """The handler of the call."""
     unfinished = Unfinished()
 
     def look(db: sqlite3.Connection, wanted: FiguresRequest) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A call of ours beside those of the SDK's protocol: what operators should know of the hub. It changes nothing.
+"""A call that this hub adds to the SDK's protocol: what operators should know of the hub. It changes nothing.
 
 The answer is a JSON object: `problem` is a sentence that says why nothing can be recorded, or null; `warnings` are
 sentences about what does not keep the hub from its work.
@@ -14,7 +14,7 @@ HEALTH: Final = "/countersign.Hub/Health"
 
 
 def routes(problem: Callable[[], str | None], warnings: Callable[[], list[str]]) -> rpc.Routes:
-    """The call, whatever its request."""
+    """The handler of the call; its request is ignored."""
 
     def answer(_request: bytes, reply: rpc.Reply) -> None:
         reply(json.dumps({"problem": problem(), "warnings": warnings()}).encode())

@@ -32,9 +32,10 @@ _STATUS: Final = {
     errors.HubError: grpc.StatusCode.UNAVAILABLE,
 }
 
-# Bytes up to which a request may have fields that this hub does not know.
+# Bytes. From a longer request the fields that this hub does not know are dropped.
 _UNKNOWN: Final = 512
-# Seconds for which a worker's answer waits where another program has the file locked. What is refused is done again.
+# Seconds for which a worker's answer waits while another program has the file locked. If the answer is refused, its
+# work is done again.
 _WORKERS_PATIENCE_S: Final = 60.0
 
 
@@ -67,7 +68,7 @@ def _unary(
             if isinstance(outcome, Message):
                 answer(outcome)
             elif isinstance(outcome, Completion):
-                # Kept where the disk is full: the work was done, and its worker would not send the answer twice.
+                # `keep` while the disk is full: the work is done, and its worker does not send the answer twice.
                 failed_or_done = partial(_completed, outcome, answer)
                 store.submit(outcome.change, failed_or_done, _WORKERS_PATIENCE_S, keep=True)
             else:
@@ -114,7 +115,7 @@ def _stream(
 
 
 def _decoded(kind: type[Message], request: bytes) -> Message:
-    """The request of a client. Raises InvalidError where it is none, or a field of it is too long."""
+    """Decode a client's request. Raises InvalidError where it cannot be decoded, or a field is too long."""
     message = _parsed(kind, request)
     over = excess(message)
     if over is not None:
@@ -123,7 +124,10 @@ def _decoded(kind: type[Message], request: bytes) -> Message:
 
 
 def _parsed(kind: type[Message], request: bytes) -> Message:
-    """The request, without what this hub does not know: nobody would bound it. Raises InvalidError where it is none."""
+    """Decode a request. Raises InvalidError.
+
+    Unknown fields of a long request are dropped, because no limit applies to them.
+    """
     try:
         message = kind.FromString(request)
     except DecodeError:
@@ -134,15 +138,15 @@ def _parsed(kind: type[Message], request: bytes) -> Message:
 
 
 class _Unreadable(NamedTuple):
-    """What a worker has answered that is no such message: one with nothing but its token."""
+    """An answer of a worker that cannot be decoded: a message that has only its completion token."""
 
     answer: Any
 
 
 def _answered(kind: type[Message], request: bytes) -> Message | _Unreadable:
-    """The answer of a worker. What is too long in it, or cannot be read, fails its work, and is no error here.
+    """Decode a worker's answer. One that cannot be decoded fails its work later, and raises no error here.
 
-    Raises InvalidError where it does not say for which work it is.
+    Raises InvalidError where the answer has no completion token, so that its work is not known.
     """
     try:
         return _parsed(kind, request)

@@ -17,12 +17,12 @@ from orchestration.hub.storage.machine import MachineTime, TimeSource
 SECOND: Final = 1_000_000
 HOUR: Final = 3600 * SECOND
 DAY: Final = 24 * HOUR
-# The hub's time is moved towards the wall clock by one part in so many of the time that passes: 3 minutes an hour.
+# The hub's time is moved towards the wall clock by 1/SLEW of the time that passes: 3 minutes an hour.
 SLEW: Final = 20
-# A jump is this much, or more: of the time while the hub was stopped, or between two looks at the clock. The hub
-# looks every second, so in between the machine was suspended or the process stood still.
+# If the hub's time goes on by this much or more while the hub is stopped, or between two looks at the clock, that is a
+# jump. The hub looks every second, so between two looks the machine was suspended or the process stood still.
 JUMP: Final = 60 * SECOND
-# What a jump makes old enough to delete is kept for so long, counted while the hub runs.
+# What became old enough to delete only by a jump is kept for this long. Only time in which the hub runs counts.
 GRACE: Final = DAY
 
 
@@ -34,7 +34,7 @@ class Clock(Protocol):
 
 
 class Delay(NamedTuple):
-    """Deletions by age are behind by `amount` microseconds, for GRACE after the clock had run for `since`."""
+    """Delays deletions by age by `amount` microseconds, until hubs on the file have run for GRACE after `since`."""
 
     amount: int
     since: int
@@ -56,7 +56,7 @@ class Reading(NamedTuple):
     """One look at the clock, in microseconds.
 
     `ahead` is by how much the wall clock is ahead of the hub's time; negative where it is behind. `held` says that
-    timers wait. `jumped` is how far it jumped since that was last taken, 0 mostly.
+    timers wait. `jumped` is how far the time has jumped since a jump was last taken; usually 0.
     """
 
     time: int
@@ -133,7 +133,7 @@ class SystemClock:
             return ClockState(state.seen, state.run, list(state.delays))
 
     def delay_deletions(self, amount: int) -> None:
-        """Keep for GRACE what another `amount` of microseconds would make old enough to delete."""
+        """Delay deletions by age by another `amount` microseconds, for GRACE."""
         with self._lock:
             self._state.delays.append(Delay(amount, self._ran()))
 
@@ -190,11 +190,11 @@ class SystemClock:
 class SkippableClock(SystemClock):
     """The hub's time plus every skip recorded in the hub's file. The hub moves it, see `Hub.advance`.
 
-    Orchestrations must see skipped time pass as if it had been real. So the clock remembers each skip, and what
-    falls due inside one is done as of the moment it was due. Example: a reminder fires every twelve hours, and the
-    clock skips a day. It fires twice, and its two turns see the twelfth and the twenty-fourth hour.
+    Orchestrations must see skipped time pass as if it had been real. So the clock remembers each skip, and what was due
+    within a skip is done as of the moment it was due. Example: a reminder fires every twelve hours, and the clock skips
+    a day. It fires twice, and its two turns see the twelfth and the twenty-fourth hour.
 
-    It is for tests and demos, whose time is what they make it. So it holds no timers.
+    It is for tests and demos, which set the time themselves. So it holds no timers.
     """
 
     def __init__(self, source: TimeSource | None = None) -> None:
@@ -245,5 +245,5 @@ def delayed(clock: Clock) -> int:
 
 
 def delayed_for(clock: Clock) -> int:
-    """For how many microseconds of running that is still so."""
+    """For how many more microseconds of running deletions by age stay behind the clock."""
     return clock.delayed_for() if isinstance(clock, SystemClock) else 0

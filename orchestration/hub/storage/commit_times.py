@@ -15,7 +15,7 @@ class CommitTimes:
         self._sum_s = 0.0
 
     def add(self, seconds: float) -> None:
-        """One commit took so long."""
+        """Count one commit that took this long."""
         self._counts[bisect_left(BOUNDS, seconds)] += 1
         self._sum_s += seconds
 

@@ -14,12 +14,12 @@ from orchestration.hub.storage import sql
 _APPLICATION_ID: Final = 0x4373676E
 _MAGIC: Final = b"SQLite format 3\x00"
 _HEADER: Final = 100
-# The header of a backup says this until a hub opens it. A file that has a log says otherwise.
+# The journal mode in the header of a backup, until a hub opens it. A file that has a log has another mode.
 _ROLLBACK_MODE: Final = b"\x01\x01"
 
 _IDENTITY: Final = ("application_id", "user_version")
 
-# Each brings the file from the version that is its index to the next. Do not change one that was released.
+# Migration N brings the file from version N to version N + 1. Do not change one that was released.
 MIGRATIONS: Final = tuple(sql.script(f"schema_{number:04}.sql") for number in (1, 2, 3, 4, 5, 6))
 
 # Bytes. A file up to this size is verified page by page at every start, which takes under a tenth of a second. Of
@@ -48,7 +48,7 @@ def is_locked(error: BaseException) -> bool:
 
 
 class FileLock:
-    """The exclusive right to a hub's file, held until it is closed or the process ends in any way."""
+    """An exclusive lock on a hub's file, held until `close` or until the process ends in any way."""
 
     def __init__(self, path: Path) -> None:
         self._file: IO[bytes] | None = None
@@ -124,7 +124,7 @@ def connect(
 
 
 def _unopened(path: Path, error: sqlite3.DatabaseError, code: int) -> HubError:
-    """Why the hub cannot start. Without room it could not even check its file: that takes writing the log back."""
+    """The error that says why the hub cannot start. Even to check its file it needs room to write the log back."""
     room = os.statvfs(path)
     if code in _MAYBE_FULL and room.f_bavail * room.f_frsize < _ROOM_TO_START:
         return HubError(
@@ -243,7 +243,7 @@ def _refuse_newer(db: sqlite3.Connection, path: Path, newest: int) -> None:
 def _refuse_torn(db: sqlite3.Connection, path: Path) -> None:
     """Refuse a file that is shorter than its header says, or damaged. Its log is written back into it first.
 
-    Where another program keeps the log from being written back, the file may be shorter for that.
+    If another program prevents that, a file that is too short is not refused.
     """
     _, logged, written_back = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     pages = db.execute("PRAGMA page_count").fetchone()[0]
@@ -260,7 +260,7 @@ def _refuse_torn(db: sqlite3.Connection, path: Path) -> None:
 def _migrate(db: sqlite3.Connection, migrations: tuple[str, ...]) -> None:
     version = db.execute("PRAGMA user_version").fetchone()[0]
     for number in range(version, len(migrations)):
-        # One transaction for each, with its version: of a migration that is interrupted nothing remains.
+        # Each migration and its version are one transaction: an interrupted migration leaves nothing behind.
         db.executescript(
             f"BEGIN; {migrations[number]}; PRAGMA application_id = {_APPLICATION_ID}; "
             f"PRAGMA user_version = {number + 1}; COMMIT;"

@@ -4,8 +4,8 @@ An operation is a function of a `Transaction`. All operations that have arrived 
 run in one transaction and share one fsync. Each is answered once that COMMIT is on disk. While the event loop
 waits for the disk, the next operations gather in the sockets.
 
-To commit on another thread was measured and refused: the handover costs more than an fsync takes, and two
-threads that compete for the interpreter at every SQL statement cost more still.
+Committing on another thread was measured and rejected: the handover costs more than an fsync, and two threads that
+compete for the interpreter at every SQL statement cost even more.
 """
 
 import asyncio
@@ -40,9 +40,9 @@ _CLOSING: Final = "The hub is shutting down; try again when it is back."
 class _Pending(NamedTuple):
     operation: Callable[[Transaction], Any]
     answer: Callable[[Any], None]
-    # Until when it waits where the file is locked, by the event loop's time.
+    # How long the operation waits while the file is locked: until this time of the event loop.
     until: float
-    # Whether it waits where the disk is full, for as long as that takes.
+    # Whether the operation also waits while the disk is full, without a limit.
     keep: bool
 
 
@@ -75,7 +75,7 @@ class GroupCommitStore:
         self.after_batch: Callable[[], bool] = lambda: False
         self.on_full: Callable[[], None] = _nothing
         self.times = CommitTimes()
-        # What waits for room on the disk.
+        # The operations that wait for room on the disk.
         self._kept: list[_Pending] = []
 
     def submit(
@@ -149,7 +149,7 @@ class GroupCommitStore:
             batch = [self._queue.popleft() for _ in range(size)]
             if batch:
                 self._run_batch(batch)
-            # Nothing is begun whose result could not be written: it would be refused, and done again and again.
+            # No work is dispatched whose result could not be written: it would be refused, and done again and again.
             more = self._locked_since is None and self.after_batch()
         except Exception as error:  # noqa: BLE001  # logged; whatever it was, the hub must go on serving
             more = False
@@ -161,7 +161,7 @@ class GroupCommitStore:
             self.wake()
 
     def _wait_for_file(self) -> None:
-        """Another program has the file locked: run nothing until it has not. Reads go on where SQLite lets them."""
+        """Run nothing until no other program has the file locked. Reads go on where SQLite allows them."""
         if self._locked_since is None:
             self._locked_since = self._loop.time()
             _log.warning(
@@ -170,7 +170,7 @@ class GroupCommitStore:
             self._loop.call_later(_LOOK_S, self._look_at_lock)
 
     def _look_at_lock(self) -> None:
-        """Go on where the file is locked no longer, and tell whoever has waited for too long."""
+        """Continue if the file is not locked any more; fail the operations that have waited for too long."""
         now = self._loop.time()
         if self._is_free():
             since = self._locked_since or now
@@ -187,7 +187,7 @@ class GroupCommitStore:
         try:
             self._db.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
-            return not is_locked(error)  # whatever else it is, the operations meet it and are told
+            return not is_locked(error)  # any other error is met again, and reported, by the operations
         self._db.execute("ROLLBACK")
         return True
 
@@ -275,7 +275,7 @@ def _answer(pending: _Pending, outcome: Any) -> None:
 
 
 def _resolve(reply: asyncio.Future[Any], outcome: Any) -> None:
-    # A caller that went away (a deadline, a closed connection) has cancelled its future.
+    # A caller that is gone (a deadline, a closed connection) has cancelled its future.
     if reply.done():
         return
     if isinstance(outcome, Exception):
@@ -285,7 +285,7 @@ def _resolve(reply: asyncio.Future[Any], outcome: Any) -> None:
 
 
 def _nothing() -> None:
-    """There is nothing to take back."""
+    """Do nothing: there is nothing to take back."""
 
 
 def _locked() -> LockedError:
@@ -296,7 +296,7 @@ def _locked() -> LockedError:
 
 
 def explained(error: Exception) -> Exception:
-    """The error as one of the hub's own, where the disk or the file is the cause. Logs what operators must know."""
+    """The error as a `HubError` where the disk or the file is the cause. Logs what operators must know."""
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
         if not isinstance(error, HubError):

@@ -40,7 +40,7 @@ class MachineTime:
 
 
 def boot_id() -> str:
-    """What names this boot of this machine. Where the system has no such name, it names this process instead."""
+    """An ID of this boot of this machine. Where the system has none, an ID of this process instead."""
     try:
         return _BOOT_ID.read_text(encoding="ascii").strip() or _PROCESS
     except OSError:

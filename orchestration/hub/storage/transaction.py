@@ -22,7 +22,7 @@ class ReadyWork(NamedTuple):
     """Work that can be dispatched.
 
     `key` is the key of the instance, activity or entity. `name` and `version` choose the worker. `ahead`: it goes
-    before what is queued already, as an event from outside has called for it.
+    before other queued work, because an event from outside has caused it.
     """
 
     kind: WorkItemKind
@@ -36,10 +36,10 @@ class ReadyWork(NamedTuple):
 class AfterCommit:
     """What happens in memory once a transaction is on disk.
 
-    `ready` is work to dispatch. `completed_tokens` are completion tokens that are used up. `changed_instances`
-    are the IDs of instances whose status changed. `first_timer` is when the earliest timer that was set is due,
-    in microseconds. `one_by_one` are the keys of entities whose operations are to come one by one, up to the message
-    of this number: together they failed, and only one of them need be at fault.
+    `ready` is work to dispatch. `completed_tokens` are completion tokens that are used up. `changed_instances` are the
+    IDs of instances whose status changed. `first_timer` is when the earliest timer that was set is due, in
+    microseconds. `one_by_one` has the keys of entities whose operations are dispatched one by one, up to the message of
+    this number: they failed together, although perhaps only one of them is at fault.
     """
 
     ready: list[ReadyWork] = field(default_factory=list)
@@ -109,7 +109,7 @@ class Transaction:
         return key if key is not None else 0
 
     def as_of(self, at: int) -> int:
-        """The time at which something that was due or sent at `at` counts as arrived, in microseconds.
+        """The arrival time, in microseconds, of something that was due or sent at `at`.
 
         It is `at` where the clock was moved over `at`, else now.
         """

@@ -10,7 +10,7 @@ from typing import Final
 
 from orchestration.hub.errors import HubError
 
-# Bytes that the kernel takes as the path of a socket, without the terminating zero.
+# The longest path of a socket that the kernel takes, in bytes, without the terminating zero.
 _LONGEST_PATH: Final = 107
 
 
@@ -71,7 +71,7 @@ class UnixSocket:
         else:
             self._make_private(directory)
         self.path = directory / "hub"
-        # A hub that was killed has left it. This hub has the file's lock, so that one is gone.
+        # A socket that a killed hub has left. This hub holds the file's lock, so that hub is gone.
         self.path.unlink(missing_ok=True)
 
     @staticmethod

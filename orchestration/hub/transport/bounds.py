@@ -1,7 +1,7 @@
-"""How much a client may take up of the hub, alone and together with all others.
+"""Limits on how much of the hub's memory and time one client may use, and all clients together.
 
-Who sends no token may take up little: those connections are few, short, and share one budget. The rest keeps a client
-that fails, or one that was let in and means harm, from taking the memory or the processor from the others.
+Connections that have sent no token are few and short, and share one small budget. The other limits keep a faulty or
+malicious client that was admitted from using up the memory or the processor.
 """
 
 import logging
@@ -29,35 +29,37 @@ UNREAD_S: Final = 60.0
 # Seconds from the connection to the end of the client's first SETTINGS, and from a HEADERS frame to its last
 # CONTINUATION.
 GREETING_S: Final = 5.0
-# Bytes up to which one connection is left alone, though all together are over a bound.
+# Bytes. A connection that uses no more than this is not limited, even if all together are over a bound.
 FREE: Final = 1024 * 1024
-# Connections of clients that were let in, and of others: where there are more of these, the oldest has to go.
+# The most connections of admitted clients (they have sent the token, or need none), and of others. If there are more of
+# the others, the oldest is closed.
 CONNECTIONS: Final = 256
 UNPROVEN: Final = 64
 # What a connection may do before a call has sent the token: seconds, bytes, calls.
 UNPROVEN_S: Final = 20.0
 UNPROVEN_BYTES: Final = 64 * 1024
 UNPROVEN_CALLS: Final = 20
-# Bytes of each of them that are read however much the others send: a client with the token sends it within these.
+# Bytes of each such connection that are read however much the others send. A client that has the token sends it within
+# these bytes.
 UNPROVEN_FREE: Final = 2048
-# Bytes a second from all connections that have sent no token, and how many of them at once.
+# Bytes a second from all connections together that have sent no token, and the largest burst.
 UNPROVEN_RATE: Final = 256 * 1024
 UNPROVEN_BURST: Final = 1024 * 1024
-# Bytes of header blocks a second on one connection, without blocks that repeat another, and how many of them at once.
+# Bytes of header blocks a second on one connection, without blocks that repeat another, and the largest burst.
 HEADERS_RATE: Final = 1024 * 1024
 HEADERS_BURST: Final = 2 * 1024 * 1024
-# Frames that carry no request cost credit: each one, and more where they make more work. A second, a request and an
-# answer give some of it. A client without any is hung up on.
+# Each frame that carries no request costs credit, and costs more where it makes more work. Each second, request and
+# answer gives credit. A client without credit is disconnected.
 CREDIT: Final = 10_000
 CREDIT_A_SECOND: Final = 500
 CREDIT_A_REQUEST: Final = 8
 CREDIT_AN_ANSWER: Final = 4
 RESET_COST: Final = 5
 SETTINGS_COST: Final = 20
-# Connections that are accepted a second, and how many at once.
+# Connections that are accepted a second, and the largest burst.
 ACCEPT_RATE: Final = 200
 ACCEPT_BURST: Final = 400
-# Seconds. However many clients are hung up on, the log says so no more often.
+# Seconds between two lines of the log about clients that were disconnected, however many they are.
 LOG_EVERY_S: Final = 60.0
 # Seconds in which a client may read why the hub hangs up, and bytes that it may go on sending meanwhile.
 PARTING_S: Final = 2.0
@@ -65,7 +67,7 @@ PARTING_BYTES: Final = 1024 * 1024
 
 
 class Bounded(Protocol):
-    """A connection, as far as its bounds go."""
+    """A connection, as `Connections` needs it."""
 
     @property
     def busy(self) -> bool:
@@ -85,7 +87,8 @@ class Connections:
     """All connections of a server, and what they take up together."""
 
     def __init__(self, now: float) -> None:
-        # Those that were let in, the others in the order in which they came, and those that are being hung up on.
+        # The connections of admitted clients, the others in the order in which they came, and those that are being
+        # closed.
         self._proven: set[Bounded] = set()
         self._unproven: dict[Bounded, None] = {}
         self._parting: set[Bounded] = set()
@@ -101,13 +104,13 @@ class Connections:
         self._logged_at = float("-inf")
 
     def add(self, one: Bounded) -> None:
-        """Count a new connection, in the place of the oldest that was not let in, where there are too many of these."""
+        """Count a new connection. Where too many clients are not admitted yet, the oldest of these is disconnected."""
         if len(self._unproven) >= UNPROVEN:
             next(iter(self._unproven)).evict()
         self._unproven[one] = None
 
     def prove(self, one: Bounded) -> bool:
-        """Count it among those that were let in. False where there are too many already."""
+        """Count a connection as one of an admitted client; returns False where there are too many of these already."""
         if len(self._proven) >= CONNECTIONS:
             return False
         del self._unproven[one]
@@ -115,14 +118,14 @@ class Connections:
         return True
 
     def part(self, one: Bounded, code: int) -> None:
-        """Let others take its place: it is being hung up on, with this error code."""
+        """Stop counting a connection that is being closed with this error code, so that another may take its place."""
         self.remove(one)
         self._parting.add(one)
         if code:
             self._parted[code] += 1
 
     def remove(self, one: Bounded) -> None:
-        """Count it no more."""
+        """Stop counting a connection that is closed."""
         self._proven.discard(one)
         self._unproven.pop(one, None)
         self._parting.discard(one)
@@ -132,7 +135,7 @@ class Connections:
         return [*self._proven, *self._unproven, *self._parting]
 
     def look(self, now: float) -> None:
-        """To be called about once a second."""
+        """Check every connection and renew the budgets. Is called about once a second."""
         passed, self.now = now - self.now, now
         self.unproven_bytes = min(UNPROVEN_BURST, self.unproven_bytes + passed * UNPROVEN_RATE)
         for one in self.all():

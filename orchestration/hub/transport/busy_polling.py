@@ -1,4 +1,4 @@
-"""An event loop that polls for the next call before it sleeps, for as long as it has worked.
+"""An event loop that polls for the next call before it sleeps, for as long as the work before took.
 
 A busy worker sends its next call within a millisecond. To sleep until then and be woken costs both sides more
 than to poll. Measured on two cores, a hub that polls serves a fifth more events and the two together use less
@@ -15,9 +15,9 @@ from typing import Final
 # The longest it polls, however much it has worked.
 PATIENCE_S: Final = 0.002
 
-# If one look takes longer than this, another process wanted the processor and ran meanwhile. The system then
-# prefers processes that slept to those that polled. So such a look counts ten times, and at most 20 ms of debt
-# are kept.
+# If one look takes longer than this, another process wanted the processor and ran meanwhile. The system then prefers
+# processes that slept to those that polled. So the time of such a look counts ten times, and at most 20 ms of debt are
+# kept.
 CROWDED_S: Final = 0.0003
 _CROWDED_FACTOR: Final = 10
 _DEBT_S: Final = -_CROWDED_FACTOR * PATIENCE_S

@@ -1,4 +1,4 @@
-"""One HTTP/2 stream, which is one call: what came in of it, and what must still go out."""
+"""One HTTP/2 stream, which is one call: what was received of its request, and what must still be sent."""
 
 import asyncio
 from collections import deque
@@ -9,7 +9,7 @@ from orchestration.hub.transport.skim import Skim
 
 
 class AnswerWriter(Protocol):
-    """Where a call's answers go out."""
+    """Sends the answers of a call."""
 
     def send(self, call: "Call", data: bytes) -> None:
         """Send an answer as soon as the client has room for it."""
@@ -46,7 +46,7 @@ class Call:
         self.body = bytearray()
         # Bytes of DATA frames, padding included.
         self.received = 0
-        # Reads a request that is too large to be held, in the place of `body`.
+        # Reads a request that is too large to be held, instead of `body`.
         self.skim: Skim | None = None
         # Bytes of `body` that count as held.
         self.held = 0
@@ -56,7 +56,7 @@ class Call:
         self.pending: deque[bytes | memoryview] = deque()
         # Bytes in `pending`.
         self.unread = 0
-        # What ends a unary call once its answer is sent.
+        # The headers that end a unary call once its answer is sent.
         self.trailers: bytes | None = None
         self.drained: asyncio.Event | None = None
         self.task: asyncio.Task[None] | None = None

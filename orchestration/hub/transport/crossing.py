@@ -25,7 +25,7 @@ class Crossing:
     def put(self, call: Call) -> None:
         """Has the loop make the call soon, in the order in which they come. Raises RuntimeError where it is closed."""
         self._calls.append(call)
-        if self._woken:  # it has not begun to look yet, and will find this one
+        if self._woken:  # the loop has not begun to look yet, and will find this call
             return
         self._woken = True
         try:
@@ -35,9 +35,9 @@ class Crossing:
             raise
 
     def _run(self) -> None:
-        # Before the first look: whoever comes from now on wakes the loop again.
+        # Set before the first look: a call that comes from now on wakes the loop again.
         self._woken = False
-        for _ in range(len(self._calls)):  # what comes meanwhile waits, as the loop has its sockets too
+        for _ in range(len(self._calls)):  # later calls wait: the loop must serve its sockets too
             call = self._calls.popleft()
             try:
                 call()

@@ -75,7 +75,7 @@ class Doors:
             self._unix.remove()
 
     def warnings(self) -> list[str]:
-        """What operators should know of who can reach the hub; empty mostly."""
+        """Warnings for operators about who can reach the hub; usually empty."""
         return [f"open: {self._open_to_all} is open to {_EVERYBODY}"] if self._open_to_all else []
 
 

@@ -27,7 +27,7 @@ OF_STREAM: Final = frozenset({DATA, HEADERS, PRIORITY, RST_STREAM, CONTINUATION}
 
 # A request carries several payloads of up to 1 MiB. A stream's window is never enlarged, so this is its limit.
 LARGEST_REQUEST: Final = 64 * 1024 * 1024
-# Bytes before the message in it: whether it is compressed, and its length.
+# Bytes before a gRPC message: whether it is compressed, and its length.
 PREFIX: Final = 5
 LARGEST_MESSAGE: Final = LARGEST_REQUEST - PREFIX
 PUSH_SETTING, STREAMS_SETTING, INITIAL_WINDOW_SETTING, MAX_FRAME_SETTING, HEADERS_SETTING = 2, 3, 4, 5, 6
@@ -38,7 +38,7 @@ _LONGEST_MESSAGE: Final = 1000
 
 
 class Http2Error(Exception):
-    """What the client sent breaks the rules of HTTP/2: the connection cannot go on. `code` is for its GOAWAY."""
+    """The client broke the rules of HTTP/2: the connection must end. `code` is the error code of the GOAWAY frame."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)

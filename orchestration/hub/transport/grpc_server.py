@@ -56,7 +56,7 @@ class GrpcServer:
         if self._looking is not None:
             self._looking.cancel()
         until = asyncio.get_running_loop().time() + grace_s
-        # At most a second, once, when the hub stops.
+        # Waits for at most a second, once, when the hub stops.
         while self._busy() and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110  # see above
             await asyncio.sleep(_STEP_S)
         for connection in self._connections.all():

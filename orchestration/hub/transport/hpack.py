@@ -7,7 +7,8 @@ from orchestration.hub.transport import huffman
 
 _TABLE_SIZE: Final = 4096
 _ENTRY_OVERHEAD: Final = 32
-# How many blocks are cached with their headers: more than a client has kinds of calls. And how long they are at most.
+# How many blocks are cached with their headers, more than a client has kinds of calls; and the most bytes of a cached
+# block.
 _CACHED: Final = 64
 _LONGEST_CACHED: Final = 1024
 # The largest list of headers of one call: bytes of names and values, and 32 for each header. As much as gRPC takes.

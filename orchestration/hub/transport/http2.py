@@ -3,8 +3,8 @@
 Why the hub has its own HTTP/2: it was measured side by side with grpc.aio with raw-bytes handlers, on two cores,
 in one run. Over grpc.aio the same hub did 0.60 of the completions a second and had 1.45 times the median latency.
 
-The hub needs little of HTTP/2: unary calls and server streams, uncompressed, from clients on this machine. What it
-takes of a client is bounded, see bounds.py, and what breaks the rules of HTTP/2 ends the connection.
+The hub needs little of HTTP/2: unary calls and server streams, uncompressed, from clients on this machine. bounds.py
+limits what it accepts from a client. A client that breaks the rules of HTTP/2 is disconnected.
 """
 
 import asyncio
@@ -102,7 +102,7 @@ class Http2Connection(asyncio.BufferedProtocol):
         self._sender.stop()
 
     def pause_writing(self) -> None:
-        """The client does not read its answers: read nothing of it that would make more of them."""
+        """Read nothing more from a client that does not read its answers, because that would make more answers."""
         self._patience.pause_writing(self._loop.time())
 
     def resume_writing(self) -> None:
@@ -159,7 +159,7 @@ class Http2Connection(asyncio.BufferedProtocol):
             kind &= 0xFF
             stream &= frames.LARGEST_WINDOW
             begin, end = at + head, at + head + length
-            # Most frames are a call's, and right.
+            # The usual case: a valid frame of a call.
             if kind > frames.HEADERS or not stream & 1 or length > frames.MAX_FRAME:
                 frames.check(kind, stream, length)
             if end > size:
@@ -175,7 +175,7 @@ class Http2Connection(asyncio.BufferedProtocol):
         return self._streams.busy
 
     def close(self) -> None:
-        """Hang up, whatever is in progress."""
+        """Close the connection, whatever is in progress."""
         self._goodbye(frames.NO_ERROR)
         if self._transport is not None:
             self._transport.close()
@@ -201,7 +201,7 @@ class Http2Connection(asyncio.BufferedProtocol):
             self._streams.look(now)
 
     def _part(self, code: int) -> None:
-        """Say why, send nothing more, and hang up as soon as the client has heard it."""
+        """Tell the client why, send nothing more, and close the connection as soon as the client has read it."""
         if self._parted_at is not None or self._transport is None:
             return
         self._parted_at = self._loop.time()
@@ -212,12 +212,10 @@ class Http2Connection(asyncio.BufferedProtocol):
         self._sender.stop()
         for why in Pause:
             self._patience.resume(why)
-        # Closed at once, with something unread, the system would let the client lose what it was sent last.
+        # If the socket were closed at once with unread bytes, the client could lose what it was sent last.
         try:
             self._transport.write_eof()
-        except (
-            OSError
-        ):  # the client has hung up this very moment; whoever hangs up on it must not fail by that
+        except OSError:  # the client has just closed it; that must not fail this call
             self._transport.abort()
 
     def _goodbye(self, code: int) -> None:
@@ -225,7 +223,7 @@ class Http2Connection(asyncio.BufferedProtocol):
         self._sender.write_out()
 
     def _prove(self) -> None:
-        """Count the client as one that was let in. Raises Http2Error where there are too many."""
+        """Count the client as admitted. Raises Http2Error where too many are."""
         if not self._connections.prove(self):
             raise frames.Http2Error(frames.ENHANCE_YOUR_CALM)
         self._patience.proven = True

@@ -1,4 +1,4 @@
-"""A listening socket: accepts connections, and hangs up on those that may not be there."""
+"""A listening socket: accepts connections, and closes those that are not allowed."""
 
 import asyncio
 import errno
@@ -19,9 +19,10 @@ _NO_ROOM: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class Listener:
-    """Accepts connections until it is closed. `serve` makes the protocol of one; `allowed` says whether it may stay.
+    """Accepts connections until it is closed.
 
-    However many come, it accepts `bounds.ACCEPT_RATE` a second, so that the others are served meanwhile.
+    `serve` makes the protocol of a connection; `allowed` says whether the connection may stay. At most
+    `bounds.ACCEPT_RATE` a second are accepted, so that existing connections are served meanwhile.
     """
 
     def __init__(

@@ -28,7 +28,8 @@ _CANCELLED: Final = rpc.RpcError(
 )
 END: Final = object()
 
-# Is given each answer of a stream as it comes, on the hub's event loop, and says whether it has taken it.
+# A function that is called with each answer of a stream, on the hub's event loop. It returns whether it took the
+# answer.
 Taker = Callable[[Any], bool]
 
 
@@ -49,7 +50,7 @@ class LocalCallError(grpc.RpcError):
 
 
 class LocalChannel(grpc.Channel):
-    """For the SDK's worker. Made on the hub's event loop, used from any other thread; `take` is a `Taker`."""
+    """The channel for the SDK's worker. Made on the hub's event loop, used from other threads; `take` is a `Taker`."""
 
     def __init__(self, routes: rpc.Routes) -> None:
         self._routes = routes
@@ -59,7 +60,7 @@ class LocalChannel(grpc.Channel):
         self.take: Taker = lambda _answer: False
 
     def stop(self) -> None:
-        """Fails whatever waits for an answer, and every later call. Called on the hub's event loop, as its last act."""
+        """Fails every call that waits for an answer, and every later one. Called last on the hub's event loop."""
         self._stopped = True
         for reply in list(self._waiting):
             reply(_STOPPED)
@@ -71,11 +72,11 @@ class LocalChannel(grpc.Channel):
             self._crossing.put(start)
         except RuntimeError:  # the event loop is closed
             self._stopped = True
-        if self._stopped:  # perhaps only after `stop` has looked who waits
+        if self._stopped:  # `stop` may have missed this reply
             reply(_STOPPED)
 
     def end(self, reply: rpc.Reply) -> None:
-        """Nobody waits for that any longer."""
+        """Forgets `reply`: nobody waits for it any longer."""
         self._waiting.discard(reply)
 
     def cross(self, call: Callable[[], object]) -> None:
@@ -84,7 +85,7 @@ class LocalChannel(grpc.Channel):
             self._crossing.put(call)
 
     def route(self, method: str) -> Any:
-        """What answers calls of this method: a `rpc.UnaryHandler`, a `rpc.StreamHandler`, None where nothing does."""
+        """The handler of this method: a `rpc.UnaryHandler` or a `rpc.StreamHandler`, or None where there is none."""
         return self._routes.get(method.encode())
 
     def unary_unary(  # noqa: D102 - gRPC's contract
@@ -120,13 +121,13 @@ class LocalChannel(grpc.Channel):
         raise NotImplementedError("the hub has no such call")
 
     def subscribe(self, *_: Any, **__: Any) -> None:
-        """There is no connection whose state could change."""
+        """Does nothing: there is no connection whose state could change."""
 
     def unsubscribe(self, *_: Any) -> None:
-        """As `subscribe`."""
+        """Does nothing, as `subscribe`."""
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Does nothing: the channel holds nothing open."""
 
     def __enter__(self) -> Self:
         return self
@@ -147,7 +148,7 @@ class LocalUnary:
         self._decode = decode
 
     def __call__(self, request: Any, timeout: float | None = None, **_: Any) -> Any:
-        """The answer. Raises `LocalCallError`."""
+        """Makes the call and returns its answer. Raises `LocalCallError`."""
         route, data = self._route, self._encode(request)
         if route is None:
             raise LocalCallError(UNKNOWN)
@@ -165,7 +166,7 @@ class LocalUnary:
         return self._decode(answer)
 
     def tell(self, request: Any, told: Callable[[grpc.RpcError | None], None]) -> None:
-        """Makes the call without waiting. `told` is called on the hub's event loop, with what it would raise."""
+        """Makes the call without waiting. `told` is called on the hub's event loop, with the call's error or None."""
         route, data = self._route, self._encode(request)
         if route is None:
             raise LocalCallError(UNKNOWN)
@@ -196,8 +197,8 @@ def start_unary(route: rpc.UnaryHandler, data: bytes, reply: rpc.Reply) -> async
 class LocalStream:
     """A call of a method that has many answers, as a `rpc.ResponseStream` for the hub.
 
-    Each answer, and at last END or a `rpc.RpcError`, is given to `put`, from the hub's thread or the one that cancels.
-    Who is in this process lives as long as the hub does, and takes what it is sent at once.
+    `put` is called with each answer, and at last with END or a `rpc.RpcError`, from the hub's thread or the one that
+    cancels. A caller in this process lives as long as the hub, so it always takes answers at once and is always alive.
     """
 
     blocked = False
@@ -239,7 +240,7 @@ class LocalStream:
         self._put(failed if isinstance(outcome, Exception) else END)
 
     def ping(self) -> None:
-        """It is there."""
+        """Counts a sign of life at once: the caller is in this process."""
         self.heard += 1
 
     def send(self, answer: bytes) -> None:
@@ -250,10 +251,10 @@ class LocalStream:
         self._put(message)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Does nothing: `send` holds nothing back."""
 
     async def drain(self) -> None:
-        """All is taken."""
+        """Returns at once: the caller has taken every answer."""
 
     def cancel(self) -> None:
         """Ends the call. The iterator raises."""
@@ -263,12 +264,12 @@ class LocalStream:
             self._channel.cross(task.cancel)
 
     def end(self) -> None:
-        """Nobody waits for its answers any longer."""
+        """Forgets the call: nobody waits for its answers any longer."""
         self._channel.end(self._put)
 
 
 class _Stream(LocalStream):
-    """The same, as an iterator for the caller, which gets what the channel's `take` does not take."""
+    """A `LocalStream` as an iterator: the caller gets the answers that the channel's `take` does not take."""
 
     def __init__(self, channel: LocalChannel, route: rpc.StreamHandler, data: bytes, decode: Any) -> None:
         self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()

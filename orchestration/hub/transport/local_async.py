@@ -23,14 +23,15 @@ from orchestration.hub.transport.local import (
     start_unary,
 )
 
-# Sends a request, and returns what is awaited for the answer, or the stream of answers.
+# A function that sends a request. It returns an awaitable of the answer, or the stream of answers.
 _Continuation = Callable[[grpc.aio.ClientCallDetails, Any], Awaitable[Any]]
 
 
 class AsyncLocalChannel(grpc.aio.Channel):
-    """Made and used in one event loop, which is not the hub's. The calls pass `interceptors`, the first one first.
+    """The channel for asynchronous clients: made and used in one event loop, which is not the hub's.
 
-    It is closed with the hub: its calls are then refused as those of a hub that cannot be reached.
+    Calls go through `interceptors`, the first one first. Once the hub has stopped, calls fail as if it could not be
+    reached.
     """
 
     def __init__(self, hub: LocalChannel, interceptors: Sequence[grpc.aio.ClientInterceptor] = ()) -> None:
@@ -40,7 +41,7 @@ class AsyncLocalChannel(grpc.aio.Channel):
         self._crossing = Crossing(self._loop)
 
     def cross(self, call: Callable[[], object]) -> None:
-        """Makes the call on the caller's event loop, unless that is closed: nobody waits any more."""
+        """Makes the call on the caller's event loop, unless that is closed: then nobody waits for it."""
         with contextlib.suppress(RuntimeError):
             self._crossing.put(call)
 
@@ -84,7 +85,7 @@ class AsyncLocalChannel(grpc.aio.Channel):
         raise NotImplementedError("the hub has no such call")
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:  # noqa: ARG002, FBT001, FBT002 - gRPC's
-        """There is no connection that could be lost."""
+        """Always READY: there is no connection that could be lost."""
         return grpc.ChannelConnectivity.READY
 
     async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:  # noqa: ARG002 - gRPC's
@@ -92,10 +93,10 @@ class AsyncLocalChannel(grpc.aio.Channel):
         await self._loop.create_future()
 
     async def channel_ready(self) -> None:
-        """It is."""
+        """Returns at once: the channel is always ready."""
 
     async def close(self, grace: float | None = None) -> None:
-        """Nothing is held open."""
+        """Does nothing: the channel holds nothing open."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -119,7 +120,7 @@ def _followed(intercept: Callable[..., Any], send: _Continuation) -> _Continuati
 
 
 class _Calls:
-    """The calls of one method, as grpc.aio makes them: with `first`, which the interceptors are on."""
+    """The calls of one method, in the form of grpc.aio. `first` sends a call through the interceptors."""
 
     first: _Continuation
 
@@ -146,7 +147,7 @@ class _Calls:
 
 
 class _UnaryCalls(_Calls):
-    """Of a method that has one answer."""
+    """The calls of a method that has one answer."""
 
     async def __call__(
         self,
@@ -157,13 +158,13 @@ class _UnaryCalls(_Calls):
         wait_for_ready: bool | None = None,
         **_: Any,
     ) -> Any:
-        """The answer. Raises `grpc.aio.AioRpcError`, and what the interceptors raise."""
+        """Makes the call and returns its answer. Raises `grpc.aio.AioRpcError`, and what the interceptors raise."""
         return await (
             await self.first(self._details(timeout, metadata, wait_for_ready=wait_for_ready), request)
         )
 
     async def send(self, details: grpc.aio.ClientCallDetails, request: Any) -> Any:
-        """What is to be awaited for the answer."""
+        """Returns an awaitable of the answer."""
         return self._answer(details, request)
 
     async def _answer(self, details: grpc.aio.ClientCallDetails, request: Any) -> Any:
@@ -186,7 +187,7 @@ class _UnaryCalls(_Calls):
 
 
 class _Call:
-    """One call that has one answer, begun."""
+    """A call in progress that has one answer."""
 
     def __init__(
         self, channel: AsyncLocalChannel, hub: LocalChannel, route: rpc.UnaryHandler, data: bytes
@@ -202,14 +203,14 @@ class _Call:
         hub.begin(self._reply, self._start)
 
     def _start(self) -> None:
-        if self._ended:  # its caller went away before the hub came to it, and nothing was done
+        if self._ended:  # the caller went away before the hub began the call: nothing was done
             return
         self._task = start_unary(self._route, self._data, self._reply)
-        if self._ended and self._task is not None:  # it went away meanwhile
+        if self._ended and self._task is not None:  # the caller went away meanwhile
             self._task.cancel()
 
     def _told(self, answer: Any) -> None:
-        """From the hub's thread, or the caller's own where the hub has stopped."""
+        """Takes the answer. Called from the hub's thread, or from the caller's own if the hub has stopped."""
 
         def tell() -> None:
             if not self.answered.done():
@@ -218,7 +219,7 @@ class _Call:
         self._channel.cross(tell)
 
     def end(self) -> None:
-        """Nobody waits any longer: what waits for it at the hub ends too. What was begun there is done all the same."""
+        """Ends the call: nobody waits for it. Cancels its task in the hub; a change that began is still made."""
         self._ended = True
         self._hub.end(self._reply)
         if self._task is not None and not self._task.done():
@@ -226,7 +227,7 @@ class _Call:
 
 
 class _StreamCalls(_Calls):
-    """Of a method that has many answers."""
+    """The calls of a method that has many answers."""
 
     async def __call__(
         self,
@@ -237,14 +238,14 @@ class _StreamCalls(_Calls):
         wait_for_ready: bool | None = None,
         **_: Any,
     ) -> AsyncIterator[Any]:
-        """The answers. Raises as `_UnaryCalls` does."""
+        """Makes the call and yields its answers. Raises as `_UnaryCalls` does."""
         async for answer in await self.first(
             self._details(timeout, metadata, wait_for_ready=wait_for_ready), request
         ):
             yield answer
 
     async def send(self, _details: grpc.aio.ClientCallDetails, request: Any) -> Any:
-        """The answers, which begin to come once they are iterated over."""
+        """Returns the stream of answers. The call is made when the iteration begins."""
         return self._answers(request)
 
     async def _answers(self, request: Any) -> AsyncIterator[Any]:

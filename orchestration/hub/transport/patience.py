@@ -1,4 +1,4 @@
-"""How long one client may take, and how much work without use it may make, before the hub hangs up on it."""
+"""Limits how long one client may take, and how much useless work it may cause, before the hub disconnects it."""
 
 import asyncio
 from enum import Flag, auto
@@ -9,9 +9,9 @@ from orchestration.hub.transport import bounds, frames
 class Pause(Flag):
     """Why the hub reads nothing from a client for now."""
 
-    UNSENT = auto()  # it does not read its answers
-    UNPROVEN = auto()  # those without a token have sent enough for now, all together
-    HEADERS = auto()  # it has sent enough headers for now
+    UNSENT = auto()  # the client does not read its answers
+    UNPROVEN = auto()  # all clients without a token together have sent enough for now
+    HEADERS = auto()  # the client has sent enough headers for now
 
 
 _NOTHING = Pause(0)
@@ -26,14 +26,14 @@ class Patience:
         self._pauses = _NOTHING
         self._began = self._looked_at = now
         self._unsent_since = now
-        # What frames without a request may still cost.
+        # The credit that is left for frames without a request.
         self.credit: float = bounds.CREDIT
         self._headers: float = bounds.HEADERS_BURST
         self._unproven_bytes = self._unproven_calls = 0
-        # Whether the client has sent its first SETTINGS, and whether it was let in.
+        # Whether the client has sent its first SETTINGS, and whether it was admitted (sent the token, or needs none).
         self.greeted = False
         self.proven = False
-        # Since when a block of headers has been coming in.
+        # The time of the first frame of a header block that has not arrived whole, or None.
         self.block_since: float | None = None
 
     def connected(self, transport: asyncio.Transport) -> None:
@@ -49,7 +49,7 @@ class Patience:
             raise frames.Http2Error(frames.ENHANCE_YOUR_CALM)
 
     def earn(self, credit: int) -> None:
-        """Count what was of use."""
+        """Give credit for useful work."""
         self.credit = min(bounds.CREDIT, self.credit + credit)
 
     def refused(self) -> None:
@@ -60,7 +60,7 @@ class Patience:
             raise frames.Http2Error(frames.ENHANCE_YOUR_CALM)
 
     def read(self, size: int, headers: int) -> None:
-        """Count what was read: bytes, and those of them that were work on headers.
+        """Count `size` bytes that were read, and `headers` bytes of header blocks that were decoded.
 
         Raises Http2Error where a client that sent no token has sent too much.
         """
@@ -81,7 +81,7 @@ class Patience:
     # Time.
 
     def pause(self, why: Pause) -> None:
-        """Read nothing, until `resume` for every reason."""
+        """Read nothing until `resume` was called for every reason."""
         if not self._pauses and self._transport is not None:
             self._transport.pause_reading()
         self._pauses |= why
@@ -94,12 +94,12 @@ class Patience:
                 self._transport.resume_reading()
 
     def pause_writing(self, now: float) -> None:
-        """The client does not read its answers."""
+        """Pause reading, because the client does not read its answers."""
         self._unsent_since = now
         self.pause(Pause.UNSENT)
 
     def look(self, now: float) -> int | None:
-        """Give credit for the time since the last look; returns why to hang up, or None. CANCEL: at once."""
+        """Give credit for the time since the last look; returns the code to close with, or None. CANCEL: at once."""
         passed, self._looked_at = now - self._looked_at, now
         self.credit = min(bounds.CREDIT, self.credit + passed * bounds.CREDIT_A_SECOND)
         self._headers = min(bounds.HEADERS_BURST, self._headers + passed * bounds.HEADERS_RATE)

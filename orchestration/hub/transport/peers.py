@@ -32,7 +32,7 @@ def is_owner(user: int | None) -> bool:
 
 
 def owners() -> str:
-    """Who `is_owner`, in words."""
+    """The users that `is_owner` accepts, in words."""
     if os.geteuid() == 0:
         return "root"
     try:

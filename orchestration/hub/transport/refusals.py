@@ -1,4 +1,4 @@
-"""Why the hub does not take a call: what the client is told."""
+"""The errors that tell a client why the hub does not take its call."""
 
 from typing import Final
 

@@ -44,9 +44,9 @@ class UnaryHandler(NamedTuple):
     the task that waits, which is cancelled if the caller goes away. Most calls wait for nothing but the next
     commit and need no task. An answer to a caller that has gone is dropped.
 
-    `lost`, where there is one, is called with the caller's `ResponseStream.peer` where a call ended before its request
-    had arrived whole: nobody knows what it said. `too_large`, where there is one, answers a request that is too large
-    to be held. It is called with the request without its long fields, and with its size in bytes.
+    `lost`, where there is one, is called with the caller's `ResponseStream.peer` if a call ended before its whole
+    request had arrived. `too_large`, where there is one, answers a request that is too large to be held. It is called
+    with the request without its long fields, and with its size in bytes.
     """
 
     call: Callable[[bytes, Reply], asyncio.Task[Any] | None]

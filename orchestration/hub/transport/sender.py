@@ -1,4 +1,4 @@
-"""What goes out on one connection: frames in few system calls, and answers as far as the client's windows allow."""
+"""Sends on one connection: frames in few system calls, and answers as far as the client's windows allow."""
 
 import asyncio
 from typing import Final
@@ -27,7 +27,7 @@ class Sender:
         self.unread = 0
         # DATA frames that were sent since somebody set it to 0.
         self.sent = 0
-        # How often something has come from the client.
+        # How many times bytes have come from the client.
         self.heard = 0
 
     def connected(self, transport: asyncio.Transport) -> None:
@@ -68,7 +68,7 @@ class Sender:
     # Windows.
 
     def settings(self, found: dict[int, int]) -> None:
-        """Take the client's settings over. Raises Http2Error."""
+        """Apply the client's settings. Raises Http2Error."""
         self._max_frame = found.get(frames.MAX_FRAME_SETTING, self._max_frame)
         initial = found.get(frames.INITIAL_WINDOW_SETTING, self.initial_window)
         change = initial - self.initial_window
@@ -81,7 +81,7 @@ class Sender:
         self.push_all()
 
     def widen(self, increment: int) -> bool:
-        """Take the client's window for the whole connection over; whether answers waited for it. Raises Http2Error."""
+        """Enlarge the client's window for the connection; returns whether answers waited for it. Raises Http2Error."""
         starved = self._window <= 0
         self._window += increment
         if self._window > frames.LARGEST_WINDOW:
@@ -91,7 +91,7 @@ class Sender:
         return starved
 
     def widen_call(self, call: Call, increment: int) -> bool:
-        """Take the client's window for one call over. False where that is more than HTTP/2 allows."""
+        """Enlarge the client's window for one call; returns False where it is then larger than HTTP/2 allows."""
         call.window += increment
         if call.window > frames.LARGEST_WINDOW:
             return False
@@ -102,7 +102,7 @@ class Sender:
     # Answers.
 
     def fits(self, call: Call, data: bytes) -> bool:
-        """Whether the answer may be sent at once, in one frame. Then it counts as sent."""
+        """Whether the answer may be sent at once, in one frame. If so, it is counted as sent."""
         if len(data) > min(self._window, call.window, self._max_frame):
             return False
         self._window -= len(data)
@@ -143,7 +143,8 @@ class Sender:
             self._count(call, -size)
             self.write(frames.frame(frames.DATA, 0, stream, data[:size]))
             if size < len(data):
-                # A view: a copy of the rest at every frame would cost the square of the answer's length.
+                # A memoryview: if every frame copied the rest, the cost would grow with the square of the answer's
+                # length.
                 pending[0] = memoryview(data)[size:]
             else:
                 pending.popleft()

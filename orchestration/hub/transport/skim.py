@@ -1,15 +1,15 @@
-"""Reads a message that is too long to be held: keeps its short fields, and lets the long ones go by.
+"""Reads a message that is too long to be held: keeps its short fields, and discards the long ones.
 
-A protobuf message is a row of fields: a tag, then a number, or a length and as many bytes. So what a long message is
-about (an ID, a token) can be known without the payloads that make it long.
+A protobuf message is a row of fields: a tag, then a number, or a length and as many bytes. So the ID or the token in a
+long message can be read without its long payloads.
 """
 
 from typing import Final
 
-# Bytes of a field that is kept, and how many are kept of one number.
+# The most bytes of a field that is kept, and how many fields of one number are kept.
 _SHORT: Final = 1024
 _OF_A_NUMBER: Final = 8
-# Numbers of fields. No message of the protocol has as many.
+# The most field numbers of which fields are kept. No message of the protocol has as many.
 _NUMBERS: Final = 64
 _VARINT, _WITH_LENGTH = 0, 2
 # Kinds of fields that always have one length, their length.
@@ -29,7 +29,7 @@ class Skim:
         self._count: dict[int, int] = {}
         self._unread = bytearray()
         self._skipping = 0
-        # Whether what was looked at last is no protobuf, and whether it has not arrived whole.
+        # Whether the bytes that were read last are not protobuf, and whether they have not arrived whole.
         self._broken = self._is_cut = False
 
     def feed(self, piece: bytes) -> None:

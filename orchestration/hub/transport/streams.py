@@ -15,7 +15,8 @@ from orchestration.hub.transport.tokens import Tokens
 
 _log: Final = logging.getLogger(__name__)
 _LITTLE_CREDIT: Final = bounds.CREDIT // 2
-# Calls that the hub ended before the client had sent all: as many are known, for the client's frames on the way.
+# How many calls are remembered that the hub ended before their whole request had arrived: the client's last frames for
+# them may still come.
 _ENDED_EARLY: Final = 2 * bounds.STREAMS
 
 
@@ -75,7 +76,7 @@ class Streams:
     # What comes in. Each raises Http2Error where it breaks the rules of HTTP/2.
 
     def take_headers(self, stream: int, headers: dict[bytes, bytes], *, ended: bool) -> None:
-        """A request, or its end."""
+        """Take the headers that begin a request, or the trailers that end it."""
         call = self._calls.get(stream)
         if call is not None:
             # Trailers, which mean nothing here but the end of the request.
@@ -95,7 +96,7 @@ class Streams:
             self._refuse(stream, refusals.UNAUTHENTICATED, ended=ended)
             self._patience.refused()
             return
-        # With much in its socket's buffer nothing is read of a client.
+        # Bytes in the socket's buffer are not counted: if there are many, the hub reads nothing from the client anyway.
         if _too_much(
             self.sender.unread + self.sender.outgoing_bytes,
             bounds.UNREAD,
@@ -121,7 +122,7 @@ class Streams:
         return True
 
     def _take_late(self, stream: int) -> None:
-        """Headers on a stream that is closed: right only where they were on the way when the hub closed it."""
+        """Take headers on a closed stream: valid only if they were on the way when the hub closed it."""
         if stream in self._ended_early:
             self.spend(1)
         elif stream < self.last:
@@ -130,7 +131,7 @@ class Streams:
             raise frames.Http2Error(frames.STREAM_CLOSED)
 
     def take_data(self, flags: int, stream: int, payload: bytes) -> None:
-        """A part of a request."""
+        """Take a part of a request."""
         # The client's window for the whole connection is renewed in steps.
         self._received += len(payload)
         if self._received >= frames.WINDOW_STEP:
@@ -159,7 +160,7 @@ class Streams:
             self.spend(1)
 
     def _take_late_data(self, stream: int) -> None:
-        """DATA of a call that takes none: right only where it was on the way when the hub ended the call."""
+        """Take DATA of a call that takes none: valid only if it was on the way when the hub ended the call."""
         if stream > self.last:
             raise frames.Http2Error(frames.PROTOCOL_ERROR)
         if stream not in self._ended_early:
@@ -167,21 +168,21 @@ class Streams:
         self.spend(1)
 
     def _read(self, call: Call, data: bytes) -> bool:
-        """Add a part to a request. False where the call was ended, because its request is too large."""
+        """Add a part to a request; returns False where the request is too large and the call was ended for that."""
         if call.skim is None:
             call.body += data
             self._hold(call, len(data))
             return frames.message_size(call.body) <= frames.LARGEST_MESSAGE or self._skim(call)
         call.skim.feed(data)
         if call.received >= frames.WINDOW_STEP:
-            # What is not held makes room for more of the same.
+            # These bytes are not held, so the client may send as many more.
             renewed = struct.pack(">I", call.received)
             self.sender.write(frames.frame(frames.WINDOW_UPDATE, 0, call.stream, renewed))
             call.received = 0
         return True
 
     def _skim(self, call: Call) -> bool:
-        """Hold no more of a request that is too large; whether it is read all the same, for what it is about."""
+        """Stop holding a request that is too large; returns whether its short fields are read all the same."""
         route = self._routes.get(call.path)
         if not isinstance(route, rpc.UnaryHandler) or route.too_large is None:
             self._refuse(call.stream, refusals.too_large(frames.message_size(call.body)), ended=False)
@@ -197,7 +198,7 @@ class Streams:
         self._connections.unfinished += size
 
     def take_reset(self, _flags: int, stream: int, _payload: bytes) -> None:
-        """The client wants a call no more."""
+        """Cancel a call that the client has ended."""
         if stream > self.last:
             raise frames.Http2Error(frames.PROTOCOL_ERROR)
         call = self._calls.get(stream)
@@ -208,7 +209,7 @@ class Streams:
         self.spend(bounds.RESET_COST)
 
     def take_window(self, _flags: int, stream: int, payload: bytes) -> None:
-        """The client takes more bytes: of a call's answers, or of all together."""
+        """Enlarge the client's window: for one call, or for the whole connection."""
         increment = struct.unpack(">I", payload)[0] & frames.LARGEST_WINDOW
         self.spend(1)
         if not increment:
@@ -254,13 +255,13 @@ class Streams:
             self._lost(call.path)
 
     def _lost(self, path: bytes) -> None:
-        """Tell whom it concerns that a request of this client has not arrived."""
+        """Call the handler's `lost`, where there is one: a request of this client has not arrived whole."""
         route = self._routes.get(path)
         if isinstance(route, rpc.UnaryHandler) and route.lost is not None:
             route.lost(self.sender)
 
     def _release(self, call: Call) -> None:
-        """Count the bytes of a request as held no more."""
+        """Stop counting the bytes of a request as held."""
         self._unfinished.pop(call.stream, None)
         if call.held:
             self._hold(call, -call.held)
@@ -335,7 +336,7 @@ class Streams:
 
 
 def _too_much(own: int, most: int, together: int, most_together: int) -> bool:
-    """Whether a client takes up too much: of its own, or while all together do, and it has a part in that."""
+    """Whether a client takes up too much: alone, or together with all others if its own part is over `bounds.FREE`."""
     return own > most or (together > most_together and own > bounds.FREE)
 
 

@@ -24,12 +24,12 @@ _REMEDY: Final = "Remove it, and the hub makes a new one when it starts."
 
 
 def beside(file: Path) -> Path:
-    """Where the token of the hub's file is, unless another place is named."""
+    """The path of the token file of a hub's file, unless another path is given."""
     return file.absolute().with_name(file.name + ".token")
 
 
 class Tokens:
-    """The tokens that the hub accepts. Several, while one takes the place of another."""
+    """The tokens that the hub accepts. There are several while one replaces another."""
 
     def __init__(self, *tokens: bytes) -> None:
         self._tokens = tokens
@@ -40,7 +40,7 @@ class Tokens:
     def load(cls, path: Path) -> Self:
         """The tokens in a file, separated by spaces or lines. The file is made, with one token, where there is none.
 
-        Raises HubError where others can read the file, or what is in it is no token.
+        Raises HubError where others can read the file, or its content is not a token.
         """
         try:
             _make(path)
@@ -65,7 +65,7 @@ class Tokens:
     def accept(self, authorization: bytes | None) -> bool:
         """Whether the value of the header has one of the tokens. A wrong one takes as long as any other."""
         scheme, _, sent = (authorization or b"").partition(b" ")
-        # Each is compared, so that the time does not say which it was.
+        # Every token is compared, so that the time taken does not reveal which one matched.
         equal = [hmac.compare_digest(sent, token) for token in self._tokens]
         if scheme.lower() == _SCHEME and any(equal):
             return True

@@ -68,7 +68,8 @@ def _copy(path: Path, partial: Path, handle: int) -> None:
         copy.execute("PRAGMA journal_mode = OFF")
         copy.execute("PRAGMA synchronous = OFF")
         source.backup(copy, pages=_PAGES, progress=pause)
-        # So the copy is one file that needs no log. A hub that finds another file's log beside it refuses to start.
+        # This makes the copy one file that needs no log. A hub that finds another file's log beside its file refuses to
+        # start.
         copy.execute("PRAGMA journal_mode = DELETE")
 
 

@@ -80,7 +80,7 @@ class Report:
             self.faults.append(fault)
 
     def add_all(self, before: str, faults: Iterable[str | None], after: str = "") -> None:
-        """Count those that are not None, each with these words around it."""
+        """Add each fault that is not None, described with these words around it."""
         for fault in faults:
             if fault is not None:
                 self.add(f"{before} {fault}{after}")
@@ -130,7 +130,7 @@ def check(path: Path) -> Report:
     """
     try:
         db, schema = file.snapshot(path)
-    except DamagedError as error:  # so much that not even its schema can be read
+    except DamagedError as error:  # so damaged that not even its schema can be read
         report = Report(path, schema=0)
         report.add(f"pages: SQLite cannot read on: {error.__cause__}")
         return report

@@ -17,7 +17,8 @@ from orchestration.hub.storage.clock import HOUR, SECOND
 from orchestration.hub.storage.machine import TimeSource
 from orchestration.hub.storage.sql import Q
 
-# An acceptance is of the time that the operator saw. Later it may be another.
+# How far the wall clock may be from the time that the operator accepted, in microseconds. If it is farther, it may have
+# been set again.
 _VALID: Final = HOUR
 
 
@@ -71,7 +72,7 @@ def is_asked(path: Path) -> bool:
 def is_valid(path: Path, wall: int) -> bool:
     """Whether the acceptance is by the hub's user or root, and of a time less than an hour from `wall`."""
     try:
-        # Neither a link nor a pipe of somebody else's is followed or waited for.
+        # Do not follow a link, or wait for a pipe, that somebody else put there.
         with os.fdopen(os.open(_file(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as asked:
             found = os.fstat(asked.fileno())
             own = stat.S_ISREG(found.st_mode) and found.st_uid in {0, os.geteuid()}
@@ -81,5 +82,5 @@ def is_valid(path: Path, wall: int) -> bool:
 
 
 def done(path: Path) -> None:
-    """The acceptance was taken, or refused."""
+    """Remove the acceptance: it was taken or refused."""
     _file(path).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A short look at a hub's file, which a hub may serve meanwhile: `check` reads all of it, this next to nothing."""
+"""A quick look at a hub's file, which a hub may serve meanwhile. It reads very little; `check` reads all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATIENCE: Final = 2.0  # seconds that another program may have the file locked
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """`size` is in bytes. `overdue` is how long the oldest timer or activity could have been dealt with already."""
+    """What a glance found. `size` is in bytes; `overdue` is how long the oldest timer or activity is overdue."""
 
     schema: int
     size: int
@@ -26,7 +26,7 @@ class Glance:
 
 
 def glance(path: Path, now: datetime) -> Glance:
-    """Looks. `now` is aware. Raises `HubError` where the file is not a hub's, is damaged, newer, or locked."""
+    """Look at the file; `now` is aware. Raises `HubError` where it is not a hub's, is damaged, newer, or locked."""
     db, schema = file.snapshot(path, PATIENCE)
     with closing(db):
         try:

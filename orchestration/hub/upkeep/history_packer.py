@@ -12,7 +12,8 @@ from orchestration.hub.storage.group_commit import GroupCommitStore
 from orchestration.hub.storage.sql import Q
 from orchestration.hub.storage.transaction import Transaction
 
-# Microseconds since the end, by the hub's clock. What has just ended is looked at, and its hour is a busy one.
+# Microseconds from an instance's end, by the hub's clock, until its history is packed. What has just ended is still
+# read, and the hub is then often busy.
 _REST: Final = timedelta(hours=1) // timedelta(microseconds=1)
 # Ended instances that one step looks at, and histories that it packs: about 2 ms of work.
 _LOOKED_AT: Final = 160
@@ -35,7 +36,7 @@ class _Packed(NamedTuple):
 class HistoryPacker:
     """Goes through all that has ended, oldest first, and packs what is not packed yet.
 
-    Of what failed, nothing is packed: it may be rewound, which changes its last turn alone.
+    Failed instances are not packed: such an instance may be rewound, and a rewind changes only its last turn.
     """
 
     def __init__(self, store: GroupCommitStore, clock: clocks.Clock) -> None:
@@ -44,7 +45,7 @@ class HistoryPacker:
         self._position = (-1, "")
 
     def begin_again(self) -> None:
-        """Look at everything once more: what ends while the clock is moved may be behind the position."""
+        """Look at everything again: an instance that ends while the clock is moved may be behind the position."""
         self._position = (-1, "")
 
     async def step(self) -> bool:
@@ -63,7 +64,7 @@ class HistoryPacker:
 
 
 def _next(tx: Transaction, until: int, position: tuple[int, str]) -> tuple[list[_Found], tuple[int, str]]:
-    """The next that are not packed, with how far this has come."""
+    """The next histories that are not packed, and the position after them."""
     found: list[_Found] = []
     size = 0
     rows: list[Any] = tx.all(Q.packable, statuses.FAILED, packing.PACKED, until, *position, _LOOKED_AT)

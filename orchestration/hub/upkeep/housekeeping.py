@@ -114,8 +114,8 @@ def _ended_between(tx: Transaction, since: int, until: int) -> int:
 class Housekeeper:
     """Deletes what ended longer ago than `retention` by the hub's clock, and packs the rest; idle while all is done.
 
-    What became so old by a jump of the clock, or by a shorter retention, and not by the passing of time, is kept for
-    another day. That it is going to be deleted is said in the log and by `warnings`.
+    What became so old only by a jump of the clock, or by a shorter retention, is kept for another day. The log and
+    `warnings` say that it is going to be deleted.
     """
 
     def __init__(self, store: GroupCommitStore, clock: clocks.Clock, retention: timedelta) -> None:
@@ -135,8 +135,8 @@ class Housekeeper:
     async def serve(self) -> None:
         """Delete what expires, until cancelled."""
         while True:
-            # From the beginning once an hour, and when the clock was moved: the parent that kept an instance may be
-            # gone since, and what ends within a skip ends before the position of the sweep.
+            # Begin again once an hour, because the parent that kept an instance may be deleted since, and when the
+            # clock was moved, because what ends within a skip is behind the position of the sweep.
             if self._wake.is_set() or time.monotonic() - self._began > _SWEEP_S:
                 self._wake.clear()
                 self._position, self._began = SweepPosition(), time.monotonic()
@@ -157,7 +157,7 @@ class Housekeeper:
                     await self._wake.wait()
 
     def warnings(self) -> list[str]:
-        """What is going to be deleted in one go; empty mostly."""
+        """A warning about instances that are going to be deleted all at once; usually none."""
         return [f"retention: {self._announcement()}"] if self._spared else []
 
     def _announcement(self) -> str:

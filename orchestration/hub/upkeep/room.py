@@ -1,4 +1,4 @@
-"""Whether the disk has room: known from what it refuses, and tried again until it takes something."""
+"""Whether the disk has room: it is full from the first write that fails until a test write succeeds."""
 
 import asyncio
 import logging
@@ -17,12 +17,12 @@ _PROBLEM: Final = (
 )
 # Seconds between two tries.
 _PAUSE_S: Final = 1.0
-# Bytes that are tried: more than a request or a step has. A few bytes may still find room where those do not.
+# Bytes of the test write: more than a usual request or step writes, because a few bytes may still fit on a full disk.
 _TRIED: Final = 64 * 1024
 
 
 class RoomKeeper:
-    """Says that the disk is full, from the first operation that it has refused until it takes a larger one."""
+    """Says that the disk is full, from the first operation that had no room until a test write succeeds."""
 
     def __init__(self, store: GroupCommitStore) -> None:
         self._store = store
@@ -30,7 +30,7 @@ class RoomKeeper:
         store.on_full = self._refused.set
 
     def problem(self) -> str | None:
-        """Why nothing is recorded now, as a sentence; None where there is room."""
+        """A sentence that says why nothing is recorded now, or None where there is room."""
         return _PROBLEM if self._refused.is_set() else None
 
     async def serve(self) -> None:

@@ -29,10 +29,10 @@ from orchestration.hub.upkeep import clock_acceptance
 _log: Final = logging.getLogger(__name__)
 
 _LOOK_S: Final = 1.0
-# How old what the file says of the time may be: while something is written anyway, and else. In microseconds.
+# How old the time in the file may be, in microseconds: while other changes are written anyway, and otherwise.
 _WITH_CHANGES: Final = SECOND
 _ALONE: Final = 60 * SECOND
-# The wall clock may be so far from the hub's time without a line in the log, and without a warning in `/readyz`.
+# How far the wall clock may be from the hub's time before the log says so, and before `/readyz` has a warning.
 _LOGGED: Final = SECOND
 _WARNED: Final = 60 * SECOND
 
@@ -76,7 +76,7 @@ class TimeKeeper:
                 clock_acceptance.done(self._path)
             self.note(tx, 0)
         except sqlite3.OperationalError as error:
-            # A full disk, as a rule. What is written next writes the time too.
+            # Usually a full disk. The next change that is written writes the time too.
             _log.warning("The time could not be noted: %s.", error)
 
     def _say_how_it_starts(self, clock: SystemClock, seen: int) -> None:
@@ -168,7 +168,7 @@ class TimeKeeper:
         )
 
     def warnings(self) -> list[str]:
-        """What operators should know of the clock; empty mostly."""
+        """Warnings for operators about the clock; usually none."""
         if self._clock is None:
             return []
         reading = self._clock.read()
