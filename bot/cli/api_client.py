@@ -53,11 +53,18 @@ class ApiReply:
     body: Any
 
 
+class MissingMemberError(CountersignError, KeyError):
+    """The answer lacks a member that Countersign always sends. A `KeyError` too, for those who look for one."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class _Answered(dict[str, Any]):
-    """An object of an answer. A member that Countersign always sends, and that is missing, is a `CountersignError`."""
+    """An object of an answer. Raises `MissingMemberError` for a member that it does not have."""
 
     def __missing__(self, name: str) -> Any:
-        raise CountersignError(STRANGE.format(status=f"without {name!r}"))
+        raise MissingMemberError(STRANGE.format(status=f"without {name!r}"))
 
 
 def approval_path(request_id: str) -> str:
