@@ -21,12 +21,12 @@ from tests.support.compiled import compile_ahead
 from tests.support.hub_forms import HubForm, current, running_on
 from tests.support.replicas import KillTally
 
-# How long an example takes is up to the machine, and no test is about that.
+# How long a Hypothesis example takes depends on the machine; no test measures it.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
-# Starting a demo, a bot or a browser takes longer than most tests, so those who share one stay together. By their
-# number they come first, and the short ones are left to fill up the end.
+# Starting a demo, a bot or a browser takes longer than most tests, so the tests that share one run in one process.
+# xdist starts the largest groups first; single short tests fill up the end of the run.
 _TOGETHER: Final = re.compile(r"tests/e2e/(browser/|killed/|demo/\w+\.py)")
 
 
@@ -37,14 +37,14 @@ class _Sharing(LoadScopeScheduling):
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
-    """Instead of xdist's own, unless `--dist` asks for another way."""
+    """Replaces xdist's own scheduler, unless `--dist` asks for another one."""
     return _Sharing(config, log) if config.getoption("dist") == "load" else None
 
 
-# A hub commits many times a second, and each commit waits for the disk. Nothing that a test does to a file differs in
-# memory: who is killed leaves there what a disk would hold, and no test cuts the power.
+# A hub commits many times a second, and each commit waits for the disk. For the tests, files in memory behave as on a
+# disk: a killed process leaves the same content, and no test cuts the power.
 _IN_MEMORY: Final = Path("/dev/shm")
-_ROOM: Final = 4 * 1024**3  # bytes; a run leaves some megabytes, and what failed
+_ROOM: Final = 4 * 1024**3  # bytes; a run leaves some megabytes, and the files of failed tests
 _PLACE: Final = "PYTEST_DEBUG_TEMPROOT"
 
 
@@ -68,13 +68,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """The form in which what a whole session shares reaches its hub."""
+    """Sets the hub form of everything that the whole session shares, and the number of bots."""
     _session.enter_context(running_on(HubForm(_hub(session.config) or HubForm.EMBEDDED)))
     replicas.want(session.config.getoption("bots"))
 
 
 def _hub(config: pytest.Config) -> str | None:
-    """The form in which all tests are to run, where one was named."""
+    """The hub form that the options set for all tests; None where they set none."""
     named: str | None = config.getoption("hub")
     if config.getoption("bots") == 1:
         return named
@@ -92,7 +92,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(autouse=True)
 def _root_logger() -> Iterator[None]:
-    """What a command that runs in this process makes of the log ends with its test."""
+    """Restores the log level that a command in this process may have changed during the test."""
     root = logging.getLogger()
     level = root.level
     yield
@@ -101,7 +101,7 @@ def _root_logger() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def hub_form(request: pytest.FixtureRequest) -> Iterator[HubForm]:
-    """The form in which what this test starts reaches its hub."""
+    """The form in which everything that this test starts reaches its hub."""
     form: HubForm = getattr(request, "param", current())
     only = request.node.get_closest_marker("embedded_hub")
     if only and form is not HubForm.EMBEDDED:
@@ -114,7 +114,7 @@ def hub_form(request: pytest.FixtureRequest) -> Iterator[HubForm]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keeps what `tmp_path` gives in memory, where the system has such a place, unless somebody said where."""
+    """Puts the folders of `tmp_path` in memory, where the system offers that and no other place was named."""
     given = config.getoption("basetemp") or os.environ.get(_PLACE)
     if not given and _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_MEMORY).free >= _ROOM:
         os.environ[_PLACE] = str(_IN_MEMORY)
@@ -125,9 +125,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
-    """What is imported and collected stays to the end, so that looking through it for garbage is in vain.
+    """Turns the garbage collector off while tests are collected, and exempts the objects made until then.
 
-    That took a quarter of the time of the collection, and much of that of each full pass afterwards.
+    What is imported and collected lives until the end, so scanning it finds no garbage. Such scans took a quarter of
+    the collection's time, and much of the time of each full garbage collection afterwards.
     """
     gc.disable()
     try:
@@ -138,7 +139,7 @@ def pytest_collection() -> Iterator[None]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hands what was done to the bots to the process that reports."""
+    """Sends the counts of killed bots to the process that reports them."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["bots"] = (KillTally.kills, KillTally.worlds)
 

@@ -1,4 +1,4 @@
-"""Makes the story of a request, which the page's panel shows, from the bot's API and its timeline."""
+"""Builds the story of a request, which the page's panel shows, from the bot's API and its timeline."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _STANDING: Final[Mapping[str, tuple[str, Tone]]] = {
     "terminated": ("Stopped", "bad"),
 }
 
-# By kind of the timeline: the look and the words. Other kinds keep the API's own words.
+# The look and the words of each kind of moment in the timeline. Other kinds keep the API's own words.
 _KINDS: Final[Mapping[str, tuple[Look, str]]] = {
     "asked": ("start", "Started"),
     "continued": ("quiet", "Earlier steps summed up"),
@@ -67,12 +67,12 @@ _KINDS: Final[Mapping[str, tuple[Look, str]]] = {
     "reconcile": ("done", "Cards set right"),
     "completed": ("end", "Completed"),
 }
-# What a timer is for, where the timeline knows it: as it is set, and as it fires.
+# The words when a timer is set and when it fires, where the timeline says what the timer is for.
 _TIMERS: Final[Mapping[str, tuple[str, str]]] = {
     "deadline": ("Deadline set", "Deadline reached"),
     "reminder": ("Reminder set", "Reminder due"),
 }
-# The same kinds while they fail. Being put off is usual: a channel takes about one message a second.
+# The same kinds when they fail. Delays are usual: Slack accepts about one message a second in a channel.
 _TROUBLES: Final[Mapping[str, tuple[Look, str]]] = {
     "_put_off": ("wait", "Delayed"),
     "_failed": ("trouble", "Failed"),
@@ -88,7 +88,7 @@ _TRIED: Final = {
     "members": "looking up who may decide",
     "active_people": "looking up people",
 }
-# Cards, notes and messages wait for their turn in a channel, which takes about one a second.
+# Cards, notes and messages that wait: Slack accepts about one a second in a channel.
 _IN_TURN: Final = frozenset({"post_card_put_off", "post_reply_put_off", "send_message_put_off"})
 _USUAL_PAUSE: Final = 5.0  # seconds
 _SECONDS: Final = re.compile(r"(\d+(?:\.\d+)?) s$")
@@ -103,8 +103,8 @@ class ApiStories:
         self._people = people
 
     async def of(self, work_id: str) -> Story:
-        """The request's story. Raises `SimulatorError` while the bot is stopped, or knows no such request."""
-        # An ID with a slash would make our token read other paths of the bot.
+        """Returns the story of a request. Raises `SimulatorError` when the bot is stopped or has no such request."""
+        # Quoted: with a slash in the ID, the token would read other paths of the bot.
         place = f"/api/approvals/{quote(work_id, safe='')}"
         try:
             approval, timeline = await asyncio.gather(
@@ -118,7 +118,7 @@ class ApiStories:
 
 
 def story(approval: Json, moments: Iterable[Json], strangers: tuple[str, ...] = ()) -> Story:
-    """The story of an approval as the API gives it, with its timeline's moments."""
+    """Returns the story of an approval from the API and of the moments in its timeline."""
     standing, tone = _STANDING[approval["status"]]
     moments = [moment for moment in moments if moment["kind"] != "timer_over"]
     live = _live_timers(moments) if tone == "open" else {}
@@ -135,7 +135,7 @@ def story(approval: Json, moments: Iterable[Json], strangers: tuple[str, ...] = 
 
 
 def _live_timers(moments: Iterable[Json]) -> dict[Timer, str]:
-    """When the deadline and the reminder of the level that is open are due."""
+    """Returns when the deadline and the reminder of the open level are due."""
     live: dict[Timer, str] = {}
     for moment in moments:
         timer = moment.get("timer")
@@ -147,7 +147,7 @@ def _live_timers(moments: Iterable[Json]) -> dict[Timer, str]:
 
 
 def together(steps: Iterable[StoryStep]) -> list[StoryStep]:
-    """Joins repetitions of a small step into one, at the place of the first."""
+    """Joins repetitions of a small step into one step, at the place of the first."""
     told: list[StoryStep] = []
     burst = 0  # where the current run of small steps began
     for step in steps:
@@ -166,7 +166,7 @@ def together(steps: Iterable[StoryStep]) -> list[StoryStep]:
 
 
 def _without_usual_pauses(moments: Iterable[Json]) -> Iterator[Json]:
-    """All but the short waits for a turn in a channel, with their timers: they say nothing of the request."""
+    """Yields all moments except short waits for a channel and their timers, which say nothing about the request."""
     pauses, untils = 0, set[str]()
     for moment in moments:
         kind, until = moment["kind"], moment["until"]
@@ -191,7 +191,7 @@ def _without_usual_pauses(moments: Iterable[Json]) -> Iterator[Json]:
 
 
 def outsiders(approval: Json, people: People) -> tuple[str, ...]:
-    """People who may not decide it. Those who are in no group come first, because no other level asks them."""
+    """Returns people who may not decide the approval, first those in no group, because no other level asks them."""
     grouped = {group.id: set(group.members) for group in people.groups()}
     named = {who for level in approval["levels"] for who in (*level["approvers"], *level["waiting_for"])}
     may = {approval["requester"]}.union(*(grouped.get(who, {who}) for who in named))
@@ -247,7 +247,7 @@ def _step(moment: Json, live: Mapping[Timer, str]) -> StoryStep:
 
 
 def _code_out(moments: Iterable[Json]) -> StoryWait | None:
-    """The newest code that was sent and not answered yet. Each person has one at most."""
+    """Returns the wait for the newest code without an answer. A person has at most one such code."""
     out: dict[str, StoryWait] = {}
     for moment in moments:
         who = moment["actor"]
@@ -266,7 +266,7 @@ def _code_out(moments: Iterable[Json]) -> StoryWait | None:
 
 
 def _posting(moments: Iterable[Json]) -> bool:
-    """Whether something that was put off has not been done yet."""
+    """Whether something that was put off is still not done."""
     owed = set[str]()
     for moment in moments:
         kind = moment["kind"]
@@ -278,7 +278,7 @@ def _posting(moments: Iterable[Json]) -> bool:
 
 
 def _waiting(approval: Json, moments: Iterable[Json]) -> StoryWait:
-    """What the level that is open waits for."""
+    """Returns what the open level waits for."""
     until = _seconds(approval["deadline"]) if approval["deadline"] else None
     level = next((level for level in approval["levels"] if level["status"] in {"pending", "escalated"}), None)
     if level is None:
@@ -291,7 +291,7 @@ def _waiting(approval: Json, moments: Iterable[Json]) -> StoryWait:
 
 
 def _whole_seconds(found: re.Match[str]) -> str:
-    """Whole seconds, with no line break before the unit."""
+    """Rounds to whole seconds, with a no-break space before the unit."""
     return f"{float(found[1]):.0f}\N{NO-BREAK SPACE}s"
 
 

@@ -25,18 +25,18 @@ MORE_POLICIES: Final = tuple(Path(__file__).with_name(name) for name in ("phones
 APP_TOKEN: Final = "xapp-demo"  # noqa: S105 - the simulator's, made up
 POLICIES: Final = Path(__file__).parents[1] / "policies.toml"
 PLACEHOLDER: Final = "https://erp.example"  # the system that the shipped policies name
-# The demo's token is Rita's, so Rita asks for whatever is asked with it.
+# The demo's token belongs to Rita, so every request made with it is hers.
 TOKEN: Final = "demo"  # noqa: S105 - its name; the secret is drawn
 HOLDER: Final = "U0RITA"
 SCOPES: Final = (READ, REQUEST)
 # The scenarios' agent belongs to Sam, and may only ask.
 AGENT: Final = "agent"
 AGENT_OF: Final = "U0SAM"
-# The operator's makes the addresses at which other systems report.
+# The operator's token makes the addresses to which other systems report.
 OPERATOR: Final = "operator"
 OPERATOR_OF: Final = "U0DIRK"
 
-# What is due sooner is a pause before something is tried again, or is happening already: no deadline of anybody.
+# A timer that is due sooner is the pause before a retry, or is firing already. It is nobody's deadline.
 PAUSE: Final = timedelta(minutes=1)
 
 BANNER: Final = """
@@ -55,7 +55,7 @@ BANNER: Final = """
 
 
 async def run_demo(data: Path | None, port: int) -> int:
-    """Runs until Ctrl-C. All state is in `data`, so that the next run goes on where this one stopped."""
+    """Runs until Ctrl-C. All state is in `data`, so the next run continues where this one stopped."""
     place = made(data or Path.home() / ".local" / "share" / "countersign" / "demo")
     stop = stop_signal()
     async with demo(place, port) as running:
@@ -65,7 +65,7 @@ async def run_demo(data: Path | None, port: int) -> int:
 
 
 def made(place: Path) -> Path:
-    """Makes the directory and gives its absolute path. Raises `CountersignError` when that fails."""
+    """Makes the directory and returns its absolute path. Raises `CountersignError` when that fails."""
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -85,10 +85,10 @@ class RunningDemo:
 
 @asynccontextmanager
 async def demo(place: Path, port: int, log: Path | None = None) -> AsyncIterator[RunningDemo]:
-    """The workspace and the bot, with their state in `place`. Port 0 takes any free one.
+    """Runs the workspace and the bot, with their state in `place`. Port 0 takes any free port.
 
-    The bot's log goes to the file `log`, or where ours goes. Raises `CountersignError` when the port or the state is
-    in use, or the bot does not start.
+    The bot's log goes to the file `log`, or to the output of this process. Raises `CountersignError` when the
+    port or the state is in use, or the bot does not start.
     """
     clock = _WorkspaceClock()
     secret = held_token(place / "tokens", place / "bot", TOKEN, HOLDER, SCOPES)
@@ -147,19 +147,19 @@ async def demo(place: Path, port: int, log: Path | None = None) -> AsyncIterator
 
 
 def _policies(orders_url: str) -> str:
-    """The shipped policies and the demo's own, with the address of the demo's order system."""
+    """Returns the text of the shipped policies and the demo's own, with the address of the demo's order system."""
     text = "".join(file.read_text() for file in (POLICIES, *MORE_POLICIES))
     return text.replace(PLACEHOLDER, orders_url)
 
 
 class _WorkspaceClock:
-    """The workspace's time: real time, moved ahead together with the hub's."""
+    """The workspace's time: real time, moved forward together with the hub's."""
 
     def __init__(self) -> None:
         self._ahead = timedelta(0)
 
     def set(self, now: datetime) -> None:
-        """Sets the time to `now`; it goes on from there."""
+        """Sets the time to `now`; the clock runs on from there."""
         self._ahead = now - datetime.now(UTC)
 
     def seconds(self) -> float:
@@ -170,7 +170,7 @@ class _WorkspaceClock:
 class _Controls:
     """The page's buttons: skipping time moves the hub's clock and the workspace's together.
 
-    Each raises `SimulatorError`, with the sentence the page shows, when it cannot be done.
+    Each method raises `SimulatorError`, with the sentence the page shows, when it cannot do its work.
     """
 
     def __init__(self, bot: BotProcess, clock: _WorkspaceClock) -> None:

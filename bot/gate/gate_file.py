@@ -59,7 +59,7 @@ Window = Annotated[Duration, Field(le=LONGEST_WINDOW)]
 
 
 class Rule(Model):
-    """One rule. The first whose tools and condition fit a call decides it."""
+    """One rule. The first rule whose tools and condition fit a call decides the call."""
 
     tool: Glob | list[Glob]
     when: Annotated[str, AfterValidator(_condition), Field(min_length=1, max_length=4000)] | None = None

@@ -1,4 +1,4 @@
-"""A local Slack workspace with phones. It speaks real HTTP and WebSockets, and knows nothing of the app it serves."""
+"""A local Slack workspace with phones. It speaks real HTTP and WebSockets, and knows no app in particular."""
 
 from bot.simulator.control.controls import Controls
 from bot.simulator.control.guide import Guide

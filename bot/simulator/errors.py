@@ -1,4 +1,4 @@
-"""The two kinds of errors: a sentence for a person, a code for an app."""
+"""The two kinds of errors: one has a sentence for a person, the other a code for an app."""
 
 from typing import Any
 
@@ -19,10 +19,10 @@ class SlackError(Exception):
         self.details = details
 
     def body(self) -> dict[str, Any]:
-        """Give the response body, in Slack's key order."""
+        """Return the response body, in Slack's key order."""
         return {"ok": False, "error": self.code, **self.details}
 
 
 def bad_arguments(*messages: str) -> SlackError:
-    """Give ``invalid_arguments`` with the reasons where Slack puts them."""
+    """Return the error ``invalid_arguments``, with the reasons at the place where Slack puts them."""
     return SlackError("invalid_arguments", response_metadata={"messages": [f"[ERROR] {m}" for m in messages]})

@@ -18,12 +18,11 @@ LOG_LENGTH = 2000
 
 
 class SlackFault(BaseModel):
-    """The next `count` calls of `method` fail; "*" is every method, "chat.*" a family, and -1 for ever.
+    """The next `count` calls of `method` fail; "*" is every method, "chat.*" a family, and a `count` of -1 is forever.
 
-    With `seconds`, it ends after so much real time, however often it struck.
-    With `channel`, only calls about that channel are struck. `error` is an error code of Slack's, or
-    "ratelimited" (HTTP 429 with `retry_after` seconds), or "http_500". Raises pydantic's ValidationError when
-    it makes no sense.
+    With `seconds`, the fault ends after that much real time, however often it struck. With `channel`, only calls about
+    that channel fail. `error` is one of Slack's error codes, or "ratelimited" (HTTP 429 with `retry_after` seconds), or
+    "http_500". Raises pydantic's ValidationError for invalid values.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -36,12 +35,12 @@ class SlackFault(BaseModel):
     seconds: float | None = Field(default=None, gt=0, le=3600)
 
     def hits(self, method: str, channel: str | None) -> bool:
-        """Say whether it strikes this call."""
+        """Say whether the fault applies to this call."""
         return fnmatchcase(method, self.method) and self.channel in {None, channel}
 
 
 class RepeatingFault(Protocol):
-    """A fault that strikes `count` times more; -1 is for ever. With `seconds`, it is over after so long."""
+    """A fault that strikes `count` times more; -1 is forever. With `seconds`, it ends after that many seconds."""
 
     count: int
     seconds: float | None
@@ -52,7 +51,7 @@ F = TypeVar("F", bound=RepeatingFault)
 
 @dataclass(slots=True)
 class PlannedFault(Generic[F]):
-    """A fault that is on. `until` is a reading of the monotonic clock; `struck` counts how often it struck."""
+    """An active fault. `until` is a reading of the monotonic clock; `struck` counts how often it struck."""
 
     id: int
     fault: F
@@ -61,26 +60,26 @@ class PlannedFault(Generic[F]):
 
     @property
     def left(self) -> float | None:
-        """Seconds of real time until it ends; None when it does not end by itself."""
+        """Seconds of real time until the fault ends; None when it does not end by itself."""
         return None if self.until is None else max(0.0, self.until - time.monotonic())
 
     @property
     def over(self) -> bool:
-        """Whether it cannot strike any more."""
+        """Whether the fault cannot strike any more."""
         return self.fault.count == 0 or self.left == 0
 
 
 class Faults(Generic[F]):
     """The planned faults of one kind. They strike in the order they were planned. Every change is published."""
 
-    _ids = count(1)  # one sequence for all kinds, so that a number alone names a fault
+    _ids = count(1)  # one sequence for all kinds, so that a number identifies a fault
 
     def __init__(self, changes: Changes) -> None:
         self._changes = changes
         self._planned: list[PlannedFault[F]] = []
 
     def plan(self, fault: F) -> int:
-        """Plan a fault, and give its number."""
+        """Plan a fault, and return its number."""
         until = None if fault.seconds is None else time.monotonic() + fault.seconds
         planned = PlannedFault(next(self._ids), fault, until)
         self._planned.append(planned)
@@ -88,17 +87,17 @@ class Faults(Generic[F]):
         return planned.id
 
     def on(self) -> list[PlannedFault[F]]:
-        """Give the faults that may still strike."""
+        """Return the faults that may still strike."""
         self._planned = [planned for planned in self._planned if not planned.over]
         return list(self._planned)
 
     def clear(self, number: int | None = None) -> None:
-        """Forget the planned fault of this number, if there is one; without a number, every one."""
+        """End the fault with this number, if there is one; without a number, end all."""
         self._planned = [planned for planned in self._planned if number not in {None, planned.id}]
         self._tell()
 
     def strike(self, hits: Callable[[F], bool]) -> F | None:
-        """Give the fault that strikes, and count it; None when the call may go on."""
+        """Return the fault that strikes, and count the strike; None when the call may go on."""
         for planned in self.on():
             if hits(planned.fault):
                 planned.fault.count -= planned.fault.count > 0
@@ -132,9 +131,9 @@ class CallLog:
         self._calls: deque[LoggedCall] = deque(maxlen=LOG_LENGTH)
 
     def add(self, call: LoggedCall) -> None:
-        """Note a call."""
+        """Record a call."""
         self._calls.append(call)
 
     def of(self, method: str | None = None) -> list[Json]:
-        """Give the calls of one method, or all; newest last."""
+        """Return the calls of one method, or all calls; newest last."""
         return [asdict(call) for call in self._calls if method in {None, call.method}]

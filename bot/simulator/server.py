@@ -34,11 +34,12 @@ MAX_BODY = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long Slack waits, in seconds of real time: for an acknowledgement, and before it repeats an event.
+    """The times of Slack and Twilio, in seconds of real time.
 
-    `trigger` is how long a trigger ID lives; `heartbeat` is the silence after which an event stream sends a
-    sign of life; `rate_minute` how long the minute lasts that rate limits count in. Twilio waits `webhook` for
-    an answer; a text takes `status_delay` from one status to the next.
+    Slack waits `acknowledgement` for an answer, and `retries` before each repetition of an event. A trigger ID is valid
+    for `trigger`. An event stream sends a heartbeat after `heartbeat` without a change. `rate_minute` is the length of
+    the "minute" in which rate limits count calls. Twilio waits `webhook` for an answer; a text takes `status_delay`
+    from one status to the next.
     """
 
     acknowledgement: float = 3.0
@@ -54,10 +55,10 @@ class Simulator:
     """A local Slack workspace that a real app runs against, through the base URL `api_url`.
 
     Payloads go to `request_url` (which may change at any time) as signed HTTP, or over Socket Mode while the
-    app is connected to it. `app` says which scopes, events and commands the app has; `timeouts` how long
-    Slack waits. With `sms`, people have phones, and Twilio's API is served under `sms_api_url`. With `stories`,
+    app is connected to it. `app` says which scopes, events and commands the app has; `timeouts` says how
+    long Slack waits. With `sms`, people have phones, and Twilio's API is served under `sms_api_url`. With `stories`,
     the page shows what the app's durable work did and waits for. A `guide` plays scenarios in the page. With
-    `rate_limits`, Slack's tiers are kept.
+    `rate_limits`, Slack's rate limits are enforced.
     """
 
     def __init__(  # noqa: PLR0913 - all but the first are named, and most are left out
@@ -108,7 +109,7 @@ class Simulator:
         self._url: str | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Serve on this address; port 0 takes a free one, which `url` then names.
+        """Serve on this address; port 0 takes a free port, which is then part of `url`.
 
         Raises SimulatorError when the address is not available.
         """
@@ -162,19 +163,19 @@ class Simulator:
 
     @property
     def url(self) -> str:
-        """Give the address of the page, without a trailing slash."""
+        """Return the address of the page, without a trailing slash."""
         if self._url is None:
             raise RuntimeError("The simulator has not been started.")
         return self._url
 
     @property
     def api_url(self) -> str:
-        """Give the base URL for Slack clients."""
+        """Return the base URL for Slack clients."""
         return f"{self.url}/api/"
 
     @property
     def request_url(self) -> str | None:
-        """Give the address that commands, interactions and events are posted to. It can be set."""
+        """Return the address that commands, interactions and events are posted to. It can be set."""
         return self._http.request_url
 
     @request_url.setter
@@ -183,13 +184,13 @@ class Simulator:
 
     @property
     def sms_api_url(self) -> str:
-        """Give the address to use for https://api.twilio.com. Raises SimulatorError where there are no phones."""
+        """Return the address to use for https://api.twilio.com. Raises SimulatorError where there are no phones."""
         self._provider()
         return self.url
 
     @property
     def sms_inbound_url(self) -> str | None:
-        """Give the address that people's texts are posted to. It can be set. Raises as `sms_api_url` does."""
+        """Return the address that people's texts are posted to. It can be set. Raises as `sms_api_url` does."""
         return self._provider().carrier.inbound_url
 
     @sms_inbound_url.setter
@@ -211,9 +212,9 @@ async def _index(_request: web.Request) -> web.FileResponse:
 
 
 async def _with_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    # A browser asks again each time. So it never mixes modules of two versions.
+    # The browser revalidates each time, so it never mixes modules of two versions.
     response.headers.setdefault("Cache-Control", "no-cache")
-    # Refuses to be framed by another site, which could trick people into clicks. A policy in the page cannot say this.
+    # Other sites may not frame the page and trick people into clicks. A policy inside the page cannot forbid this.
     response.headers.setdefault("X-Frame-Options", "DENY")
 
 

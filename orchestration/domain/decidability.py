@@ -9,8 +9,8 @@ The check leaves out what is not known when a policy is loaded:
 
 - Groups. Who is in one is looked up when somebody acts. A round with a group among its approvers is taken to
   have enough people. `needs_of_groups` says how many of them have to come from the group.
-- Delegates. One votes from the seat of somebody whom the round names, and both have then decided. So a delegate never
-  makes a round possible that is impossible without one.
+- Delegates. A delegate votes in the place of somebody whom the round names, and then both count as having decided. So
+  delegates never make an impossible round possible.
 
 Where a round needs a code, only people with a phone can approve it. Everybody whom it names has one, else the policy
 file is refused. Of its groups' members only those count whom the operator enrolled, if that is known (`eligible`).

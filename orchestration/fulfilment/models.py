@@ -1,4 +1,4 @@
-"""What a fulfilment carries: its input and state, the events that move it, its published progress."""
+"""The models of a fulfilment: its input and state, the events that move it, and its published progress."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ EVENT_HANDED_OVER: Final = EventName.FULFILMENT_HANDED_OVER
 
 LONGEST_PAYLOAD: Final = 8_000  # characters of canonical JSON
 STEPS_KEPT: Final = 50
-PAYLOADS_KEPT: Final = 10  # of the newest steps; the digest of each is on record
+PAYLOADS_KEPT: Final = 10  # payloads of the newest steps; the digest of every payload is on record
 
 
 class HookDelivery(Recorded):
-    """Payload of `FulfilmentEvent`: what came in at a hook. `attempt_id` is of this very call."""
+    """Payload of `FulfilmentEvent`: what a hook received. `attempt_id` identifies this one call."""
 
     attempt_id: CommandId
     name: str = Field(max_length=100)
@@ -42,7 +42,7 @@ class HookDelivery(Recorded):
 
 
 class FulfilmentCancellation(Recorded):
-    """Payload of `FulfilmentCancelled`: its owner calls it off."""
+    """Payload of `FulfilmentCancelled`: the owner cancels the fulfilment."""
 
     attempt_id: CommandId
     actor: PersonId
@@ -52,7 +52,7 @@ class FulfilmentCancellation(Recorded):
 
 
 class FulfilmentRetry(Recorded):
-    """Payload of `FulfilmentRetry`: its owner has actions tried again that failed."""
+    """Payload of `FulfilmentRetry`: the owner has the failed actions tried again."""
 
     attempt_id: CommandId
     actor: PersonId
@@ -80,7 +80,7 @@ class FulfilmentReason(StrEnum):
 
 
 class FulfilmentVerdict(Recorded):
-    """The durable answer to one call. `state` is where the fulfilment stands after it."""
+    """The durable answer to one call. `state` is the state of the fulfilment after the call."""
 
     attempt_id: str
     reason: FulfilmentReason
@@ -89,7 +89,7 @@ class FulfilmentVerdict(Recorded):
 
 
 class FulfilmentStep(Recorded):
-    """One state that was entered, and what brought it there."""
+    """One state that the fulfilment entered, and the cause."""
 
     number: int
     cause: StepCause
@@ -116,7 +116,7 @@ class EntryAction(Recorded):
 
 
 class FulfilmentProgress(Recorded):
-    """The custom status, and the output: where a fulfilment stands."""
+    """The progress of a fulfilment: the custom status of its instance, and its output."""
 
     id: str
     request_id: str
@@ -142,7 +142,7 @@ class FulfilmentProgress(Recorded):
 
     @property
     def over(self) -> bool:
-        """Whether nothing moves it any more."""
+        """Whether the fulfilment has ended or was stopped, so that nothing moves it any more."""
         return self.end is not None or self.stopped is not None
 
 
@@ -157,7 +157,7 @@ class RecordStep(OutboxItem):
 
 
 class RunEntryAction(OutboxItem):
-    """Run the action of that index on entering the state of that step."""
+    """Run the action number `index` of those on entering the state of step `step`."""
 
     kind: Literal["run_entry_action"] = "run_entry_action"
     step: int
@@ -170,11 +170,11 @@ FulfilmentItem = Annotated[
 ]
 
 
-# ---- what it goes on from --------------------------------------------------------------------------------
+# ---- what a fulfilment continues from --------------------------------------------------------------------
 
 
 class FulfilmentRecord(BaseModel):
-    """Everything that changes while a request is fulfilled. Mutable: one orchestration owns it."""
+    """Everything that changes while a request is fulfilled. Mutable: only one orchestration uses it."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -205,7 +205,7 @@ class FulfilmentRecord(BaseModel):
 
 
 class FulfilmentInput(Recorded):
-    """The input of the `fulfilment` orchestration. `stopped`: another instance was, and this one says so."""
+    """The input of the `fulfilment` orchestration. `stopped`: how another instance ended; this one reports it."""
 
     given: HandOverInput
     record: FulfilmentRecord | None = None

@@ -1,6 +1,6 @@
 """Run the bench and print its tables.
 
-About twenty minutes. Figures are of this machine, and of what else runs on it.
+About twenty minutes. The figures depend on this machine and its other load.
 """
 
 import argparse
@@ -25,7 +25,7 @@ YEAR_ENDED, YEAR_WAITING, YEAR_SAMPLE = 100_000, 10_000, 300
 CLICKS = 20
 CLICKED_QUIET, CLICKED_AT_ONCE, ASKED_AT_ONCE, LEFT_WAITING = 100, 1000, 2000, 10_000
 LIMITED, LIMITED_S = 300, 300.0
-LIMITED_QUICK, LIMITED_QUICK_S = 60, 12.0  # fewer would meet no limit
+LIMITED_QUICK, LIMITED_QUICK_S = 60, 12.0  # fewer decisions would not reach the limit
 SEAL_STEPS = 40
 MCP_CALLS = 2000
 ROUNDS = 3

@@ -1,4 +1,4 @@
-"""The least that an app can do with a click: Bolt over aiohttp, which acks and edits the card. Nothing is kept."""
+"""A minimal Bolt app over aiohttp that acks a click and edits the card. It stores nothing."""
 
 import asyncio
 import os

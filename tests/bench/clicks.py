@@ -1,4 +1,4 @@
-"""From a click on Approve to the card that says so, through the product's front door; beside it a bare Bolt app.
+"""The time from a click on Approve to the edited card, for the product and for a bare Bolt app.
 
 A click is an HTTP request that Slack's side signs. What is measured ends when the edit that takes the buttons away
 arrives there. The two apps take turns, so that a machine that is busy for a moment slows both.
@@ -18,11 +18,11 @@ from typing import Final
 from tests.bench.product import APPROVER, CHANNELS, Product, bare_bolt, cpu_ms, resident_mb
 from tests.bench.slack_side import PostedCard, SlackSide
 
-STEP: Final = 10  # clicks at one app before it is the other's turn
+STEP: Final = 10  # clicks at one app in a row, before the other app's turn
 EDITING: Final = 120.0  # seconds
-SETTLE: Final = 2.0  # seconds after which what an approval sets going is done
+SETTLE: Final = 2.0  # seconds after which all work that an approval causes is done
 LATE: Final = 0.99
-TURNS: Final = 9  # of each of two processes
+TURNS: Final = 9  # turns of each of the two processes
 
 AGAIN: Final = 0.02  # seconds
 
@@ -31,7 +31,7 @@ Line = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class _Burst:
-    """What came of clicks within a second."""
+    """The result of clicks within one second."""
 
     cards: list[PostedCard]
     failed: int
@@ -43,8 +43,8 @@ class _Burst:
 def figures(directory: Path, quiet: int, burst: int, asked: int, waiting: int) -> list[Line]:
     """The product's lines, with the bare app's figures beside them.
 
-    `quiet` clicks one after the other, `burst` within a second, a click now and then while `asked` are posted, and
-    some among so many that go on `waiting`.
+    Measures `quiet` clicks one after the other, `burst` clicks within a second, some clicks while `asked` requests are
+    posted, and some while `waiting` other requests stay open.
     """
     return asyncio.run(_figures(directory, quiet, burst, asked, waiting))
 
@@ -85,14 +85,14 @@ async def _quiet(slack: SlackSide, product: Product, bare: str, count: int) -> l
 
 
 def _calls(calls: Counter[str]) -> int:
-    """All but those that open a direct channel, which is done once a person."""
+    """The number of calls, without those that open a direct channel once for each person."""
     return calls.total() - calls["conversations.open"]
 
 
 async def _burst(
     slack: SlackSide, product: Product, bare: str, pids: tuple[int, int], count: int
 ) -> list[Line]:
-    """The bare app gets the same clicks: what it cannot bear, this machine cannot."""
+    """Many clicks at once. The bare app gets the same ones: its failures show the limit of this machine."""
     cards = await product.cards(count)
     theirs = [card.unclicked() for card in cards]
     await asyncio.sleep(SETTLE)
@@ -119,7 +119,7 @@ async def _burst(
 
 
 async def _while_posting(slack: SlackSide, product: Product, count: int) -> list[Line]:
-    """Other cards are decided while so many are asked for at once and posted."""
+    """Clicks on cards while `count` other requests are asked for at once and posted."""
     cards = await product.cards(3 * STEP)
     await asyncio.sleep(SETTLE)
     await _one_by_one(slack, product.url, cards[:STEP])
@@ -142,7 +142,7 @@ async def _while_posting(slack: SlackSide, product: Product, count: int) -> list
 
 
 async def _among_many(slack: SlackSide, alone: Product, crowded: Product, count: int) -> list[Line]:
-    """Two processes take turns: in one nothing else waits, in the other so many requests."""
+    """Clicks at two processes in turn: one has no other requests, the other has `count` waiting ones."""
     began = time.perf_counter()
     async with alone.running() as empty:
         start = time.perf_counter() - began
@@ -168,7 +168,7 @@ async def _among_many(slack: SlackSide, alone: Product, crowded: Product, count:
 async def _in_turns(
     slack: SlackSide, alone: tuple[Product, Process], crowded: tuple[Product, Process]
 ) -> tuple[float, float]:
-    """What a click in the second takes in the time and in the processor time of one in the first: medians of steps."""
+    """The time and processor time of a click in `crowded`, divided by those in `alone`: medians over the steps."""
     sides = (alone, crowded)
     cards = [await product.cards((TURNS + 1) * STEP) for product, _ in sides]
     await asyncio.sleep(SETTLE)
@@ -182,7 +182,7 @@ async def _in_turns(
             taken.append((_share(step, lambda card: card.click_ms, 0.5), cpu_ms(process) - before))
         (time_alone, work_alone), (time_crowded, work_crowded) = taken
         ratios.append((time_crowded / time_alone, work_crowded / work_alone))
-    clicks, work = zip(*ratios[1:], strict=True)  # the first step also learns what never changes
+    clicks, work = zip(*ratios[1:], strict=True)  # the first step also fills caches
     return statistics.median(clicks), statistics.median(work)
 
 
@@ -224,7 +224,7 @@ def _cpu_s(pid: int) -> float:
 
 
 async def _click(slack: SlackSide, url: str, card: PostedCard) -> None:
-    """A click that Slack says has failed is not waited for: its person would press again."""
+    """Clicks, and waits for the edit unless the ack failed: then a person would press again."""
     if await slack.click(card, url, APPROVER):
         async with asyncio.timeout(EDITING):
             await card.ended.wait()
@@ -241,7 +241,7 @@ def _line(
 
 
 def _share(cards: list[PostedCard], figure: Callable[[PostedCard], float], share: float) -> float:
-    """The figure that this share of the cards does not exceed."""
+    """The quantile `share` of the cards' figures."""
     values = sorted(map(figure, cards))
     return (
         statistics.median(values) if share == 0.5 else values[min(int(len(values) * share), len(values) - 1)]

@@ -25,7 +25,7 @@ def ended_name(number: int) -> str:
 
 
 def make(path: Path, waiting: int, ended: int = 0) -> None:
-    """Make a hub's file at `path`: instances that ended, and after them such as wait for their decision."""
+    """Make a hub's file at `path`: first ended instances, then instances that wait for their decision."""
     with processes.our_hub(path) as (_, address), processes.worker(address):
         driver = measure.Driver(address)
         for one in [ended_name(0)] * (ended > 0) + [name(0)]:
@@ -69,7 +69,7 @@ def _multiply(db: sqlite3.Connection, pattern: str, count: int) -> None:
 
 
 def _renamed(value: object, pattern: str, number: int) -> object:
-    """The value with the instance's ID replaced; IDs are of one length, so that protobuf bytes stay valid."""
+    """The value with the instance's ID replaced; IDs have equal length, so that protobuf bytes stay valid."""
     if isinstance(value, str):
         return value.replace(pattern.format(0), pattern.format(number))
     if isinstance(value, bytes):

@@ -32,15 +32,15 @@ class Side:
         self._hub_ms = self._worker_ms = 0.0
 
     def finish(self, names: list[str]) -> None:
-        """Decide one after the other, and see each end."""
+        """Decide these one after the other, and wait for the end of each."""
         self.latencies += measure.each(self.driver.finish, names)
 
     def start(self, names: list[str]) -> None:
-        """Start these; `starts` of them were acknowledged per second."""
+        """Start these; sets `starts` to the acknowledged starts per second."""
         self.starts = self.driver.start(names)
 
     def decide(self, names: list[str]) -> None:
-        """Decide these, and see them all end."""
+        """Decide these, and wait until all have ended."""
         hub, workers = _cpu_ms(self._hub), sum(map(_cpu_ms, self._workers))
         self._decide_s += [1 / self.driver.decide(names)]
         self._hub_ms += _cpu_ms(self._hub) - hub
@@ -59,12 +59,12 @@ class Side:
 
     @property
     def hub_ms(self) -> float:
-        """Milliseconds of CPU that the hub's process used for each that was decided."""
+        """Milliseconds of CPU that the hub's process used for each decided instance."""
         return self._hub_ms / self._decided
 
     @property
     def worker_ms(self) -> float:
-        """The same of the workers' processes."""
+        """Milliseconds of CPU that the workers' processes used for each decided instance."""
         return self._worker_ms / self._decided
 
 
@@ -80,7 +80,7 @@ def sides(directory: Path) -> Iterator[tuple[Side, Side, Side]]:
 
 
 def run(all_sides: tuple[Side, ...], quiet: int, waiting: int) -> None:
-    """Take so many through the flow one by one, and then so many at once, at each of the sides."""
+    """Run `quiet` instances one by one, then `waiting` instances at once, at each side."""
     few = [f"quiet-{number:05}" for number in range(quiet)]
     for side in all_sides:
         side.driver.start(few)
@@ -88,7 +88,7 @@ def run(all_sides: tuple[Side, ...], quiet: int, waiting: int) -> None:
     _in_turn(few, _LATENCY_STEP, [side.finish for side in all_sides])
     many = [f"many-{number:05}" for number in range(waiting)]
     for side in all_sides:
-        # At one go, and until its worker is idle again, for it would slow down the next side.
+        # All at once, and until its worker is idle again: else it would slow down the next side.
         side.start(many)
         side.driver.until_waiting(many)
     _in_turn(many, _DECIDE_STEP, [side.decide for side in all_sides])
@@ -98,10 +98,10 @@ def _in_turn(names: list[str], step: int, calls: list[Callable[[list[str]], None
     for at in range(0, len(names), step):
         for call in calls:
             call(names[at : at + step])
-        calls = calls[1:] + calls[:1]  # nobody is always first
+        calls = calls[1:] + calls[:1]  # so that no side is always first
 
 
 def _cpu_ms(pid: int) -> float:
-    """What a process has used of the processors so far, in its own code and in the kernel's."""
+    """Milliseconds of processor time that a process has used so far, including the kernel's for it."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")

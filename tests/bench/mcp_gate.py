@@ -1,4 +1,4 @@
-"""What the gate adds to a call that passes: the same calls to a server alone, and through the gate, in turn."""
+"""The time that the gate adds to an allowed call: the same calls go to a server directly and through the gate."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def _median_ms(seconds: list[float]) -> float:
 
 
 def figures(directory: Path, calls: int) -> tuple[float, float, float]:
-    """The median in ms of a call to the server alone, and through the gate, and of what the two of a pair differ by."""
+    """Medians in ms: of a call to the server alone, of one through the gate, and of the difference in each pair."""
     directory.mkdir()
     gate = directory / "gate.toml"
     gate.write_text(GATE)
@@ -63,7 +63,7 @@ def _server(command: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def _call(process: "subprocess.Popen[bytes]", number: int) -> float:
-    """Seconds."""
+    """Makes one call; returns the seconds it took."""
     if process.stdin is None or process.stdout is None:
         raise RuntimeError("the process has no pipes")
     params = {"name": "look", "arguments": {"path": f"/srv/{number}", "content": "x" * 1000}}

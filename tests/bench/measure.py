@@ -1,4 +1,4 @@
-"""What is measured of a hub, through the SDK's own client."""
+"""Measurements of a hub, through the SDK's own client."""
 
 import logging
 import time
@@ -32,7 +32,7 @@ class Driver:
         return len(names) / seconds
 
     def until_waiting(self, names: Iterable[str]) -> None:
-        """Return once every one waits for its decision."""
+        """Return once each of these waits for its decision."""
         until = time.monotonic() + _END_S
         for name in names:
             while self._custom_status(name) != program.WAITING:
@@ -41,7 +41,7 @@ class Driver:
                 time.sleep(0.02)
 
     def decide(self, names: list[str]) -> float:
-        """Decide every one; completions per second, from the first event sent to the last instance ended."""
+        """Decide each of these; completions per second, from the first event sent to the last instance ended."""
         began = time.perf_counter()
         _timed(self._decide, names)
         for name in names:
@@ -49,7 +49,7 @@ class Driver:
         return len(names) / (time.perf_counter() - began)
 
     def finish(self, name: str) -> None:
-        """Decide one, and see it end."""
+        """Decide one, and wait for its end."""
         self._decide(name)
         self.client.wait_for_orchestration_completion(name, timeout=_END_S)
 

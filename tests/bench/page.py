@@ -1,4 +1,4 @@
-"""What a person sees of the demo: how soon the first card is there, and how soon a click shows."""
+"""Times that a person sees in the demo: until the first card is there, and from a click to its effect."""
 
 import re
 import signal
@@ -17,7 +17,7 @@ from tests.support.chromium import FLAGS, installed
 PAUSE = 1.2  # seconds between asking and clicking: Slack takes one message a second in a channel
 _STOP_S = 20
 
-# From the press to the frame that shows the decision on the card.
+# Milliseconds from the press to the frame that shows the decision on the card.
 _PRESS = """title => new Promise(done => {
   const cards = () => [...document.querySelectorAll("#main .message")];
   const card = () => cards().filter(one => one.innerText.includes(title)).at(-1);
@@ -35,7 +35,7 @@ _PRESS = """title => new Promise(done => {
 def figures(directory: Path, clicks: int) -> tuple[float, float]:
     """Seconds from `countersign demo` on a fresh directory to its first card; median ms from click to effect.
 
-    The browser runs already, as a person's does; opening the page and asking by command count.
+    The browser already runs, as a person's does. Opening the page and asking by command are included.
     """
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=installed(), args=FLAGS)

@@ -19,7 +19,7 @@ from durabletask.worker import ConcurrencyOptions, TaskHubGrpcWorker
 from orchestration.runtime.connect import THREADS
 from tests.bench import program
 
-# A hub until its context ends: its process, and its address.
+# A hub that runs until its context ends: its process, and its address.
 Hub = AbstractContextManager[tuple[subprocess.Popen[str], str]]
 
 _STOP_S = 20
@@ -97,7 +97,7 @@ def _work(address: str, stop: threading.Event) -> None:
 
 
 def main() -> None:
-    """Be a hub or a worker until SIGTERM."""
+    """Run as a hub or a worker until SIGTERM."""
     parser = argparse.ArgumentParser()
     parser.add_argument("role", choices=["sdk-hub", "worker"])
     parser.add_argument("address", nargs="?", default="")

@@ -1,4 +1,4 @@
-"""The two apps that are clicked: `countersign run` with a fake Slack, and a bare Bolt app. Each is a process."""
+"""The two apps under test: `countersign run` with a fake Slack, and a bare Bolt app. Each is a process."""
 
 import asyncio
 import os
@@ -67,12 +67,12 @@ class Product:
 
     @property
     def url(self) -> str:
-        """Where Slack delivers to."""
+        """The URL that Slack delivers to."""
         return f"http://127.0.0.1:{self._port}/slack/events"
 
     @asynccontextmanager
     async def running(self, **settings: str) -> AsyncIterator[Process]:
-        """The process, ready."""
+        """Starts the process; yields it once it is ready, and ends it."""
         self._port = _free_port()
         environment = {**self._environment, "COUNTERSIGN_LISTEN": f"127.0.0.1:{self._port}", **settings}
         with self._log.open("ab") as log:
@@ -88,7 +88,7 @@ class Product:
             await _end(process)
 
     async def ask(self, count: int, *, at_once: int = 16, channels: int = CHANNELS) -> list[str]:
-        """Asks for so many approvals over so many channels; their IDs."""
+        """Asks for `count` approvals over so many channels; returns their IDs."""
         first, self._asked = self._asked, self._asked + count
         gate = asyncio.Semaphore(at_once)
 
@@ -101,7 +101,7 @@ class Product:
         return await asyncio.gather(*(one(number) for number in range(first, first + count)))
 
     async def _ask_one(self, number: int, channels: int) -> str | None:
-        """The request's ID; None where the server was too busy to say, so that the same is to be asked again."""
+        """Asks for one; returns the request's ID, or None where the server was too busy and has to be asked again."""
         body: dict[str, Any] = {"policy": f"p{number % channels}", "title": f"Number {number}"}
         headers = {
             "Authorization": f"Bearer {self._tokens[number % TOKENS]}",
@@ -117,7 +117,7 @@ class Product:
         return str(said["id"])
 
     async def cards(self, count: int, *, at_once: int = 16, channels: int = CHANNELS) -> list[PostedCard]:
-        """Asks for so many, and gives their cards once all are posted."""
+        """Asks for `count` approvals; returns their cards once all are posted."""
         return await self._slack.posted(await self.ask(count, at_once=at_once, channels=channels), POSTING)
 
     async def _until_ready(self, process: Process) -> None:
@@ -136,7 +136,7 @@ class Product:
 
 @asynccontextmanager
 async def bare_bolt(slack: SlackSide) -> AsyncIterator[tuple[str, Process]]:
-    """A bare Bolt app; where Slack delivers to, and its process."""
+    """Starts a bare Bolt app; yields the URL that Slack delivers to, and its process."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -159,13 +159,13 @@ async def bare_bolt(slack: SlackSide) -> AsyncIterator[tuple[str, Process]]:
 
 
 def cpu_ms(process: Process) -> float:
-    """Milliseconds of processor time that the process has used, the kernel's for it included."""
+    """Milliseconds of processor time that the process has used, including the kernel's for it."""
     fields = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") * 1000
 
 
 def resident_mb(process: Process) -> float:
-    """Its memory."""
+    """The resident memory of the process, in MB."""
     pages = int(Path(f"/proc/{process.pid}/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 

@@ -10,12 +10,12 @@ EVENT = "decision"
 
 
 def step(_ctx: task.ActivityContext, number: int) -> int:
-    """An activity that costs nothing."""
+    """An activity that does nothing."""
     return number + 1
 
 
 def flow(ctx: task.OrchestrationContext, number: int) -> Any:
-    """The shape of an approval."""
+    """An orchestration with the steps of an approval."""
     number = yield ctx.call_activity(step, input=number)
     decision = ctx.wait_for_external_event(EVENT)
     deadline = ctx.create_timer(timedelta(days=2))

@@ -1,4 +1,4 @@
-"""What the seals cost: the processor time of an approval with them and without.
+"""The cost of seals: the processor time of an approval with them and without.
 
 Hub, worker and client are in this process, and its processor time is what counts: it hardly depends on what else the
 machine does. Two hubs stand side by side and take turns, of which each is short, and the ratio is taken of each pair.
@@ -39,16 +39,16 @@ from tests.support import core_world
 from tests.support.board import Board
 from tests.support.core_world import CoreWorld
 
-AT_ONCE = 16  # and so many make one step
+AT_ONCE = 16  # approvals at once; they make one step
 _LOOK_S = 0.05
 _END_S = 60
 
 
 class _UncheckedReader(HistoryReader):
-    """Lets every event through as it is."""
+    """Accepts every event without a check."""
 
     def read(self, event: pb.HistoryEvent) -> bool:
-        """It counts."""
+        """Accept the event."""
         return True
 
 
@@ -56,14 +56,14 @@ class _UncheckedSealer(Sealer):
     """Makes no seal."""
 
     def turn(self, response: pb.OrchestratorResponse, read: HistoryReader) -> None:
-        """As it is."""
+        """Leave the response as it is."""
 
 
 class _OpenWorker(SealingWorker):
     """A worker of the same kind that checks no seal and makes none."""
 
     def sealing(self, keys: SealKeys, ours: Scope) -> None:
-        """Has the worker do what is `ours` without seals."""
+        """Makes the worker do the work that is `ours` without seals."""
         super().sealing(keys, ours)
         self._sealer = _UncheckedSealer(keys, ours)
 
@@ -80,18 +80,18 @@ class _OpenWorker(SealingWorker):
 
 
 def _no_seal(_answer: Any) -> None:
-    """Answers go as they are."""
+    """Leaves an answer as it is."""
 
 
 class _OpenConnection(Connection):
-    """To a hub on which nothing is sealed."""
+    """A connection to a hub on which nothing is sealed."""
 
     def client(self) -> AsyncTaskHubGrpcClient:
-        """A client."""
+        """A client that seals nothing."""
         return self.client_as_stored()
 
     def worker(self) -> SealingWorker:
-        """A worker."""
+        """A worker that seals nothing."""
         concurrency = ConcurrencyOptions(
             maximum_concurrent_activity_work_items=THREADS,
             maximum_concurrent_orchestration_work_items=THREADS,
@@ -113,8 +113,8 @@ class _OpenConnection(Connection):
 
 
 def figures(directory: Path, steps: int) -> tuple[float, float, float]:
-    """Milliseconds of processor time for an approval, sealed and not: medians; and the median of their ratios."""
-    SDK_LOG.setLevel(logging.CRITICAL)  # that a worker was stopped is no news
+    """Medians: ms of processor time for an approval with seals, without them, and the ratio of the two."""
+    SDK_LOG.setLevel(logging.CRITICAL)  # drops the message that a worker was stopped
     return asyncio.run(_figures(directory, steps))
 
 
@@ -123,11 +123,11 @@ async def _figures(directory: Path, steps: int) -> tuple[float, float, float]:
         worlds = [
             await stack.enter_async_context(_world(directory, kind)) for kind in (Connection, _OpenConnection)
         ]
-        for world in worlds:  # once before it counts
+        for world in worlds:  # one step that is not measured
             await _step(world)
         times: list[list[float]] = [[], []]
         for step in range(steps):
-            for side in (0, 1) if step % 2 else (1, 0):  # neither is always first
+            for side in (0, 1) if step % 2 else (1, 0):  # so that neither is always first
                 times[side].append(await _step(worlds[side]))
     sealed, unsealed = times
     ratios = [one / other for one, other in zip(sealed, unsealed, strict=True)]
@@ -175,7 +175,7 @@ def _is_signed(progress: Progress) -> bool:
 
 
 async def _until(world: CoreWorld, request_id: str, true: Callable[[Progress], bool]) -> None:
-    """Looks seldom: a look costs too, and is the same with seals and without but for its own."""
+    """Waits with few looks, as looks take processor time as well; they differ only by their own seals."""
     async with asyncio.timeout(_END_S):
         while not true(await world.service.status(request_id)):
             await asyncio.sleep(_LOOK_S)

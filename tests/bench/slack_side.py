@@ -64,14 +64,14 @@ class PostedCard:
         return (self.acked - self.clicked) * 1000
 
     def unclicked(self) -> "PostedCard":
-        """The same card before anybody clicked it."""
+        """A copy of the card as before any click."""
         return PostedCard(self.channel, self.ts, self.blocks, self.metadata)
 
 
 class SlackSide:
     """Serves the Web API on loopback while it is entered; `cards` by request, `calls` and `refused` by method.
 
-    It refuses what `limiter` does.
+    It refuses the calls that `limiter` refuses.
     """
 
     def __init__(self) -> None:
@@ -102,17 +102,17 @@ class SlackSide:
         await self._runner.cleanup()
 
     def post(self, card: PostedCard) -> None:
-        """Puts a card there, for an app that posts none itself."""
+        """Adds a card for an app that posts none itself."""
         self._by_ts[card.channel, card.ts] = card
 
     async def posted(self, requests: list[str], limit: float) -> list[PostedCard]:
-        """The cards of these requests, once all stand there. Raises `TimeoutError` after `limit` seconds."""
+        """The cards of these requests, once all are posted. Raises `TimeoutError` after `limit` seconds."""
         async with asyncio.timeout(limit), self._posted:
             await self._posted.wait_for(lambda: all(one in self.cards for one in requests))
         return [self.cards[one] for one in requests]
 
     async def click(self, card: PostedCard, url: str, person: str) -> bool:
-        """Presses Approve and reads the ack. Returns whether that came in time, as far as Slack can tell."""
+        """Presses Approve and reads the ack; returns whether Slack got it in time."""
         body = urlencode({"payload": json.dumps(self._press(card, person))})
         now = str(int(time.time()))
         mark = hmac.new(SECRET.encode(), f"v0:{now}:{body}".encode(), hashlib.sha256).hexdigest()
@@ -214,7 +214,7 @@ async def _given(request: web.Request) -> Json:
         body: Json = json.loads(await request.read() or b"{}")
         return {**request.query, **body}
     form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
-    # The SDK sends what is no text as JSON inside the form.
+    # The SDK sends values that are no text as JSON inside the form.
     return {
         name: json.loads(value) if value[:1] in "[{" and name in {"blocks", "metadata"} else value
         for name, value in {**request.query, **form}.items()

@@ -1,6 +1,6 @@
-"""Decisions under Slack's rate limits, in real time: when the last card says how it ended, and when it could at best.
+"""Decisions under Slack's rate limits, in real time: when the last card is edited, and the earliest possible time.
 
-The limits are those of the simulator. They begin once the cards are posted, so that they are spent on the decisions.
+The limits are those of the simulator. They apply once the cards are posted, so that only the decisions use them up.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ from tests.bench.product import APPROVER, Product
 from tests.bench.slack_side import PostedCard, SlackSide
 
 CHANNELS: Final = 20
-SETTLE: Final = 5.0  # seconds after which what posting sets going is done
-LAST: Final = 300.0  # seconds after the last decision by which its edit has long been allowed
+SETTLE: Final = 5.0  # seconds after which all work that posting causes is done
+LAST: Final = 300.0  # seconds after a decision at which its edit has long been allowed
 
 
 def figures(directory: Path, decisions: int, seconds: float) -> list[clicks.Line]:
-    """So many decisions, evenly within that time."""
+    """The figures of so many decisions, spread evenly over `seconds`."""
     return asyncio.run(_figures(directory, decisions, seconds))
 
 
@@ -61,7 +61,7 @@ async def _decide(slack: SlackSide, url: str, card: PostedCard, after: float) ->
 
 
 def _allowed(clicked: list[float]) -> float:
-    """When the last of the edits may come, if each comes as soon as it is asked for and the limit allows."""
+    """The earliest time of the last edit, if each comes as soon as it is due and the limit allows."""
     edited: list[float] = []
     for at in sorted(clicked):
         edited.append(max(at, edited[-LIMIT] + WINDOW) if len(edited) >= LIMIT else at)

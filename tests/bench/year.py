@@ -1,4 +1,4 @@
-"""What a year of history costs: the same calls on a file that is almost empty, and on one that is not."""
+"""The cost of a year of history: the same calls on a file that is almost empty, and on a full one."""
 
 import sqlite3
 import statistics
@@ -21,7 +21,7 @@ _Figures = Iterator[tuple[str, float]]
 
 
 def figures(path: Path, sample: int) -> _Figures:
-    """Milliseconds of each call on the file at `path`, of which `sample` waiting instances are used up."""
+    """Milliseconds of each call on the file at `path`. Uses up `sample` waiting instances."""
     with processes.our_hub(path) as (_, address), processes.worker(address):
         driver = measure.Driver(address)
         with grpc.insecure_channel(address) as channel:

@@ -26,7 +26,7 @@ from tests.support.mcp_gate import GATE, environment, gate_command, scripted, wo
 SEED = int(os.environ.get("COUNTERSIGN_SEED") or secrets.randbits(32))
 VICTIMS = ("client", "gate", "bot", "hub")
 STEPS = ("asking", "waiting", "decided", "running", "answered")
-ROUNDS = 5 if os.environ.get("COUNTERSIGN_PROOF") else 0  # of each victim at each step
+ROUNDS = 5 if os.environ.get("COUNTERSIGN_PROOF") else 0  # kills of each victim at each step
 BRIEFLY = [("client", "running"), ("gate", "decided"), ("hub", "running")]  # of the bot: test_held_calls
 TRIES = 20
 UNKNOWN, YES, NO = "may have run", "slow done", "As said."
@@ -112,7 +112,7 @@ class KillScene:
                     await killing
                 if one.killed and one.step == "answered":
                     await self._end(one.victim, client, gate)
-                    if one.victim == "client":  # it never had what it was told
+                    if one.victim == "client":  # it never got the answer
                         return ""
             return answer
         finally:

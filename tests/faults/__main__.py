@@ -1,4 +1,4 @@
-"""`make faults`: runs it from a seed, prints the ledger, and what does not hold with how to run it again."""
+"""`make faults`: runs one plan from a seed and prints the ledger, the failures and the command that runs it again."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.faults.drive import Drive
 from tests.faults.plan import Plan, Result
 
 SHOWN: Final = 20  # entries of a line
-# Seconds after which the faults end, and the time after them, done or not: several times what it takes on two cores.
+# Limits in seconds, for the faults and for the time after them: several times what each takes on two cores.
 _LEAST: Final = 180.0
 _A_KILL: Final = 12.0
 _AN_APPROVAL: Final = 0.5
 
 
 def main() -> int:
-    """Run and print; 0 where every line holds, else 1. What the processes wrote is kept then."""
+    """Run and print; return 0 where every line holds, else 1. On 1 the files of the processes are kept."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--approvals", type=int, default=200)
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 async def _run(drive: Drive) -> Result:
-    """SIGTERM ends the processes that were started, too."""
+    """Runs the plan. SIGTERM also ends the processes that were started."""
     task = asyncio.current_task()
     assert task is not None
     for number in (signal.SIGTERM, signal.SIGINT):

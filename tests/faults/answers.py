@@ -1,4 +1,4 @@
-"""Whether whoever did something, and was told by Slack that it has arrived, saw what came of it."""
+"""Checks that each person whose action was acknowledged to Slack or Twilio saw a result of it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _SAID: Final = (*SENTENCES.values(), _ENDED, NO_CODE)
 
 
 class Said(NamedTuple):
-    """When something was said to a person, and in which channel; "" is directly."""
+    """When something was said to a person alone, and in which channel; "" is a direct message."""
 
     channel: str
     at: float
 
 
 class VoteCast(NamedTuple):
-    """On what, and in which round."""
+    """The request and the round that somebody voted on."""
 
     request: str
     round: int
@@ -38,10 +38,10 @@ Answer: TypeAlias = Said | VoteCast
 
 
 def unanswered(facts: Facts) -> Iterator[str]:
-    """Each thing that was acked, and of which nothing came that the person could see.
+    """Each acknowledged action that had no result that the person could see.
 
-    What came of it: the answer in the ack itself, a form that opened, a vote or a delegate that is there, or something
-    that was said to the person alone, later than they acted. One vote answers one press, and what was said answers one.
+    A result is: an answer in the ack itself, a form that opened, a vote or a delegate on record, or a message to the
+    person alone after they acted. One vote answers one press, and so does one message.
     """
     waiting: defaultdict[str, list[InboundDelivery]] = defaultdict(list)
     for one in facts.deliveries:
@@ -59,7 +59,7 @@ def unanswered(facts: Facts) -> Iterator[str]:
 
 
 def _unmatched(presses: list[InboundDelivery], answers: list[Answer]) -> list[InboundDelivery]:
-    """What stays without an answer where each answer is given to one press, and to as many as it goes."""
+    """The presses left over when each answer is matched to one press, and as many as possible are matched."""
     given: dict[int, InboundDelivery] = {}
 
     def find(press: InboundDelivery, tried: set[int]) -> bool:
@@ -79,7 +79,7 @@ def _in_the_ack(one: InboundDelivery) -> bool:
     if one.kind == "sms":
         return "<Message>" in one.body
     if one.kind == "view_submission":
-        return '"errors"' in one.body  # else it only closes
+        return '"errors"' in one.body  # without errors the form only closes
     return bool(one.body.strip())
 
 
@@ -99,7 +99,7 @@ def _fits(press: InboundDelivery, answer: Answer) -> bool:
 
 
 def _said(facts: Facts) -> defaultdict[str, list[Answer]]:
-    """What was said to each person alone. Other direct messages, as that it was escalated, answer nobody."""
+    """What was said to each person alone. Other direct messages, such as of an escalation, are no answers."""
     found: defaultdict[str, list[Answer]] = defaultdict(list)
     for message in facts.messages():
         if message.ephemeral_to and message.author != SLACKBOT:

@@ -35,17 +35,17 @@ from tests.support.order_server import OrderServer
 from tests.support.simulated import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
 from tests.support.world import TWILIO_ACCOUNT, TWILIO_NUMBER, TWILIO_TOKEN
 
-_DAYS: Final = 30  # that are skipped at most, until what nobody decides is over
+_DAYS: Final = 30  # at most so many days are skipped until requests that nobody decides have ended
 _LOOK: Final = 0.1  # seconds
 ACTS: Final = frozenset({"command", "block_actions", "view_submission"})
-_PATIENCE: Final = 20  # times as long as it has to be quiet
-_A_TROUBLE: Final = 2.5  # seconds that one takes, about, with the start after it
+_PATIENCE: Final = 20  # times the quiet period
+_A_TROUBLE: Final = 2.5  # seconds that one trouble takes, about, with the restart after it
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class FaultStage:
-    """Everything that runs."""
+    """Everything that runs: the workspace, the proxies, the processes and the people."""
 
     workspace: Workspace
     simulator: Simulator
@@ -169,7 +169,7 @@ class Drive:
     # ---- the faults ------------------------------------------------------------------------------------------
 
     async def _play(self, stage: FaultStage) -> None:
-        """All requests and all troubles, until the time is over; what is not done then is on the ledger."""
+        """Runs all requests and all troubles until the time is over; the ledger lists what is not done then."""
         lives = [
             asyncio.create_task(self._live(stage.world, number)) for number in range(self._plan.approvals)
         ]
@@ -179,7 +179,7 @@ class Drive:
                 await asyncio.gather(troubles, *lives)
         except TimeoutError:
             if troubles.done() and not troubles.cancelled():
-                troubles.result()  # a process that did not get ready
+                troubles.result()  # raises where a process did not get ready
         finally:
             for task in (troubles, *lives):
                 task.cancel()
@@ -203,12 +203,12 @@ class Drive:
     # ---- the end ---------------------------------------------------------------------------------------------
 
     async def _settle(self, stage: FaultStage) -> Facts:
-        """Ends the faults, lets time pass for what nobody decides, and waits until nothing changes any more."""
+        """Ends the faults, lets time pass for requests that nobody decides, and waits until nothing changes."""
         stage.gateway.share = stage.callbacks.share = stage.front_door.share = 0.0
         stage.trouble.set_clock(0.0)
         await stage.deployment.start()
         end = time.monotonic() + self._plan.settle
-        # The orders for whose events there was no time while the faults struck.
+        # The orders whose events could not all be sent while the faults struck.
         stage.world.deadline = time.monotonic() + self._plan.settle / 2
         orders = [one for one in stage.world.asked if one.kind == "ordered" and one.decided]
         await asyncio.gather(
@@ -220,14 +220,14 @@ class Drive:
         )
         for day in range(_DAYS + 1):
             facts = await self._until_said(stage, end)
-            # At least one day: what waits for its next try has had it then.
+            # At least one day: everything that waits for a retry has had it by then.
             if (day > 0 and not owed(facts)) or time.monotonic() > end or day == _DAYS:
                 break
             await stage.deployment.skip(timedelta(days=1, hours=1))
         return facts
 
     async def _until_said(self, stage: FaultStage, end: float) -> Facts:
-        """Until all is quiet, and longer while what has ended is still to be told: the machine may be slow."""
+        """Waits until all is quiet, and longer while ended requests are not announced yet: the machine may be slow."""
         patience = time.monotonic() + _PATIENCE * self._plan.quiet
         while True:
             await self._calm(stage, end)
@@ -236,7 +236,7 @@ class Drive:
                 return facts
 
     async def _calm(self, stage: FaultStage, end: float) -> None:
-        """Returns once nothing in the workspace, and nothing that was told to programs, has changed for a while."""
+        """Returns once no message and no callback was added or changed for the quiet period."""
         seen, since = "", time.monotonic()
         while time.monotonic() - since < self._plan.quiet and time.monotonic() < end:
             [row] = stage.workspace.store.all("SELECT count(*) AS n, total(length(body)) AS s FROM message")
@@ -296,14 +296,14 @@ class Drive:
                 return stands
 
     def _keep(self, facts: Facts) -> None:
-        """What was done and what was said, for whoever looks for a cause."""
+        """Writes all deliveries and messages to files, for whoever looks for a cause."""
         with (self._place / "deliveries.jsonl").open("w") as file:
             file.writelines(f"{json.dumps(asdict(one))}\n" for one in facts.deliveries)
         with (self._place / "messages.jsonl").open("w") as file:
             file.writelines(f"{json.dumps(asdict(one))}\n" for one in facts.messages())
 
     def _read_files(self, stage: FaultStage, facts: Facts) -> None:
-        """What can be read once every process has ended."""
+        """Adds the facts that can be read only once every process has ended."""
         made = stage.deployment
         facts.logs = [one.log for one in made.all]
         facts.files = [made.hub_file, made.hub_file.with_name(f"{made.hub_file.name}-wal")]
@@ -330,7 +330,7 @@ class Drive:
 
 
 def _audited(made: Deployment, facts: Facts, issuer: str) -> list[str]:
-    """What an auditor finds who has all logs, and is told how every request ended."""
+    """The findings of an auditor who has all logs and knows how every request ended."""
     folders = [data / FOLDER for data in made.data]
     ended = [one for one in facts.stands.values() if one["outcome"]]
     receipts = [one["outcome"]["receipt"] for one in ended if one["outcome"]["receipt"]]

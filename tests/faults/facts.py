@@ -1,4 +1,4 @@
-"""All that the ledger is made from."""
+"""Facts of a run, from which the ledger is made."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Facts:
     opened: set[str] = field(default_factory=set)  # trigger IDs by which a view was opened
     holds: list[Hold] = field(default_factory=list)
     callbacks: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # delivery ID, outcome
-    phones: Mapping[str, str] = field(default_factory=dict)  # number by person
+    phones: Mapping[str, str] = field(default_factory=dict)  # phone number by person
     codes: set[str] = field(default_factory=set)
-    files: list[Path] = field(default_factory=list)  # that must hold no number and no code
+    files: list[Path] = field(default_factory=list)  # files that must hold no number and no code
     logs: list[Path] = field(default_factory=list)
     records: list[str] = field(default_factory=list)  # what an audit of the records finds
     check: str = ""  # what `hub check` complains about
@@ -47,7 +47,7 @@ class Facts:
             yield from level["decisions"]
 
     def messages(self) -> list[Message]:
-        """Every message of the workspace, the private ones among them."""
+        """Every message of the workspace, including the private ones."""
         rows = self.workspace.store.all("SELECT channel, ts FROM message ORDER BY ts")
         found = (self.workspace.messages.get(row["channel"], row["ts"]) for row in rows)
         return [message for message in found if message is not None]
@@ -58,7 +58,7 @@ class Facts:
 
 
 def payload(message: Message, event: str) -> dict[str, Any] | None:
-    """What the metadata of a message says, where it is of that kind."""
+    """The payload of a message's metadata, where the metadata is of that kind; else None."""
     metadata = message.metadata or {}
     found: dict[str, Any] | None = (
         metadata.get("event_payload") if metadata.get("event_type") == event else None

@@ -18,7 +18,7 @@ _SQLITE: Final = b"SQLite format 3\0"
 
 
 def secrets_in_files(facts: Facts) -> Iterator[str]:
-    """Each number and code that was found, with the place."""
+    """Each phone number and code that was found, with the place."""
     numbers = [number.lstrip("+").encode() for number in facts.phones.values()]
     codes = {code.encode() for code in facts.codes}
     for place, content in _contents(facts):
@@ -41,7 +41,7 @@ def _contents(facts: Facts) -> Iterator[tuple[str, bytes]]:
 
 
 def _rows(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Every value of every table, also as it was before it was packed."""
+    """Every value of every table; packed values also unpacked."""
     with closing(sqlite3.connect(path.resolve().as_uri() + "?mode=ro", uri=True)) as db:
         db.text_factory = bytes
         for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():

@@ -1,7 +1,7 @@
-"""Stands between Slack and Twilio and the bots: delivers twice, out of order, late, and to whichever bot there is.
+"""A proxy from Slack and Twilio to the bots: delivers twice, out of order, late, and to any bot that runs.
 
-It keeps what each delivery was about and how it was answered: an answer of 200 in time is what the sender takes for
-"this has arrived".
+It records what each delivery was about and how it was answered. A status of 200 in time tells the sender that the
+delivery has arrived.
 """
 
 from __future__ import annotations
@@ -23,20 +23,24 @@ from tests.faults.passing import answered, listen, passed_on
 from tests.faults.plan import DELIVERY_FAULTS
 from tests.faults.processes import is_ready
 
-PATIENCE: Final = {"/slack/events": 3.0, "/twilio/sms": 15.0, "/twilio/status": 15.0}  # the sender's, seconds
-SHARE: Final = 0.2  # of the deliveries
+PATIENCE: Final = {
+    "/slack/events": 3.0,
+    "/twilio/sms": 15.0,
+    "/twilio/status": 15.0,
+}  # seconds that the sender waits
+SHARE: Final = 0.2  # of the deliveries go wrong
 LOOK: Final = 0.2  # seconds between two looks whether a bot is ready
-_HOLD: Final = (0.2, 1.5)  # seconds that an overtaken one is held
-_LATE: Final = (4.0, 7.0)  # seconds after which a late one arrives
+_HOLD: Final = (0.2, 1.5)  # seconds that an overtaken delivery is held
+_LATE: Final = (4.0, 7.0)  # seconds after which a late delivery arrives
 
 
 @dataclass
 class InboundDelivery:
     """One thing that somebody did, as its payload says it, and what the bots answered.
 
-    `key` is the same for all deliveries of it. `status` and `body` are the first answer of 200, or else the last; they
-    are None and empty where none came within the sender's patience. `begun`: when the bots can have read it first.
-    `took`: seconds until the answer.
+    `key` is the same for all its deliveries. `status` and `body` are the first answer of 200, or else the last answer;
+    they are None and empty where no answer came while the sender waited. `begun`: the earliest time at which a bot can
+    have read it. `took`: seconds until the answer.
     """
 
     kind: str
@@ -54,14 +58,14 @@ class InboundDelivery:
 
     @property
     def acked(self) -> bool:
-        """Whether the sender was told that it has arrived."""
+        """Whether the sender was told that the delivery has arrived."""
         return self.status is not None and 200 <= self.status < 300
 
 
 class FrontDoor:
     """Delivers to the bots at `urls`; `share` of the deliveries go wrong. Use it as an async context manager.
 
-    `balanced`: to those alone that said last that they are ready, where any did.
+    `balanced`: it delivers only to bots that were ready at the last look, or to any bot where none was.
 
     `acked` is called whenever a bot has acknowledged something.
     """
@@ -100,7 +104,7 @@ class FrontDoor:
         return self
 
     async def _look(self, url: str) -> None:
-        """As a balancer looks at what it sends to."""
+        """Asks a bot again and again whether it is ready, as a load balancer does."""
         while True:
             ready = await is_ready(self._http, url)
             (self._unready.discard if ready else self._unready.add)(url)
@@ -149,7 +153,7 @@ class FrontDoor:
         await self._deliver(request, body)
 
     async def _deliver(self, request: web.Request, body: bytes) -> web.Response:
-        """To a bot that listens; 502 where none does."""
+        """Passes the request to a bot that listens; answers 502 where none does."""
         urls = [url for url in self._urls if url not in self._unready] or self._urls
         for url in self._chance.sample(urls, len(urls)):
             try:

@@ -1,4 +1,4 @@
-"""Stands between the bots and what they call (Slack, Twilio, another system), and fails a share of the calls."""
+"""A proxy between the bots and the systems that they call (Slack, Twilio, another one); fails some of the calls."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Gateway:
         try:
             return await self._answer(request, await request.read())
         except ConnectionResetError:
-            raise web.HTTPBadGateway from None  # who called was killed
+            raise web.HTTPBadGateway from None  # the caller was killed
         finally:
             self.under_way -= 1
 
@@ -95,7 +95,7 @@ class Gateway:
 
 
 def _throttled() -> web.Response:
-    """As Slack and Twilio say it, in one answer."""
+    """The answer 429, with the fields of both Slack and Twilio."""
     said = {"ok": False, "error": "ratelimited", "code": 20429, "message": "Too Many Requests", "status": 429}
     return web.json_response(said, status=429, headers={"Retry-After": "1"})
 

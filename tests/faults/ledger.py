@@ -17,19 +17,19 @@ from tests.support.messages import actions_of, text_of
 
 DECIDING: Final = frozenset({"approve", "reject", "enter_code", "more", "read_and_approve"})
 SLACK_PATIENCE: Final = 3.0  # seconds
-_MARGIN: Final = 1.5  # seconds: an ask is dated in whole ones, and so is what Slack says of its own time
+_MARGIN: Final = 1.5  # seconds: requests and Slack's timestamps are dated in whole seconds
 _LINK: Final = re.compile(r"<https?://[^>]*>")
 _OWED: Final = ("not ended", "ended with live buttons", "not told", "callbacks with two IDs, or none")
 _SAME: Final = ("status", "processed_by", "processed_at", "digest", "nonce")
 
 
 def ledger(facts: Facts) -> dict[str, list[str]]:
-    """Each line that has to be empty, with what stands on it."""
+    """Each line of the ledger with its entries. Every line has to be empty."""
     return {name: list(of(facts)) for name, of in LINES.items()}
 
 
 def owed(facts: Facts) -> set[str]:
-    """The lines that may only need more time."""
+    """The lines with entries that may disappear with more time."""
     return {name for name in _OWED if any(True for _ in LINES[name](facts))} | (
         {"receipts"}
         if any(one["outcome"] and not one["outcome"].get("receipt") for one in facts.stands.values())
@@ -38,7 +38,7 @@ def owed(facts: Facts) -> set[str]:
 
 
 def _not_ended(facts: Facts) -> Iterator[str]:
-    """Open when all time is over, or ended as nothing should."""
+    """Requests that are still open at the end, or ended in a way that no request should."""
     for request_id, stands in facts.stands.items():
         if stands["outcome"] is None or stands["status"] not in {*scene.KINDS.values(), "timed_out"}:
             yield f"{stands['title']} ({request_id}): {stands['status']}"
@@ -51,7 +51,7 @@ def _lost(facts: Facts) -> Iterator[str]:
 
 
 def _ended_otherwise(facts: Facts) -> Iterator[str]:
-    """Everybody did what they meant to, and it came out as something else."""
+    """Requests where everybody did what they meant to, but the outcome is not the one of their kind."""
     for one in facts.asked:
         outcome = facts.outcome(one.id)
         if one.done and outcome is not None and outcome["status"] != scene.KINDS[one.kind]:
@@ -59,14 +59,14 @@ def _ended_otherwise(facts: Facts) -> Iterator[str]:
 
 
 def _lost_steps(facts: Facts) -> Iterator[str]:
-    """An approved order that did not enter each of its states once, in their order."""
+    """Approved orders that did not enter each of their states once and in order."""
     for one in facts.asked:
         if one.kind == "ordered" and one.decided and one.steps != list(scene.STEPS):
             yield f"{one.title} ({one.id}): {one.steps}"
 
 
 def _wrongly_decided(facts: Facts) -> Iterator[str]:
-    """A vote of somebody who may not, one too few, one without its code; an outcome that is told in two ways."""
+    """Votes that are not allowed, missing or without their code, and outcomes that programs were told wrong."""
     for one in facts.asked:
         outcome = facts.outcome(one.id)
         if outcome is not None:
@@ -119,7 +119,7 @@ def _double_cards(facts: Facts) -> Iterator[str]:
 
 
 def _double_lines(facts: Facts) -> Iterator[str]:
-    """A message may have the lines of several steps."""
+    """Steps that were posted twice. One message may hold the lines of several steps."""
     return _doubles(facts, STEP_EVENT, lambda said: said["steps"])
 
 
@@ -136,7 +136,7 @@ def _doubles(facts: Facts, event: str, names: Callable[[dict[str, Any]], list[An
 
 
 def _told_twice(facts: Facts) -> Iterator[str]:
-    """The same message twice to one person or channel, by what names it, or by its words."""
+    """Messages sent twice to one person or channel, compared by their metadata and by their words."""
     yield from _doubles(facts, MESSAGE_EVENT, lambda said: [said["message"]])
     for one in facts.asked:
         said = Counter(_LINK.sub("", text).strip() for text in _ending_messages(facts, one))
@@ -164,7 +164,7 @@ def _told_to_programs(facts: Facts) -> dict[str, list[dict[str, object]]]:
 
 
 def _callbacks(facts: Facts) -> Iterator[str]:
-    """Who named an address is told there, under one ID however often."""
+    """Ended requests of programs whose callbacks had no delivery ID or several; repeats have to use one ID."""
     ids: dict[str, set[str]] = {}
     for delivery, outcome in facts.callbacks:
         ids.setdefault(str(outcome["request_id"]), set()).add(delivery)
@@ -175,7 +175,7 @@ def _callbacks(facts: Facts) -> Iterator[str]:
 
 
 def _late_starts(facts: Facts) -> Iterator[str]:
-    """A command that Slack had given up when the bots came to it, and that asked all the same."""
+    """Commands that made a request although Slack had given up on them before a bot read them."""
     titles = {stands["title"]: request_id for request_id, stands in facts.stands.items()}
     for one in facts.deliveries:
         title = next((title for title in titles if one.kind == "command" and one.what.endswith(title)), None)
@@ -184,8 +184,8 @@ def _late_starts(facts: Facts) -> Iterator[str]:
 
 
 def _was_late(facts: Facts, at: float, begun: float) -> bool:
-    """Whether no bot can have read it in time."""
-    # Of several bots, another one than that which stood still may have read it.
+    """Whether no bot can have read the command in time."""
+    # Of several bots, one that was not stopped may have read it.
     held = [hold for hold in facts.holds if hold.since < begun < hold.until and facts.bots == 1]
     return max([begun, *(hold.until for hold in held)]) - at > SLACK_PATIENCE + _MARGIN
 

@@ -1,4 +1,4 @@
-"""Drives one request: somebody asks, the people press, each again until they see that it has worked, as people do."""
+"""Drives one request: somebody asks, and people press. As in real life, each repeats until they see that it worked."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ Json = dict[str, Any]
 
 @dataclass
 class RequestAsked:
-    """One request as the driver knows it. `id` is None where nobody said that it was taken.
+    """One request as the driver knows it. `id` is None where no answer said that it was taken.
 
-    `done`: everybody did what they meant to, so it has to end as its kind does. `decided`: so did those who decide.
+    `done`: everybody did what they meant to, so it has to end as its kind does. `decided`: all deciders did.
     `steps` are the states that an order was seen to have entered.
     """
 
@@ -56,7 +56,7 @@ class RequestAsked:
 
 
 class FaultWorld:
-    """What the lives of all requests share: the workspace, its people, the API of the bots."""
+    """What all requests of a run share: the workspace, its people, the API of the bots."""
 
     def __init__(
         self,
@@ -75,8 +75,8 @@ class FaultWorld:
         self.patience = patience  # seconds after which somebody who sees nothing presses again
         self.asked: list[RequestAsked] = []
         self.refused: list[str] = []  # what a program asked for and was refused for good
-        self.codes: set[str] = set()  # those that came
-        self.sent: set[str] = set()  # those that were sent back
+        self.codes: set[str] = set()  # codes that came
+        self.sent: set[str] = set()  # codes that were sent back
         self.tokens: dict[str, str] = {}
         self.callback_url = ""
         self.admin = ""  # a token
@@ -91,7 +91,7 @@ class FaultWorld:
         return self._people[user]
 
     def alone(self, user: str) -> asyncio.Lock:
-        """Nobody fills two forms in, or waits for two codes, at once."""
+        """A lock for each person, so that nobody fills in two forms, or waits for two codes, at once."""
         return self._forms.setdefault(user, asyncio.Lock())
 
     async def leave(self) -> None:
@@ -102,7 +102,7 @@ class FaultWorld:
     async def until(
         self, done: Callable[[], Awaitable[bool]], *, pause: float = LOOK, within: float | None = None
     ) -> bool:
-        """Asks until it is true; false where the time is over."""
+        """Calls `done` until it returns true; returns false where the time is over."""
         end = min(self.deadline, time.monotonic() + within) if within is not None else self.deadline
         while time.monotonic() < end:
             if await done():
@@ -113,14 +113,14 @@ class FaultWorld:
 
 @dataclass
 class RequestLife:
-    """One request from the ask to the last press. `chance` decides all that is left to chance."""
+    """One request from the ask to the last press. `chance` makes all random choices."""
 
     world: FaultWorld
     one: RequestAsked
     chance: random.Random
 
     async def run(self) -> None:
-        """All of it; returns early where the time is over."""
+        """Runs the whole request; returns early where the time is over."""
         self.world.asked.append(self.one)
         await (self._ask_by_program() if self.one.by_program else self._ask_by_command())
         if self.one.id is None:
@@ -166,7 +166,7 @@ class RequestLife:
         await self.world.until(ask, pause=0.5)
 
     async def _ask_by_command(self) -> None:
-        """Types it, and again in other words where Slack shows that it failed, or nothing says that it was taken."""
+        """Types the command; types it again in other words where Slack shows an error or no answer comes."""
         one, title, tries = self.one, self.one.title, 0
         amount = self._amount()
 
@@ -174,7 +174,7 @@ class RequestLife:
             nonlocal tries
             tries += 1
             if tries > 1:
-                # It may have been taken all the same: then it stands for itself.
+                # The failed command may have made a request all the same: it counts as a request of its own.
                 self.world.asked.append(RequestAsked(one.title, one.kind, one.place, one.requester))
                 one.title = f"{title} again {letters(tries)}"
             sum_ = f"{amount} " if amount is not None else ""
@@ -204,7 +204,7 @@ class RequestLife:
     # ---- deciding --------------------------------------------------------------------------------------------
 
     async def _decide(self, person: str, round_: int) -> bool:
-        """Presses until the decision is seen to count. False where the time is over."""
+        """Presses until the decision is seen to count; returns false where the time is over."""
         first = True
 
         async def decide() -> bool:
@@ -281,7 +281,7 @@ class RequestLife:
                     if sent["status"] != "failed":
                         self.world.sent.add(code)
                         await someone.redeliver_last()
-                # The bot is another process, in real time, and may be stopped just now: nothing tells of a code.
+                # The bot is another process in real time, and may be stopped just now: nothing announces a code.
                 await asyncio.sleep(LOOK)
 
     async def _new_codes(self, someone: Person) -> list[str]:
@@ -297,7 +297,7 @@ class RequestLife:
     # ---- after the approval ----------------------------------------------------------------------------------
 
     async def go_on(self) -> bool:
-        """Has the events of an order come, each again until it is answered. False where the time is over."""
+        """Sends the events of an order, each until it is answered; returns false where the time is over."""
         for state, event in scene.STEPS.items():
             if not await self.world.until(partial(self._entered, state)):
                 return False

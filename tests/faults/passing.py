@@ -1,4 +1,4 @@
-"""What the proxies share: where one listens, and what it passes on of a request and of an answer."""
+"""What the proxies share: how they listen, and which parts of a request and an answer they pass on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def passed_on(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 async def listen(handler: Handler) -> tuple[web.AppRunner, str]:
-    """Serves whatever comes on a free port of loopback, and gives its address. Clean the runner up afterwards."""
+    """Serves on a free port of loopback; returns the runner, to be cleaned up by the caller, and the address."""
     application = web.Application(client_max_size=4 * 1024 * 1024)
     application.router.add_route("*", "/{path:.*}", handler)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
@@ -28,6 +28,6 @@ async def listen(handler: Handler) -> tuple[web.AppRunner, str]:
 
 
 async def answered(found: aiohttp.ClientResponse) -> web.Response:
-    """The answer of the other side, as an answer of ours."""
+    """The answer of the other side, copied into one for our caller."""
     kept = {name: value for name, value in found.headers.items() if name.lower() not in _OWN}
     return web.Response(status=found.status, body=await found.read(), headers=kept)

@@ -1,4 +1,4 @@
-"""What a run goes through, and what came of it."""
+"""The plan of a run, and its result."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Final
 
 from tests.faults.scene import KINDS
 
-# What may happen to a process, with its weight. "kill after an ack": SIGKILL at most 50 ms after something was
-# acknowledged, which is when what was promised may not be on disk yet.
+# What may happen to a process, with its weight. "kill after an ack": SIGKILL at most 50 ms after an acknowledgement,
+# when the acknowledged action may not be on disk yet.
 TROUBLES: Final = {
     "kill": 2,
     "kill after an ack": 5,
@@ -20,8 +20,8 @@ TROUBLES: Final = {
     "wall clock": 1,  # of the hub: it is set, ahead or back
     "roll": 1,  # each bot is stopped and started again, one after the other
 }
-# What can happen to a call, with its weight. `before`: nothing came of it; `after`: it had its effect, and the answer
-# is lost. A silent one takes longer than the bot waits.
+# What can happen to a call, with its weight. `before`: the call has no effect; `after`: it has its effect, and the
+# answer is lost. "silent": the answer takes longer than the bot waits.
 CALL_FAULTS: Final = {
     "429": 6,
     "500": 4,
@@ -30,19 +30,19 @@ CALL_FAULTS: Final = {
     "silent before": 1,
     "silent after": 1,
 }
-# What can happen to a delivery of Slack's or Twilio's, with its weight. A late one comes when the sender has given up.
+# What can happen to a delivery by Slack or Twilio, with its weight. "late": after the sender has given up.
 DELIVERY_FAULTS: Final = {"twice": 10, "overtaken": 10, "late": 2}
 KILLS: Final = frozenset({"kill", "kill after an ack", "term", "roll"})
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One run. The same seed gives the same requests, faults and kills; what meets what is up to the machine.
+    """One run. The same seed gives the same requests, faults and kills; their timing depends on the machine.
 
     `share` of Slack's and Twilio's calls, and of the callbacks, fail (0 to 1). `play` and `settle` are the seconds that
-    the faults, and the time after them, take at most. `quiet` is for how many seconds nothing has to have changed
-    before nothing more is expected. `balanced`: what is delivered goes to bots alone that say that they are ready, as
-    behind a balancer that looks; else to any that listens.
+    the faults, and the time after them, take at most. The run ends once nothing has changed for `quiet` seconds.
+    `balanced`: only bots that say that they are ready get deliveries, as behind a load balancer; else any bot that
+    listens does.
     """
 
     seed: int
@@ -70,7 +70,7 @@ class Plan:
 
 @dataclass
 class Result:
-    """What came of a run. `lines` is the ledger: each line has to be empty."""
+    """The result of a run. `lines` is the ledger: each line has to be empty."""
 
     lines: dict[str, list[str]]
     struck: Counter[str]  # calls that failed, by kind
@@ -87,9 +87,9 @@ class Result:
     )  # seconds in which what people did in Slack was acknowledged
     unacknowledged: list[str] = field(
         default_factory=list
-    )  # what they did, and Slack told them that it had failed
+    )  # actions of people that Slack reported to them as failed
 
     @property
     def shortfall(self) -> dict[str, list[str]]:
-        """The lines that do not hold."""
+        """The lines that are not empty."""
         return {name: found for name, found in self.lines.items() if found}

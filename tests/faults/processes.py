@@ -29,7 +29,7 @@ from bot.security.tokens import TokenFile
 from orchestration.hub.service.clock_client import ClockClient
 
 READY_LIMIT: Final = 90.0  # seconds until a process has to be ready
-STOP_LIMIT: Final = 30.0  # seconds that it may take to end by itself; it promises less, of its own time
+STOP_LIMIT: Final = 30.0  # seconds that a process may take to stop after SIGTERM; it promises to take fewer
 SHARED: Final = (SECRET, KEYS, TOKENS)
 ROOT: Final = Path(__file__).parents[2]
 
@@ -66,7 +66,7 @@ class RunningProcess:
         threading.Thread(target=self._keep, args=[self._process.stdout], daemon=True).start()
 
     def _keep(self, said: IO[bytes]) -> None:
-        """Writes the log: the process itself cannot while it has no room."""
+        """Writes the process's log here, because the process itself cannot write while its disk is full."""
         with said, self.log.open("ab") as log:
             while some := os.read(said.fileno(), 65536):
                 log.write(some)
@@ -89,7 +89,7 @@ class RunningProcess:
             self._process.send_signal(number)
 
     def may_write(self, *, room: bool) -> bool:
-        """Without room no file of it can grow, as on a full disk. Whether this machine can play that."""
+        """Sets whether the process's files can grow; `room=False` plays a full disk. False where it cannot."""
         if self._process is None or not self.alive or not hasattr(resource, "prlimit"):
             return False
         soft = resource.RLIM_INFINITY if room else 0
@@ -98,7 +98,7 @@ class RunningProcess:
         return True
 
     async def end(self, number: signal.Signals) -> None:
-        """Sends the signal, and returns once the process is gone; SIGKILL follows where it does not go."""
+        """Sends the signal, and returns once the process has ended; sends SIGKILL where it takes too long."""
         if self._process is None:
             return
         self.send(signal.SIGCONT)
@@ -109,7 +109,7 @@ class RunningProcess:
             if alive and number is signal.SIGTERM:
                 self.stops.append(time.monotonic() - began)
         except subprocess.TimeoutExpired:
-            self.died_by_itself.append(-number)  # it did not go when it was asked to
+            self.died_by_itself.append(-number)  # it did not end in time
             self._process.kill()
             await asyncio.to_thread(self._process.wait)
 
@@ -121,7 +121,7 @@ class RunningProcess:
 
 
 class Deployment:
-    """`bots` bots on the hub that is in the first of them, or, where there are several, in a process of its own."""
+    """`bots` bots and their hub: one bot has it embedded; several share one in a process of its own."""
 
     def __init__(self, place: Path, policies: str, bots: int) -> None:
         self._place = place
@@ -143,7 +143,7 @@ class Deployment:
         self.ready: list[float] = []
 
     def prepare(self, public_url: str, settings: Mapping[str, str]) -> None:
-        """Gives each bot its settings. Whatever tokens there are have to be made before."""
+        """Gives each bot its settings. All tokens have to be made before."""
         clean = {
             name: value
             for name, value in os.environ.items()
@@ -178,7 +178,7 @@ class Deployment:
         return [*([self.hub] if self.hub else []), *self.bots]
 
     async def start(self) -> None:
-        """Starts what does not run, and returns once every bot is ready. Raises TimeoutError naming what is not."""
+        """Starts each process that does not run; returns once all bots are ready, or raises TimeoutError."""
         began = time.monotonic()
         if self.hub is not None:
             self.hub.launch()
@@ -225,7 +225,7 @@ async def is_ready(http: aiohttp.ClientSession, url: str) -> bool:
 
 
 def reserved() -> socket.socket:
-    """A port that is kept from others for as long as the run lasts: bound, and not listened at."""
+    """A socket that reserves a port for the whole run: bound, but not listening."""
     held = socket.socket()
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     held.bind(("127.0.0.1", 0))

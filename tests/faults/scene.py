@@ -1,4 +1,4 @@
-"""The workspace and the policies of a run: enough channels and people that Slack's pace holds nobody up for long."""
+"""The workspace and policies of a run, with enough channels and people that Slack's rate limits delay nobody long."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from bot.simulator import SEED, Group, Member, Seed, SeedChannel
 # What a request of each kind goes through, and how it ends where everybody does what they mean to.
 KINDS: Final = {
     "plain": "approved",
-    "pair": "approved",  # both of two people have to
+    "pair": "approved",  # both of two people have to approve
     "coded": "approved",  # confirmed by a code
-    "levels": "approved",  # two, one after the other
+    "levels": "approved",  # two levels, one after the other
     "group": "approved",  # by a member of a user group
-    "delegated": "approved",  # by whom the approver named
-    "escalated": "approved",  # by whom it went to after seconds
+    "delegated": "approved",  # by the delegate of the approver
+    "escalated": "approved",  # by the person it was escalated to after seconds
     "silent": "timed_out",
     "refused": "rejected",
     "withdrawn": "cancelled",
     "auto": "auto_approved",
-    "ordered": "approved",  # and goes on by two events
+    "ordered": "approved",  # and is fulfilled by two events
 }
-# The states that an order enters, each once, and the event that has it enter the next one.
+# The states that an order enters, each once, and the event that leads to the next state.
 STEPS: Final = {"Created": "PaymentReceived", "Paid": "Shipped", "Done": None}
 AMOUNTS: Final = {"coded": 500, "auto": 5}
-_A_CHANNEL: Final = 4  # requests
-_MOST: Final = 40  # places
+_A_CHANNEL: Final = 4  # requests of one kind in a channel
+_MOST: Final = 40  # places at most
 
 
 @dataclass(frozen=True)
@@ -38,21 +38,21 @@ class FaultScene:
 
     @classmethod
     def of(cls, approvals: int) -> FaultScene:
-        """One that is large enough for so many."""
+        """A scene that is large enough for so many approvals."""
         return cls(min(_MOST, max(1, approvals // (len(KINDS) * _A_CHANNEL))))
 
     @property
     def requesters(self) -> list[str]:
-        """They ask, and are told."""
+        """The people who ask for approvals and are told the outcome."""
         return [f"U0REQ{number}" for number in range(4 * self.places)]
 
     @property
     def phones(self) -> dict[str, str]:
-        """Who confirms by code, one for each place, with their numbers."""
+        """The people who confirm by code, one for each place, with their phone numbers."""
         return {f"U0TEL{place}": f"+120255501{place + 50}" for place in range(self.places)}
 
     def seed(self) -> Seed:
-        """What the workspace holds."""
+        """The initial content of the workspace."""
         ids = [
             *self.requesters,
             *self.phones,
@@ -82,12 +82,12 @@ class FaultScene:
 
 
 def outsider(place: int) -> str:
-    """Presses too, and may not."""
+    """Somebody who presses although they may not decide."""
     return f"U0OUT{place}"
 
 
 def deciders(kind: str, place: int) -> tuple[tuple[str, ...], ...]:
-    """Who decides, round by round: each of them has to. Nobody does where it waits in vain or is withdrawn."""
+    """Who has to decide, round by round. Empty for kinds that nobody decides."""
     one, two = f"U0ONE{place}", f"U0TWO{place}"
     nobody = ("silent", "withdrawn", "auto")
     special = {
@@ -102,7 +102,7 @@ def deciders(kind: str, place: int) -> tuple[tuple[str, ...], ...]:
 
 
 def entitled(kind: str, place: int, round_: int) -> frozenset[str]:
-    """Whose vote may count in a round. More people than the driver has decide."""
+    """The people whose vote may count in a round. The driver does not let all of them decide."""
     one, two = f"U0ONE{place}", f"U0TWO{place}"
     match kind, round_:
         case ("pair" | "group", 1):

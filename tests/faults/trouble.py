@@ -1,4 +1,4 @@
-"""What happens to the processes and their machine: kills, stops, no room on the disk, clocks that are set."""
+"""Troubles of the processes and their machine: kills, stops, a full disk, clocks that are set."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.faults.plan import KILLS, TROUBLES, Plan
 from tests.faults.processes import Deployment, RunningProcess, is_ready
 
 _SOON: Final = 0.05  # seconds after an ack within which a process is killed
-_HOLDS: Final = ((0.5, 5.0), (10.0, 20.0))  # seconds; the longer ones once in eight times
-_FULL: Final = (2.0, 5.0)  # seconds; that much is enough for `/readyz` to notice it
+_HOLDS: Final = ((0.5, 5.0), (10.0, 20.0))  # seconds; the longer range once in eight times
+_FULL: Final = (2.0, 5.0)  # seconds; long enough for `/readyz` to notice it
 _WALL: Final = (
     100.0  # seconds that the wall clock is set ahead or back; Slack's signatures live for five minutes
 )
@@ -27,7 +27,7 @@ _WALL: Final = (
 
 @dataclass(frozen=True)
 class Hold:
-    """For how long a process stood still, in epoch seconds."""
+    """The time in which a process was stopped, in epoch seconds."""
 
     process: str
     since: float
@@ -44,14 +44,14 @@ class ProcessTrouble:
         self._ack = asyncio.Event()
         self.counted: Counter[str] = Counter()
         self.holds: list[Hold] = []
-        self.blind: list[str] = []  # readiness that did not notice a full disk
+        self.blind: list[str] = []  # bots that said they were ready while the disk was full
 
     def acked(self) -> None:
         """Something was acknowledged just now."""
         self._ack.set()
 
     async def run(self) -> None:
-        """All of them. Raises what `Deployment.start` raises."""
+        """Makes all troubles. Raises what `Deployment.start` raises."""
         left = self._plan.kills
         while left > 0:
             await asyncio.sleep(self._chance.uniform(*self._plan.pause))
@@ -104,7 +104,7 @@ class ProcessTrouble:
             victim.may_write(room=True)
 
     async def _look(self, victim: RunningProcess) -> None:
-        """Whoever asks whether it is ready has to hear that it is not: every bot on the hub that has no room.
+        """Notes each bot that says it is ready although its hub has no room on the disk.
 
         A bot whose hub is a process of its own keeps only its records on its disk, and warns of them.
         """

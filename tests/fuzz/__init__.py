@@ -1,1 +1,1 @@
-"""What anybody may send, for what reads it: briefly in `make test`, for minutes in `make proof`."""
+"""Fuzz tests of everything that reads input from outside: briefly in `make test`, for minutes in `make proof`."""

@@ -18,12 +18,12 @@ _HELLO: Final = headers()
 _STREAMS: Final = st.sampled_from([0, 1, 1, 3, 3, 5, 7, 2, 2**31 - 1])
 _NUMBERS: Final = st.sampled_from([0, 1, 100, 65535, 2**31 - 1, 2**31, 2**32 - 1])
 _FLAGS: Final = st.sampled_from([0, 1, 4, 5, 5, 5, 8, 13, 32, 37, 45, 255])
-# Of HEADERS: whole, whole with padding or a priority before it, cut off, and what is none.
+# Payloads of HEADERS: whole, with padding or a priority, cut off, and invalid.
 _BLOCKS: Final = st.sampled_from([
     _HELLO, _HELLO, _HELLO, b"\x03" + _HELLO + bytes(3), bytes(5) + _HELLO, b"\x02" + bytes(5) + _HELLO + bytes(2),
     _HELLO[:7], b"", b"\x82", b"\x3f\xe1\x1f\x82", b"\x3f\xe2\x1f", b"\x80", b"\xbe", b"\x40\x01a\x01b\xbe",
 ])  # fmt: skip
-# Each once in a frame: of one that is repeated the package looks at the last alone.
+# Each setting once in a frame: of a repeated one the package checks only the last.
 _SETTINGS: Final = st.dictionaries(st.sampled_from([1, 2, 3, 4, 5, 6, 99]), _NUMBERS, max_size=2)
 
 FRAME: Final = st.one_of(
@@ -50,7 +50,7 @@ FRAME: Final = st.one_of(
     st.builds(lambda stream, on: frame(frames.PRIORITY, 0, stream, struct.pack(">IB", on, 1)), _STREAMS, _STREAMS),
     st.builds(
         frame,
-        st.sampled_from([*range(10), 11, 32, 255]),  # the package knows 10, which is of an extension
+        st.sampled_from([*range(10), 11, 32, 255]),  # without 10, the frame type of an extension that the package knows
         _FLAGS,
         _STREAMS,
         st.binary(max_size=12),
@@ -58,12 +58,12 @@ FRAME: Final = st.one_of(
 )  # fmt: skip
 
 
-# What the package still keeps of RFC 7540: RFC 9113 has no priorities.
+# Faults that the package still checks from RFC 7540: RFC 9113 has no priorities.
 _OLD: Final = "may not depend on itself"
 
 
 def refused_by_h2(sent: bytes) -> str | None:
-    """Why `h2`, as a server that answers nothing, hangs up on a client that sent this; "" where it does not.
+    """Why `h2`, as a server that answers nothing, closes the connection of a client that sent this; "" where not.
 
     None where it cannot be compared.
     """
@@ -84,7 +84,7 @@ def refused_by_h2(sent: bytes) -> str | None:
 
 
 def stricter(sent: list[bytes], code: int) -> bool:
-    """Whether RFC 9113 lets the hub hang up by this code where `h2` does not.
+    """Whether RFC 9113 lets the hub close the connection with this code where `h2` does not.
 
     Section 5.1: a frame on a stream that is closed may end the connection. Section 6.4: RST_STREAM on a stream that
     was not opened has to.

@@ -33,7 +33,7 @@ from tests.support import POLICIES as POLICY_FILES
 from tests.support.forging import never_seems_ours
 from tests.support.story import POLICIES
 
-# Characters that Slack shows of one text.
+# The most characters that Slack shows of one text.
 _MOST_SHOWN: Final = 3000
 
 
@@ -63,7 +63,7 @@ def in_pieces(pieces: Iterable[bytes]) -> bytes:
 
 
 def slash_text(data: bytes) -> None:
-    """The text of the command has a meaning, whatever it is; what is asked at once is a request or refused in words."""
+    """Any command text has a meaning; a request that it asks for at once is valid or refused in words."""
     text = data.decode(errors="replace")
     wish = grammar.parse(text, POLICIES)
     if isinstance(wish, AskAtOnce):
@@ -80,7 +80,7 @@ def slash_text(data: bytes) -> None:
 
 
 def cards_text(data: bytes) -> None:
-    """What people typed passes for nothing of ours, and keeps to the room that it is given."""
+    """Typed text never passes for Countersign's own, and stays within its limit of length."""
     text = data.decode(errors="replace")
     for room in (20, 200):
         whole = list(quoted_whole(text, room))
@@ -94,7 +94,7 @@ def cards_text(data: bytes) -> None:
 
 
 def sms_text(data: bytes) -> None:
-    """A number in a reply is one, whatever stands there; and a mail server's refusal has a meaning."""
+    """Whatever a reply says, a number read from it is one; and a mail server's refusal has a meaning."""
     phone_number(data.decode(errors="replace"))
     for code in (250, 421, 550, 552, 599, 0):
         replies.refused_at_recipient(code, data)
@@ -115,7 +115,7 @@ def policies(data: bytes) -> None:
 
 
 def gate(data: bytes) -> None:
-    """The same of a gate file."""
+    """A gate file is read, or each of its faults has the file, a line of it, and words."""
     text = data.decode(errors="replace")
     try:
         gate_file.parse(text, "g.toml")
@@ -141,7 +141,7 @@ def condition(data: bytes) -> None:
 
 
 def shell(data: bytes) -> None:
-    """What is one simple command has words that are all in it, and none that a shell would do more with."""
+    """The words of a simple command are all in its text, and a shell gives none of them a special meaning."""
     words = simple_command(data.decode(errors="replace"))
     assert words is None or not any(set(word) & set("\n\0\r") for word in words)
 
@@ -167,7 +167,7 @@ def header_blocks(data: bytes) -> None:
 
 
 def long_messages(data: bytes) -> None:
-    """What is kept of a message is the same in whichever pieces it comes."""
+    """The kept part of a message is the same, however the message is cut into pieces."""
     whole, parts = Skim(), Skim()
     pieces = list(pieces_of(data))
     whole.feed(b"".join(pieces))

@@ -1,4 +1,4 @@
-"""What Slack delivers, with parts of it left out or replaced by what should not be there."""
+"""Slack's deliveries, with parts left out or replaced by wrong values."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ _SUBMITTED: Final = (
     *(gathering_forms.ANSWER_FORM, gathering_forms.WITHDRAW_FORM),
     *(form.id for form in (REJECTING, APPROVING, CANCELLING, TALKING, ANSWERING, DELEGATING)),
 )
-# Each as Slack sends it, of a request that is not there.
+# Each as Slack sends it, for a request that does not exist.
 GENUINE: Final[list[dict[str, Any]]] = [
     *(_press(block_id, action) for block_id, actions in _PRESSED.items() for action in actions),
     *(_press(cards.ACTIONS, cards.MORE, **_chosen(choice)) for choice in ("details", "delegate", "cancel", "talk")),

@@ -158,7 +158,7 @@ def test_the_wheel_runs_outside_the_source(built: Built, tmp_path: Path) -> None
 
 
 def test_the_package_index_can_show_the_pictures_and_follow_the_links_of_the_readme(built: Built) -> None:
-    """It knows of no file beside the text, so each is named by the address at which the source has it."""
+    """The index has only the README's text, so each picture and link has its full address in the source repository."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     source, tag = project["urls"]["Source"], f"v{project['version']}"
     with zipfile.ZipFile(built.wheel) as archive:

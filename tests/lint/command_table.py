@@ -29,12 +29,12 @@ def _rows(parser: argparse.ArgumentParser, words: str) -> Iterator[str]:
 
 
 def table() -> str:
-    """All of it."""
+    """The whole table."""
     return HEAD + "".join(f"{row}\n" for row in _rows(cli._parser(), "countersign"))
 
 
 def in_page() -> str:
-    """As the page has it now; "" where it has none."""
+    """The table in the page now; "" where there is none."""
     found = _TABLE.search(PAGE.read_text(encoding="utf-8"))
     return found[0] if found else ""
 

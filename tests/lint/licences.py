@@ -18,11 +18,11 @@ from packaging.markers import Marker
 
 from tests.support import ROOT
 
-# Without duties beyond naming the authors, and one (MPL-2.0) whose duties end at the files of the package itself.
+# Licences that only require naming the authors, and MPL-2.0, whose duties cover only the package's own files.
 TAKEN: Final = frozenset({
     *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0"),
 })  # fmt: skip
-# How packages say their licence that do not yet say it by its identifier.
+# The licences of packages that do not name an SPDX identifier yet.
 CLASSIFIERS: Final = {
     "Apache Software License": "Apache-2.0",
     "BSD License": "BSD-3-Clause",
@@ -32,7 +32,7 @@ CLASSIFIERS: Final = {
     "Python Software Foundation License": "PSF-2.0",
 }
 WORDS: Final = {"3-Clause BSD License": "BSD-3-Clause", "Apache 2.0": "Apache-2.0", "MIT License": "MIT"}
-# What is locked for other systems alone, as read in the metadata of that very version.
+# Packages locked only for other systems, with the licence in the metadata of that version.
 ELSEWHERE: Final = {
     ("colorama", "0.4.6"): "BSD-3-Clause",
     ("httpx2-jsfetch", "1.0"): "BSD-3-Clause",
@@ -60,7 +60,7 @@ def locked(text: str) -> list[LockedPackage]:
 
 
 def licence_of(about: Message) -> str:
-    """What a package's metadata says, as an expression of SPDX identifiers; empty where it says nothing known."""
+    """The licence in a package's metadata as an SPDX expression; empty where it names none that is known."""
     if expression := about.get("License-Expression"):
         return str(expression)
     said = [
@@ -69,21 +69,21 @@ def licence_of(about: Message) -> str:
         if classifier.startswith("License :: ")
     ]
     if said:
-        # Whether several mean a choice is not said, so all of them have to be taken.
+        # Several classifiers do not say whether one may choose, so all of them have to be on the list.
         return " AND ".join(sorted(CLASSIFIERS.get(name, f"«{name}»") for name in said))
     text = str(about.get("License", "")).strip()
     return WORDS.get(text, text if text in TAKEN else "")
 
 
 def is_taken(expression: str) -> bool:
-    """Whether we take it. One with brackets, an exception or an unknown identifier is not taken."""
+    """Whether the list allows the expression. Brackets, exceptions and unknown identifiers are not allowed."""
     return any(
         all(part.strip() in TAKEN for part in choice.split(" AND ")) for choice in expression.split(" OR ")
     )
 
 
 def licences(packages: Iterable[LockedPackage]) -> Iterator[tuple[LockedPackage, str]]:
-    """Each with its licence; empty where nobody can say. What is installed has to be what is locked."""
+    """Each package with its licence; empty where it is unknown or another version is installed."""
     for package in packages:
         if not package.here:
             yield package, ELSEWHERE.get((package.name, package.version), "")
@@ -97,7 +97,7 @@ def licences(packages: Iterable[LockedPackage]) -> Iterator[tuple[LockedPackage,
 
 
 def report(lock: Path) -> tuple[list[str], list[str]]:
-    """The rows of the table, and a line for each package that cannot stay as it is."""
+    """The rows of the table, and a line for each package whose licence is unknown or not on the list."""
     rows, faults = [], []
     for package, licence in licences(locked(lock.read_text(encoding="utf-8"))):
         rows.append(f"| {package.name} | {package.version} | {licence} |")

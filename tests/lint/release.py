@@ -1,6 +1,6 @@
 """Whether a tag is fit to be released: `python -m tests.lint.release v1.2.3`.
 
-It is where it names the version of `pyproject.toml`, and `CHANGELOG.md` says what came with that version and when.
+It is fit where it names the version of `pyproject.toml`, and `CHANGELOG.md` says what came with that version and when.
 Prints those lines, which are the notes of the release, and exits 0; otherwise says what is wrong and exits 1. Needs
 nothing but Python.
 """
@@ -18,7 +18,7 @@ class UnfitTagError(Exception):
 
 
 def notes(tag: str, root: Path) -> str:
-    """What the changelog says of that version. Raises `UnfitTagError`."""
+    """The changelog's section on that version. Raises `UnfitTagError`."""
     version = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     if tag != f"v{version}":
         raise UnfitTagError(f"the tag {tag} is not v{version}, the version in pyproject.toml.")

@@ -42,7 +42,7 @@ def _models(models: list[type[BaseModel]]) -> dict[str, Any]:
 
 
 def _help(action: argparse.Action) -> str:
-    """With its default filled in, as `--help` does."""
+    """The help of an option with its default filled in, as in `--help`."""
     told = action.help or ""
     return told % {**vars(action), "prog": "countersign"} if "%" in told else told
 
@@ -206,7 +206,7 @@ PAGES: Final[Mapping[str, Callable[[], Iterator[str]]]] = {
 
 
 def text(page: str) -> str:
-    """What the page has to be."""
+    """The text that the page has to have."""
     return "\n".join(PAGES[page]()).rstrip() + "\n"
 
 

@@ -25,7 +25,7 @@ LIMITS: Final = {
 
 
 def cell(text: str) -> str:
-    """One line that ends no cell of a table."""
+    """The text as one line, with bars escaped so that it stays in one table cell."""
     return " ".join(text.split()).replace("|", "\\|")
 
 
@@ -39,13 +39,13 @@ def head(*names: str) -> list[str]:
 
 def _value(value: object) -> str:
     if isinstance(value, str):
-        # Code between tags, in which a bar can be written so that it ends no cell.
+        # Code between tags, where a bar can be escaped so that it does not end the cell.
         return f"<code>{html.escape(value, quote=False).replace('|', '&#124;')}</code>"
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def kind(schema: Mapping[str, Any]) -> str:
-    """What a value is, in words, with a link to each object that the page has."""
+    """The type of a value in words, with a link to each object on the page."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}](#{name.lower()})"

@@ -19,7 +19,7 @@ from tests.support import ROOT
 
 STAGED: Final = ROOT / "build/pages"
 SOURCE: Final = "https://github.com/countersign/countersign/blob/main/"
-# The package index shows the README too, so it names its picture by this address.
+# The package index shows the README too, so the README names its picture by this address.
 RAW: Final = "https://raw.githubusercontent.com/countersign/countersign/main/"
 PICTURES: Final = ".github/pictures/"
 # Pages that are not under docs, or stand elsewhere on the site.
@@ -33,8 +33,8 @@ PLACES: Final = {
 }
 FENCED = re.compile(r"(^ *```.*?^ *```$)", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
-# Nothing of another host is to run in the pages, so Mermaid is served with them. It is large: only for those that
-# have a diagram.
+# No script of another host may run in the pages, so Mermaid is served with them. It is large, so only pages with a
+# diagram load it.
 MERMAID: Final = ROOT / "tests/mermaid/node_modules/mermaid/dist/mermaid.min.js"
 STYLE: Final = Path(__file__).with_name("style.css")
 
@@ -77,7 +77,7 @@ def relink(page: str, text: str) -> str:
 
 
 def stage(into: Path) -> Iterator[Path]:
-    """Write every page, and what they show, into an emptied folder; yields the pages. Raises DeadLinkError."""
+    """Write every page and its pictures into an emptied folder; yields the pages. Raises DeadLinkError."""
     shutil.rmtree(into, ignore_errors=True)
     for page, place in places().items():
         written = into / place

@@ -5,6 +5,6 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 POLICIES: Final = Path(__file__).parent / "policies"
-# Seconds within which what should happen has happened, on a machine that is many times slower than this one and has
-# other things to do. Nothing waits that long unless it fails.
+# The longest time in seconds that a test waits for something to happen. It is enough for a machine that is many times
+# slower and busy. Only a failing test waits that long.
 PATIENCE_S: Final = 60.0

@@ -1,4 +1,4 @@
-"""A world whose HTTP API is what matters: programs ask and decide, each with a token of its own."""
+"""A world for tests of the HTTP API: programs ask and decide, each with a token of its own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NEW_SECRET, OLD_SECRET = "n" * 32, "o" * 32
 
 
 class ApiAnswer:
-    """What came back. `body` is what the JSON says, or the text where it is none."""
+    """An answer of the API. `body` is the parsed JSON, or the text where the answer is no JSON."""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: Any) -> None:
         self.status = status
@@ -69,7 +69,7 @@ class ApiWorld(World):
     async def call(self, method: str, path: str, token: str | None = None, **how: Any) -> ApiAnswer:
         headers = {**how.pop("headers", {}), **({"Authorization": f"Bearer {token}"} if token else {})}
         if self.several > 1 and method == "POST":
-            # As a program that calls again where it gets no answer, which the front door does for it.
+            # The front door repeats calls that get no answer; a program that repeats calls sends a key, too.
             headers.setdefault("Idempotency-Key", secrets.token_hex(8))
         url = path if path.startswith("http") else self.url + path
         async with self.http.request(method, url, headers=headers, allow_redirects=False, **how) as answer:
@@ -87,21 +87,21 @@ class ApiWorld(World):
         return request_id
 
     async def asked(self, title: str) -> str:
-        """The request of that title that somebody else has asked for, once its card is up."""
+        """The ID of the request of that title that somebody else asked for, once its card is posted."""
         await self.eventually(lambda: bool(self.titled(title)))
         return self.titled(title)[0]
 
     def titled(self, title: str) -> list[str]:
-        """The requests whose cards have that title."""
+        """The IDs of the requests whose cards have that title."""
         return [request_of(card) for card in self.cards() if title in read(card)]
 
     async def decide(self, token: str, request_id: str, choice: str = "approve", **more: Any) -> ApiAnswer:
-        """Decides on what the request is, unless `more` says otherwise."""
+        """Decides on the request as it stands; fields in `more` replace those sent."""
         body = {"choice": choice, **await self.seen(token, request_id), **more}
         return await self.call("POST", f"/api/approvals/{request_id}/decision", token, json=body)
 
     async def seen(self, token: str, request_id: str) -> dict[str, Any]:
-        """What whoever looks at the request now has to name with a decision; something else where they may not."""
+        """The nonce and digest that a decision has to name now; other ones where the token may not read the request."""
         answer = await self.call("GET", f"/api/approvals/{request_id}", token)
         if answer.status not in {200, 202}:
             return SHOWN.model_dump()

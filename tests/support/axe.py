@@ -1,4 +1,4 @@
-"""What keeps a person from using a page, as axe finds it."""
+"""Accessibility faults of a page, as axe finds them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page
 
 GRAVE: Final = {"moderate", "serious", "critical"}
-# Not run by default: what is read on a control has to be in its name, for people who speak to their machine.
+# Not run by default: the name of a control has to contain its visible label, for people who use speech input.
 OPTIONS: Final = {"rules": {"label-content-name-mismatch": {"enabled": True}}}
-# What is drawn anew while axe looks at it is taken for broken: a label whose field has just been replaced.
+# axe reports elements that are redrawn while it looks, such as a label whose field was just replaced.
 STILL: Final = """() => new Promise((still) => {
   let timer = 0;
   const wait = () => { clearTimeout(timer); timer = setTimeout(() => { seen.disconnect(); still(); }, 250); };
@@ -21,7 +21,7 @@ STILL: Final = """() => new Promise((still) => {
 
 
 async def grave(page: Page) -> list[tuple[str, list[Any]]]:
-    """The violations that axe calls more than minor, once the page stands still: the rule, and where it is broken."""
+    """The violations that axe calls more than minor, once the page stands still: each rule and the elements."""
     await page.evaluate(STILL)
     found = await Axe().run(page, options=OPTIONS)
     return [

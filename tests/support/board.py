@@ -1,4 +1,4 @@
-"""A notice board: the smallest chat system there is, behind the same ports as Slack."""
+"""A notice board: a minimal chat system behind the same ports as Slack."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ Begin = Callable[[], bool]
 
 
 def at_once() -> bool:
-    """Nothing is in the way of a post."""
+    """Allows every post at once."""
     return True
 
 
 class AllNew:
-    """No other process has begun anything."""
+    """Says of everything that no other process has begun it."""
 
     def begun_before(self, instance_id: str, task_id: int, what: str) -> bool:
         return False
 
 
 class Board:
-    """Holds what was posted. `problems` are raised, in turn, by the next calls of a method; None lets one call pass."""
+    """Holds what was posted. The next calls of a method raise its `problems` in turn; None lets one call pass."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -247,14 +247,14 @@ class Board:
 
 
 class NoAnswers:
-    """Nobody is owed an answer that has to be looked for."""
+    """For a world in which no owed answer is looked up."""
 
     def find(self, owed: OwedAnswer) -> str:
         raise AssertionError(owed)
 
 
 class NoFulfilments:
-    """Begins nothing, and puts nothing on record."""
+    """For a world without fulfilments."""
 
     def hand_over(self, given: HandOverInput) -> str:
         raise NotImplementedError
@@ -264,7 +264,7 @@ class NoFulfilments:
 
 
 class NoGrants:
-    """Grants nothing, and shows no grant."""
+    """For a world without grants."""
 
     def start(self, given: StartGrantInput) -> str:
         raise NotImplementedError
@@ -289,7 +289,7 @@ class NoGrants:
 
 
 class NoCallLists:
-    """Shows no list of calls."""
+    """For a world without lists of calls."""
 
     def post_call_list(self, given: CallListPostInput, begin: Callable[[], bool]) -> CardRef | None:
         raise NotImplementedError
@@ -302,7 +302,7 @@ class NoCallLists:
 
 
 class NoDigests:
-    """For what gathers nothing."""
+    """For a world without digests."""
 
     def add(self, channel: str, line: DigestLine) -> None:
         raise NotImplementedError
@@ -359,7 +359,7 @@ class BoardActions:
 
 
 class BoardPhones:
-    """Phones: who has which number, and every message that was sent to it."""
+    """The phone number of each person, and every message that was sent to it."""
 
     def __init__(self, numbers: Mapping[str, str] | None = None) -> None:
         self.lock = threading.Lock()

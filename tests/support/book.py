@@ -1,4 +1,4 @@
-"""The policies that tests ask by."""
+"""The policies that tests use."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ from tests.support import POLICIES
 
 
 def parsed(policies: str, people: str = "") -> PolicyBook:
-    """The policies of this text, with these tables of people before them."""
+    """The policies of this text, preceded by these tables of people."""
     return policy_file.parse(people + policies, "test.toml", SlackIds())
 
 

@@ -1,4 +1,4 @@
-"""Challenges by SMS that stand on their own."""
+"""Challenges by SMS without a request."""
 
 from tests.support.core_world import CoreWorld
 
@@ -6,12 +6,12 @@ SOMEBODY = "+12025550199"
 
 
 async def asked(world: CoreWorld, number: str = SOMEBODY, token: str = "ci") -> str:
-    """A challenge on its own, by a token of Rita's."""
+    """A challenge without a request, asked for with a token of Rita's."""
     return await world.challenges.start(number, token, "U0RITA")
 
 
 async def begun(world: CoreWorld, number: str = SOMEBODY, token: str = "ci") -> str:
-    """A challenge on its own, whose message was sent."""
+    """A challenge without a request, whose message was sent."""
     before = len(world.phones.texts)
     challenge = await asked(world, number, token)
     await world.eventually(lambda: len(world.phones.texts) > before)

@@ -1,4 +1,4 @@
-"""The Helm chart as helm renders it, and what Kubernetes' own schemas say of that. `make chart` sets up both."""
+"""Renders the Helm chart, and checks it against Kubernetes' own schemas. `make chart` sets up both."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Refused(Exception):  # noqa: N818 - an answer, not a fault
 
 
 def helm(*arguments: str) -> str:
-    """What helm prints. Raises `Refused`."""
+    """What helm prints. Raises `Refused` where helm fails."""
     ended = subprocess.run([HELM, *arguments], capture_output=True, text=True, check=False)
     if ended.returncode:
         raise Refused(ended.stderr)
@@ -74,25 +74,25 @@ def _schema(uri: str) -> Any:
 
 
 def _here(schema: Any) -> Any:
-    """Without the name by which the outside knows it: what it refers to is beside it."""
+    """The schema without its `$id`, so that references lead to the files beside it."""
     return {name: part for name, part in schema.items() if name != "$id"}
 
 
 def faults(manifest: dict[str, Any]) -> Iterator[str]:
-    """What Kubernetes would not take, or does not know."""
+    """The parts of a manifest that Kubernetes would refuse or does not know."""
     for error in _validator(manifest["kind"], manifest["apiVersion"]).iter_errors(manifest):
         yield f"{manifest['kind']} {'.'.join(map(str, error.instance_path))}: {error.message[:300]}"
 
 
 def values_of_the_guide() -> list[dict[str, Any]]:
-    """The pieces of values.yaml on the page for Kubernetes, in order."""
+    """The snippets of values.yaml on the page for Kubernetes, in order."""
     page = (ROOT / "docs/guides/kubernetes.md").read_text()
     pieces = re.findall(r"^ *```yaml\n(.*?)^ *```$", page, flags=re.MULTILINE | re.DOTALL)
     return [yaml.safe_load(textwrap.dedent(piece)) for piece in pieces]
 
 
 def paths_of_the_server() -> set[str]:
-    """The first part of every address that the HTTP port has: those in the code, and those of the API's page."""
+    """The first segment of every path that the HTTP port serves: those in the code, and those of the API's page."""
     in_code = {
         first
         for folder in ("bot/http", "bot/mcp/serve", "bot/metrics")

@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 from playwright.async_api import Browser, BrowserContext, Error, Page, async_playwright
 
-# A browser that is let loose looks for its maker's hosts at every start.
+# By default the browser contacts its maker's hosts at every start.
 FLAGS: Final = (
     "--no-sandbox",
     "--disable-gpu",
@@ -25,19 +25,19 @@ FLAGS: Final = (
 
 
 def installed() -> str | None:
-    """This machine's Chromium, or None; the headless shell first, as it takes less of a processor."""
+    """This machine's Chromium, or None; the headless shell first, as it needs less processor time."""
     names = ("chromium-headless-shell", "chromium", "google-chrome")
     return next((found for found in map(shutil.which, names) if found), None)
 
 
 @asynccontextmanager
 async def launched() -> AsyncIterator[Browser]:
-    """A Chromium: Playwright's own where it was installed, else the machine's; without one the test is skipped."""
+    """Playwright's own Chromium where it was installed, else the machine's; skips the test where there is none."""
     async with async_playwright() as playwright:
         bundled = playwright.chromium.executable_path
         path = bundled if Path(bundled).exists() else installed()
         if path is None:
-            # A person without a browser still gets every other test; CI installs one, so there its lack is a failure.
+            # Without a browser all other tests still run. CI installs one, so there a missing browser is a failure.
             if os.environ.get("CI"):
                 pytest.fail("CI has no Chromium; .ci/run installs it.")
             pytest.skip("no Chromium: install one, or run `playwright install chromium`")
@@ -59,14 +59,14 @@ class Windows:
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[Page]:
-        """A blank window, in the profile's colours. Its size is as the last test left it."""
+        """A blank window, in the profile's colours. It keeps the size that the last test gave it."""
         page = self._idle.pop() if self._idle else await self._profile.new_page()
         yield page
         try:
             await page.evaluate("localStorage.clear(), sessionStorage.clear()")
             await page.emulate_media(media="null", color_scheme="null")
             await page.goto("about:blank")
-        except Error:  # it shows nothing any more, or what has no storage: the next test gets a new one
+        except Error:  # the page has crashed or has no storage: the next test gets a new one
             await page.close()
         else:
             self._idle.append(page)

@@ -23,7 +23,7 @@ _FOLDERS: Final = ("bot", "orchestration", "tests")
 
 
 def compile_ahead(config: pytest.Config) -> None:
-    """Writes what is not compiled yet to the caches from which Python and pytest import. Uses every processor.
+    """Compiles each file that is not compiled yet into the caches of Python and pytest. Uses every processor.
 
     Nothing is written where Python is told to write no bytecode. A file that cannot be compiled is left to whoever
     imports it.
@@ -47,7 +47,7 @@ def _sources() -> Iterator[Path]:
 
 
 def _compile(files: Sequence[Path], config: pytest.Config) -> None:
-    """The tests as pytest imports them, with its assertions; all else as Python does."""
+    """Compiles tests as pytest does, with rewritten assertions, and all other files as Python does."""
     state = config.stash[assertstate_key]
     for file in files:
         if not (file.name.startswith("test_") or file.name == "conftest.py"):

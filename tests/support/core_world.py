@@ -57,7 +57,7 @@ def by(person: str) -> Actor:
 
 
 async def insisted(call: Callable[[], Awaitable[T]]) -> T:
-    """What the call gives. It is made again where a busy hub has not answered in time: a repeat must change nothing."""
+    """What the call returns. Repeats it where a busy hub does not answer in time, so a repeat must change nothing."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
             with suppress(HubSilentError):
@@ -88,7 +88,7 @@ class CoreWorld:
         return hub_forms.hub_of(self.connection)
 
     async def stop_worker(self) -> None:
-        """From now on no process of ours does any work."""
+        """Stops the worker: from now on nothing of ours does any work."""
         await asyncio.to_thread(self._worker.stop)
 
     async def ask(self, policy: str = "purchase", **changes: object) -> str:
@@ -112,7 +112,7 @@ class CoreWorld:
         shown: Identity | None = None,
         command_id: str | None = None,
     ) -> Verdict:
-        """Decides on what the request is, unless something else was `shown`."""
+        """Decides on the request as it stands, or on what was `shown`."""
         ticket = await self.service.decide(
             request_id,
             by(actor),
@@ -156,7 +156,7 @@ class CoreWorld:
         await looking.seen(lambda: self.runtime(request_id), is_over)
 
     async def waits_of(self, person: str) -> list[str]:
-        """The requests that wait for this person, as their entity knows."""
+        """The requests that wait for this person, according to their entity."""
         client = self.connection.client()
         found = await client.get_entity(EntityInstanceId(PERSON, person))
         await client.close()
@@ -175,16 +175,16 @@ class CoreWorld:
         return found
 
     async def due_within(self, **time: float) -> None:
-        """Returns once a timer is due within that time: something has been put off, and skipping will reach it."""
+        """Returns once a timer is due within that time, so that a skip will reach it."""
         hub = self.hub
         await self.eventually(
             lambda: (due := hub.next_timer()) is not None and due <= hub.clock.now() + timedelta(**time)
         )
 
     async def hasten(self, true: Callable[[], bool]) -> None:
-        """Skips from retry to retry, which are at most five minutes apart, until it is true.
+        """Skips from retry to retry, which are at most five minutes apart, until `true()` is true.
 
-        Never past one that is due: else a machine that is slow would use up the time for which something is tried.
+        It never skips past a due retry: else a slow machine would use up the time limit of the retries.
         """
         hub = self.hub
         near = timedelta(minutes=6)
@@ -201,12 +201,12 @@ class CoreWorld:
             await self.eventually(lambda at=at: true() or hub.next_timer() != at)
 
     async def fired(self) -> None:
-        """Returns once what fell due has fired. A skip gives work under way some seconds to be done before that."""
+        """Returns once all due timers have fired. A skip first gives work under way some seconds to finish."""
         hub = self.hub
         await self.eventually(lambda: (due := hub.next_timer()) is None or due > hub.clock.now())
 
     async def skip(self, **time: float) -> None:
-        """Skips durable time, without waiting for it."""
+        """Moves durable time on, without waiting."""
         await asyncio.to_thread(self.hub.advance, timedelta(**time))
 
 
@@ -215,14 +215,14 @@ SEAL_KEYS = SealKeys([b"the key of the tests, 32 bytes and more"])
 
 
 def request_ids(*secrets: str) -> RequestIds:
-    """Under these secrets, the newest first."""
+    """Request IDs made under these secrets, the newest first."""
     return RequestIds(
         lambda about: [hmac.digest(secret.encode(), about.encode(), "sha256") for secret in secrets]
     )
 
 
 def unbound_gathering_activities() -> GatheringActivities:
-    """To be registered, and not to be run."""
+    """Activities that can be registered, but not run."""
     nothing: Any = None
     return GatheringActivities(nothing, nothing, nothing, nothing, nothing, nothing, AllNew())
 

@@ -1,4 +1,4 @@
-"""A hub client that remembers its calls, to hold how often the hub is asked for one act."""
+"""A hub client that remembers its calls, for tests of how many calls one act makes."""
 
 from __future__ import annotations
 

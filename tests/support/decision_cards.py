@@ -1,4 +1,4 @@
-"""Whether the posted cards say what the model says: votes, how many it takes, who is waited for, and the buttons."""
+"""Checks that the posted cards agree with the model: votes, votes needed, people waited for, and buttons."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PERSON = re.compile(r"<@([^>]*)>")
 
 
 def check_cards(run: DirectRun, model: DecisionModel, *, ended: bool) -> None:
-    """Fails where a card is behind the record, or says otherwise than the model."""
+    """Fails where a card is older than the record, or differs from the model."""
     progress = run.progress
     assert {ref.ts for ref in progress.cards} == set(run.cards)
     for ts, card in run.cards.items():
@@ -44,7 +44,7 @@ def _as_recorded(card: Card, progress: Progress) -> None:
 
 
 def _buttons(blocks: list[dict[str, Any]], card: Card, progress: Progress, *, open_: bool) -> None:
-    """What is open can be decided, on what is shown; what is over has nothing to press."""
+    """Checks that open cards can be decided on what they show, and that ended ones have no button."""
     pressed = [one for block in blocks if block["type"] == "actions" for one in block["elements"]]
     expected = [cards.APPROVE, cards.REJECT, *([cards.ENTER_CODE] if progress.confirming else []), cards.MORE]
     assert [one["action_id"] for one in pressed] == (expected if open_ else [])
@@ -72,7 +72,7 @@ def _lines(texts: list[str], model: DecisionModel) -> None:
     if waiting is None or model.world.failing:
         return
     named = set(PERSON.findall(IN_PLACE.sub("", waiting[1])))
-    # Whoever has left a group since they were asked, or handed over, is named until it is settled.
+    # People who left a group after they were asked, or handed over, stay named until the round is settled.
     gone = set(model.asked or ()) | set(model.handed)
     gone -= set(model.holders(model.own_round))
     gone |= {model.handed.get(who, who) for who in gone}
@@ -85,7 +85,7 @@ def _lines(texts: list[str], model: DecisionModel) -> None:
 
 
 def check_worklists(run: DirectRun, model: DecisionModel) -> None:
-    """Home lists the request for whoever may still vote, and for nobody else."""
+    """Checks that Home lists the request for everybody who may still vote, and for nobody else."""
     waits = {who for who, waiting in run.worklists.items() if waiting}
     if run.progress.status not in {Status.PENDING, Status.ESCALATED}:
         assert not waits, f"it has ended, and waits for {waits} on Home"
@@ -98,9 +98,9 @@ def check_worklists(run: DirectRun, model: DecisionModel) -> None:
         casters = {
             (who, holder) for holder in {*named, *model.handed} for who in model.casters(holder, number)
         }
-        # Whoever votes from a seat of their own that a group gives them finds it with the group.
+        # People who hold a seat through a group find the request with the group.
         may |= groups | ({who for who, holder in casters if holder in named or who != holder} - voted)
     expected = {entity_key(who) for who in may}
-    # Whoever votes for a member of a group that has changed since is listed until somebody acts.
+    # A delegate of a member whose group has changed since stays listed until somebody acts.
     maybe = {entity_key(who) for who in set(model.handed.values()) - voted}
     assert expected <= waits <= expected | maybe, f"it waits for {waits} on Home, and {expected} may decide"

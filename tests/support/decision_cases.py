@@ -1,4 +1,4 @@
-"""Random policies, requests and workspaces for the model of the decision, each as the model and as the code take it."""
+"""Random policies, requests and workspaces, each in the form of the decision model and in that of the code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ANYBODY: Final = [*PERSONS, "U0ZED"]
 GROUPS: Final = ["S0ONE", "S0TWO"]
 LEVEL_TIME: Final = timedelta(hours=10)
 ESCALATION_TIME: Final = timedelta(hours=6)
-REMIND_EVERY: Final = timedelta(hours=3)  # never at the moment of a deadline
+REMIND_EVERY: Final = timedelta(hours=3)  # never exactly at a deadline
 ABOVE: Final = Decimal(100)
 ALL_YEAR: Final = Away.model_validate({"from": date(2026, 1, 1), "until": date(2026, 12, 31)})
 LONG_AGO: Final = Away.model_validate({"from": date(2025, 1, 1), "until": date(2026, 3, 1)})
@@ -49,7 +49,7 @@ group_members = st.lists(anybody, max_size=3, unique=True)
 
 @dataclass(frozen=True)
 class Drawn:
-    """What was drawn: the terms of levels and escalation by name, and who is who."""
+    """A random case: the terms of levels and escalation by name, and the roles of people."""
 
     levels: list[dict[str, Any]]
     escalation: dict[str, Any]
@@ -64,12 +64,12 @@ class Drawn:
     groups: tuple[list[str], list[str]]
     own: dict[str, str]
     inactive: set[str]
-    prelude: tuple[str, ...]  # what happens first, so that what follows happens late in a request
+    prelude: tuple[str, ...]  # what happens first, so that later acts come late in a request
 
 
 @dataclass(frozen=True)
 class TakenRequest:
-    """A request that was taken: for the model, and for the orchestration."""
+    """An accepted request, for the model and for the orchestration."""
 
     case: Case
     policy: Policy
@@ -90,7 +90,7 @@ def _stage(draw: st.DrawFn, approvers: list[str], quorums: list[Any]) -> dict[st
 
 @st.composite
 def _levels(draw: st.DrawFn, principals: st.SearchStrategy[list[str]], codes: str) -> list[dict[str, Any]]:
-    """One to three of them. Where only the first has a code, an escalation of the others has one that they have not."""
+    """One to three levels. Where only the first has a code, an escalation of the others has one that they lack."""
     found = [
         {
             **_stage(draw, draw(principals), [1, 1, 2, 2, 3, "all"]),
@@ -110,7 +110,7 @@ def _levels(draw: st.DrawFn, principals: st.SearchStrategy[list[str]], codes: st
 
 @st.composite
 def drawn(draw: st.DrawFn) -> Drawn:
-    """Everything at random, of few people, so that they meet. Whether it makes a policy is for others to say."""
+    """A random case of few people, so that roles overlap. It may not be a valid policy."""
     cast = draw(st.sampled_from([PERSONS, PERSONS[:3], PERSONS[:4], PERSONS[:5], [*PERSONS[:3], REQUESTER]]))
     people = st.sampled_from(cast)
     principals = st.lists(st.sampled_from([*cast, *cast, *GROUPS]), min_size=1, max_size=4, unique=True)
@@ -118,7 +118,7 @@ def drawn(draw: st.DrawFn) -> Drawn:
     levels = draw(_levels(principals, draw(st.sampled_from(["none", "none", "first", "some"]))))
     entries = st.builds(AwayEntry, delegate=st.none() | anybody, away=st.booleans())
     own: dict[str, str] = draw(st.dictionaries(people, anybody, max_size=2))
-    # Those who say that they are away are those for whom the operator entered somebody, as often as not.
+    # About half of those who say that they are away have a delegate that the operator entered.
     same = bool(own) and draw(st.booleans())
     entered = draw(st.dictionaries(st.sampled_from(list(own)) if same else people, entries, max_size=2))
     return Drawn(
@@ -144,12 +144,12 @@ def drawn(draw: st.DrawFn) -> Drawn:
 
 
 def own_entry(entry: AwayEntry) -> PersonEntry:
-    """What a person says: away with a delegate, or there again (they were away, and that is over)."""
+    """What a person says: away with a delegate, or back again."""
     return PersonEntry(delegate=entry.delegate, away=ALL_YEAR if entry.away else LONG_AGO)
 
 
 def case_of(asked: Drawn) -> Case:
-    """As the model takes it. Who is named where a code may be needed has a phone: a policy file is refused else."""
+    """The case for the model. Everybody named where a code may be needed has a phone, else the file is refused."""
     escalates = any(level["on_timeout"] == "escalate" for level in asked.levels)
     phones, coded = set[str](), False
     for level in asked.levels:
@@ -181,7 +181,7 @@ def _without_reminder(level: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def policy_of(asked: Drawn, case: Case) -> Policy | None:
-    """As the code takes it; None where `policies check` refuses it."""
+    """The policy for the code; None where `policies check` refuses it."""
     policy = Policy(
         key="model",
         title="Model",
@@ -201,7 +201,7 @@ def policy_of(asked: Drawn, case: Case) -> Policy | None:
 
 
 def request_of(asked: Drawn, policy: Policy) -> ApprovalRequest | None:
-    """What is asked; None where it is refused."""
+    """The request; None where it is refused."""
     request = ApprovalRequest(
         policy="model", title="T", requester=REQUESTER, timeout=asked.shorter, amount=asked.amount
     )
@@ -212,7 +212,7 @@ def request_of(asked: Drawn, policy: Policy) -> ApprovalRequest | None:
 
 
 def taken(asked: Drawn, case: Case, policy: Policy, request: ApprovalRequest) -> TakenRequest:
-    """The request as it is handed to the orchestration, and the workspace it is asked in."""
+    """The request as the orchestration gets it, and the workspace it is asked in."""
     known = {
         who: KnownPerson(
             enrolled=who in case.enrolled,

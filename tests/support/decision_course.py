@@ -1,4 +1,4 @@
-"""One request, decided by the orchestration and by the model: each act is done by both, and both must say the same."""
+"""One request, decided by the orchestration and by the model: both do each act, and their results must agree."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.identity import SHOWN
 
 
 class Course:
-    """Each method is one act, or one thing that happens. `ended` is how the request ended by the model."""
+    """Each method is one act or event. `ended` is how the request ended according to the model."""
 
     def __init__(self, asked: TakenRequest, figures: Counter[str]) -> None:
         self.asked = asked
@@ -36,8 +36,8 @@ class Course:
         self.model = DecisionModel(self.case, self.world)
         self.shown = Identity(nonce=SHOWN.nonce, digest=asked.request.digest())
         self.witness = Witness(self.case, self.shown)
-        self.sent: list[Command] = []  # what was handled
-        self.awaited: dict[str, Decision | Delegation] = {}  # by the challenge that they wait for
+        self.sent: list[Command] = []  # commands that were handled
+        self.awaited: dict[str, Decision | Delegation] = {}  # by the challenge whose code they wait for
         self.last_counted: dict[str, int] = {}  # when somebody's last act that took effect was taken
         self.ended: str | None = None
         self.failed = False
@@ -50,12 +50,12 @@ class Course:
             self._opened()
 
     def close(self) -> None:
-        """Counts what became of it."""
+        """Counts the generations, and closes the run."""
         self.figures["continued as new"] += self.run.generations - 1
         self.run.close()
 
     def _look_around(self) -> None:
-        """The workspace is as the model's world is."""
+        """Makes the workspace equal to the model's world."""
         self.people.groups, self.people.failing = self.world.groups, self.world.failing
         self.people.inactive = self.world.inactive
         self.people.entries = {who: own_entry(entry) for who, entry in self.world.own.items()}
@@ -63,7 +63,7 @@ class Course:
     # ---- commands ----------------------------------------------------------------------------------------
 
     def make(self, model: type[Any], actor: str, **what: Any) -> Any:
-        """A command as the service would stamp it now. It is not sent yet."""
+        """A command as the service would stamp it now; does not send it."""
         self.made += 1
         stamp = {
             "command_id": f"c{self.made}",
@@ -125,7 +125,7 @@ class Course:
         )
 
     def _expect_code(self, act: Decision | Delegation, reason: Reason) -> None:
-        """An act that counts once its code has come. A code for what they pressed before is withdrawn."""
+        """Expects a code for the act, which counts once it has come. Codes of earlier acts are withdrawn."""
         if isinstance(act, Decision) and self._had(act, coded=True):
             assert reason == "unchanged", reason
         elif act.actor not in self.case.enrolled:
@@ -135,11 +135,13 @@ class Course:
         else:
             assert reason == "code_sent", f"{reason}, where a code is needed"
             self._forget_codes_of(act.actor)
-            if challenge := self.run.progress.confirming.get(act.actor):  # none where it has ended since
+            if challenge := self.run.progress.confirming.get(
+                act.actor
+            ):  # none where the request has ended since
                 self.awaited[challenge] = act
 
     def _voted(self, act: Decision, *, code: bool) -> None:
-        """Takes over from which of their seats it was cast, where there are several."""
+        """Repeats the vote in the model, from the seat that the record says."""
         self._took_effect(act)
         cast = self._recorded(act.round, act.actor)
         assert cast is not None, "a recorded vote is not in the record"
@@ -153,7 +155,7 @@ class Course:
             self._passed()
 
     def _took_effect(self, act: Decision | Delegation) -> None:
-        """Whatever of this person still waited for a code is older, and never counts."""
+        """Notes the person's last act that took effect; their older acts that wait for a code never count."""
         self.last_counted[act.actor] = act.answered
         self._forget_codes_of(act.actor)
 
@@ -213,7 +215,7 @@ class Course:
                 self._check_decidable()
 
     def talk(self, times: int) -> None:
-        """Somebody who has no say says so much that verdicts are forgotten; then the last acts come again."""
+        """Sends so many comments by an outsider that verdicts are forgotten; then repeats the last acts."""
         with self._judged(may_approve=False):
             said = [self.make(Comment, "U0ZED", kind=RemarkKind.ANSWER, text="?") for _ in range(times)]
             self.run.send(*said)
@@ -225,7 +227,7 @@ class Course:
                 self.deliver_again(command)
 
     def withdraw(self, actor: str) -> None:
-        """Somebody takes the request back; only who asked can."""
+        """Somebody withdraws the request; only the requester can."""
         with self._judged(may_approve=False):
             reason = self._send(self.make(Cancellation, actor, reason="changed my mind"))
             if actor == REQUESTER:
@@ -233,7 +235,7 @@ class Course:
             assert reason == ("recorded" if actor == REQUESTER else "not_the_requester")
 
     def deliver_again(self, command: Command) -> None:
-        """A command that was handled comes once more."""
+        """Sends a command that was already handled once more."""
         with self._judged(may_approve=False):
             self.run.send(command)
             self.figures["repeats"] += 1
@@ -247,13 +249,13 @@ class Course:
         return reason
 
     def _verdict(self, command: Command) -> Reason | None:
-        """The last one on this very command: its ID may have come with another."""
+        """The last verdict on this very command; another command may have used its ID."""
         fingerprint = command.fingerprint()
         found = [one for one in self.run.progress.verdicts if one.is_on(command.command_id, fingerprint)]
         return found[-1].reason if found else None
 
     def _refused_unseen(self, act: Decision | Delegation, reason: Reason) -> bool:
-        """Whether it is refused for what it is, before anybody asks who may decide."""
+        """Whether the act is refused for its form alone, before the rules on who may decide apply."""
         why = set()
         if any(one.command_id == act.command_id for one in self.sent):
             why.add("id_reused")
@@ -270,7 +272,7 @@ class Course:
     # ---- codes -------------------------------------------------------------------------------------------
 
     def confirm(self, challenge: str) -> None:
-        """The right code comes, and whether the act is allowed is asked again."""
+        """Sends the right code; then the act has to be allowed still."""
         act = self.awaited.pop(challenge)
         approves = isinstance(act, Decision)
         with self._judged(may_approve=approves):
@@ -295,7 +297,7 @@ class Course:
             self._voted(act, code=True)
 
     def fail_code(self, challenge: str, trouble: Trouble) -> None:
-        """A wrong code too often, or none in time."""
+        """Ends a challenge by too many wrong codes, or by none in time."""
         act = self.awaited.pop(challenge)
         with self._judged(may_approve=False):
             self.run.code(challenge, right=False, trouble=trouble)
@@ -304,7 +306,7 @@ class Course:
     # ---- time --------------------------------------------------------------------------------------------
 
     def wait(self) -> None:
-        """Up to the next reminder, or the deadline."""
+        """Waits until the next reminder or the deadline."""
         due = self.run.next_timer()
         assert due is not None, "nothing will ever end this wait"
         with self._judged(may_approve=False):
@@ -349,7 +351,7 @@ class Course:
         self._stage_opened()
 
     def _stage_opened(self) -> None:
-        """Takes over who was replaced, where the page allows it; then looks whether it can be decided."""
+        """Repeats the record's replacements of absent people in the model, if the page allows them."""
         model, known = self.model, self.model.look(delegates=True)
         self.witness.sees_absences(self.world)
         stage = model.rounds[model.last_round].stage
@@ -359,7 +361,7 @@ class Course:
             if to is None or who in model.handed or not known:
                 continue
             if model.why_not_replaced(who) and real.escalated_at and not model.escalated:
-                continue  # by its escalation, which the record has already and the model not yet
+                continue  # by its escalation, which the record already has and the model not yet
             found = model.replaced_by(who)
             assert found is not None, f"{who} is not away, and replaced by {to}"
             why = model.why_not_replaced(who)
@@ -375,7 +377,7 @@ class Course:
             self._check_decidable()
 
     def _check_decidable(self) -> None:
-        """Where nobody can decide any more, it escalates or ends at once, and says why."""
+        """Checks that a request that nobody can decide any more escalates or ends at once, and says why."""
         if self.ended or not self.model.rounds or not self.model.knows() or self.model.decidable():
             return
         self.figures["levels that nobody could decide"] += 1
@@ -391,7 +393,7 @@ class Course:
             assert self.run.progress.outcome.reason, "nothing says why it has ended"
 
     def _told(self, person: str, notice: Notice) -> None:
-        """Within this act, once there is a card that a message can lead to."""
+        """Fails unless the person was told this within the current act."""
         said = self.run.messages[self.messages_seen :]
         assert any((one.user, one.notice) == (person, notice) for one in said), (
             f"{person} was not told: {notice}"
@@ -401,7 +403,7 @@ class Course:
 
     @contextmanager
     def _judged(self, *, may_approve: bool, since: int | None = None) -> Iterator[None]:
-        """One act: afterwards both agree, and nothing was approved but by an approval."""
+        """Surrounds one act: afterwards both must agree, and only an approval may have approved anything."""
         self.failed, before = True, self._levels_approved()
         self.messages_seen = len(self.run.messages) if since is None else since
         self._look_around()
@@ -469,7 +471,7 @@ class Course:
             assert outcome.reason, "ended without a reason"
 
     def prelude(self, what: str) -> None:
-        """One of the things that a request begins with, as far as it can be."""
+        """Plays one beginning of a request, as far as it is possible."""
         if self.ended is not None:
             return
         match what:
@@ -494,7 +496,7 @@ class Course:
                         self.confirm_all_of(actor)
 
     def handings(self) -> list[tuple[int, str, str]]:
-        """In which round who could hand their vote over to whom, but for who is left then."""
+        """Each possible delegation as (round, holder, delegate), except for the rule on who is left afterwards."""
         model, found = self.model, []
         for number in sorted(model.rounds):
             for who in [one for one in ANYBODY if one in model.seats(one, number)]:
@@ -508,13 +510,13 @@ class Course:
         for challenge in [one for one, act in self.awaited.items() if act.actor == person]:
             self.confirm(challenge)
 
-    # ---- whoever can decide by the model can in truth ------------------------------------------------------
+    # ---- whoever can decide by the model can decide in the code --------------------------------------------
 
     def play_on(self) -> None:
-        """Those who can decide by the model approve, level by level; then it has ended, or nobody can."""
+        """Lets those approve who can by the model, level by level, until the request has ended."""
         self.world.failing = False
         while self.ended is None:
-            self.comment(REQUESTER, RemarkKind.ANSWER)  # the groups are looked at
+            self.comment(REQUESTER, RemarkKind.ANSWER)  # makes the orchestration look the groups up
             if self.ended is not None:
                 return
             for challenge in list(self.awaited):
@@ -525,7 +527,7 @@ class Course:
             self.figures["levels played to their end"] += 1
 
     def approve(self, number: int, *, but_one: bool = False) -> None:
-        """As many as it takes approve that round, or all of them but one; each confirms where a code is sent."""
+        """Lets as many people as needed approve the round, or one fewer; each confirms where a code is sent."""
         way = next(self.model.ways(number), [])
         given = {vote.actor for vote in self.model.counting(number)}
         due = [actor for actor, _ in way if actor not in given]

@@ -1,8 +1,8 @@
-"""Who may decide and what counts, once more: written from docs/reference/deciding.md, and from no code.
+"""A model of who may decide and what counts, written from docs/reference/deciding.md and not from the code.
 
-Small and slow on purpose: where the code counts, this tries every way. Where the page leaves a choice open, the model
-takes what was seen, if the page allows it: from which of several seats a person voted, and which of two absent people
-was replaced where only one of them can be.
+Small and slow on purpose: where the code counts, the model tries every combination. Where the page leaves a choice
+open, the model follows the code, if the page allows what it did: from which of several seats a person voted, and which
+of two absent people was replaced where only one of them can be.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.support import possible
 from tests.support.possible import Terms
 
 Members = Mapping[str, list[str]]
-SeatUse = tuple[str, str]  # who casts, and whose seat it is
+SeatUse = tuple[str, str]  # who votes, and the holder of the seat they vote from
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class PolicyStage:
         return max(asked, min(2, len(self.approvers)), 1) if self.quorum == "all" else self.quorum
 
     def needs_code(self, amount: Decimal | None) -> bool:
-        """An amount that is not known may be any amount."""
+        """Whether approvals need a code. An unknown amount may be any amount."""
         return self.sms or (self.sms_above is not None and (amount is None or amount > self.sms_above))
 
 
@@ -71,7 +71,7 @@ class Case:
         return [*self.levels, *([self.escalation] if self.escalation else [])]
 
     def terms(self) -> list[tuple[Terms, Terms | None]]:
-        """Of each level, what its own round takes and what its escalation's does."""
+        """For each level the terms of its own round, and of its escalation's round where it can escalate."""
         return [
             (
                 _terms(level),
@@ -128,7 +128,7 @@ class DecisionModel:
     last_round: int = 0
 
     def copy(self) -> DecisionModel:
-        """The same state once more, to try something out on."""
+        """A copy of the state, to try something out on."""
         return replace(
             self,
             rounds=dict(self.rounds),
@@ -152,21 +152,21 @@ class DecisionModel:
         return min(self.rounds)
 
     def open_level(self) -> None:
-        """The next level begins, with nothing of the one before but who has had their word."""
+        """Opens the next level. Of the one before it keeps only whose votes were counted."""
         self.index += 1
         self.last_round += 1
         self.rounds = {self.last_round: OpenRound(self.level, self.level.needs_code(self.case.amount))}
         self.asked, self.votes, self.handed, self.confirmed = None, [], {}, set()
 
     def open_escalation(self) -> None:
-        """A second round, beside the level's own; with a code, if any level up to now needed one."""
+        """Opens a second round beside the level's own. It needs a code if any level up to now needed one."""
         assert self.case.escalation is not None
         self.last_round += 1
         code = any(level.needs_code(self.case.amount) for level in self.case.levels[: self.index + 1])
         self.rounds[self.last_round] = OpenRound(self.case.escalation, code)
 
     def close_level(self) -> None:
-        """It is passed: whoever approved, and whoever let them, has had their word."""
+        """Closes the level as approved; those who approved, and the holders of their seats, have been counted."""
         self.counted |= self.used()
         self.past.append(self.votes)
         self.rounds, self.votes = {}, []
@@ -176,7 +176,7 @@ class DecisionModel:
         return len(self.rounds) == 2
 
     def knows(self, *, delegates: bool = False) -> bool:
-        """Whether the groups that matter can be looked up; where somebody is to be a delegate, also who may be one."""
+        """Whether the needed groups can be looked up; with `delegates`, also those of possible delegates."""
         named = {name for one in self.rounds.values() for name in one.stage.approvers}
         if delegates:
             named |= set(self.case.delegates) or self.case.named()
@@ -184,7 +184,7 @@ class DecisionModel:
         return not self.world.failing or not named & self.case.groups
 
     def look(self, *, delegates: bool = False) -> bool:
-        """Whether the groups are known; with "all", those who hold a seat at the first look are those who are asked."""
+        """Whether the groups are known. The first time, notes who holds a seat: with "all" they are those asked."""
         if not self.knows(delegates=delegates):
             return False
         if self.rounds and self.asked is None:
@@ -206,7 +206,7 @@ class DecisionModel:
         return list(found)
 
     def delegates_in(self, number: int) -> dict[str, str]:
-        """Who votes instead of whom: where a code is needed, only whom a code or the operator has put there."""
+        """The delegate of each holder; where a code is needed, only those confirmed by a code or the operator."""
         if not self.rounds[number].code:
             return self.handed
         return {holder: to for holder, to in self.handed.items() if holder in self.confirmed}
@@ -228,12 +228,12 @@ class DecisionModel:
         return [w for w in self.holders(number) if instead.get(w, w) == person and not self.barred(w)]
 
     def casters(self, holder: str, number: int) -> list[str]:
-        """Who may vote from this person's seat in that round, if they have one: nobody or one."""
+        """The one person who may vote from this holder's seat in that round, or nobody."""
         caster = self.delegates_in(number).get(holder, holder)
         return [caster] if holder in self.seats(caster, number) else []
 
     def why_no_vote(self, person: str, number: int) -> set[str]:
-        """Each reason of the page's table that applies; empty where they may vote, but for `needed_later`."""
+        """Each reason of the page's table that applies, except `needed_later`; empty where they may vote."""
         if number not in self.rounds:
             return {"round_over"}
         if self.seats(person, number):
@@ -247,27 +247,27 @@ class DecisionModel:
         return why
 
     def place(self, person: str, number: int) -> int:
-        """The round of a decision that named none: the newest open one where they have a seat."""
+        """The round that a decision without one is for: the newest open round where the person has a seat."""
         if number not in self.rounds:
             return number
         return max((one for one in self.rounds if self.seats(person, one)), default=number)
 
     def used(self) -> set[str]:
-        """Who has had their word at this level as it stands."""
+        """The people whose approvals, or whose seats, count at this level so far."""
         return {name for vote in self.votes if vote.approves for name in (vote.actor, vote.holder)}
 
     def follows(self, used: set[str]) -> bool:
-        """Whether the later levels that name people alone can be decided in their own rounds by others than those."""
+        """Whether people other than `used` can decide the later levels that name only people, in their own rounds."""
         barred = used | self.counted | (set() if self.case.allow_self else {self.case.requester})
         later = [own for own, _ in self.case.terms()[self.index + 1 :]]
         return self.case.allow_repeat or possible.in_turn(later, self.case.groups, barred)
 
     def needed_later(self, use: SeatUse) -> bool:
-        """Whether a later level could not be approved any more, once this seat has approved."""
+        """Whether an approval from this seat would make a later level impossible to approve."""
         return not self.follows(self.used() | set(use))
 
     def taken_from_a_later_level(self, use: SeatUse, number: int) -> bool:
-        """Whether a later level could not be approved once this seat has approved, or else this round could not."""
+        """Whether an approval from this seat would make a later level, or else this round, impossible to approve."""
         caster, holder = use
         after = self.copy()
         after.vote(CastVote(number, holder, caster, approves=True, code=self.rounds[number].code))
@@ -287,7 +287,7 @@ class DecisionModel:
         return self.level.people(0)
 
     def has(self) -> int:
-        """How many of the approvals that it takes the level's own round has. Of "all", nobody else's counts."""
+        """How many of the needed approvals the level's own round has. With "all", only those who were asked count."""
         counting = self.counting(self.own_round)
         missing = set(self.asked or ()) - {vote.holder for vote in counting}
         if self.level.quorum != "all":
@@ -315,9 +315,9 @@ class DecisionModel:
         return len(against) >= self.rounds[number].stage.reject_quorum
 
     def ways(self, number: int) -> Iterator[list[SeatUse]]:
-        """The sets of seats whose approvals would approve the round: the fewest people first.
+        """The sets of seats whose approvals would approve the round, the smallest sets first.
 
-        An approval that was given stands. Whoever has no phone cannot approve where a code is needed.
+        Approvals already given stay in each set. Whoever has no phone cannot approve where a code is needed.
         """
         given = {v.actor: v.holder for v in self.counting(number)}
         instead, code = self.delegates_in(number), self.rounds[number].code
@@ -344,22 +344,22 @@ class DecisionModel:
         return next(self.ways(number), None) is not None
 
     def decidable(self) -> bool:
-        """Whether any open round can."""
+        """Whether any open round can still be approved."""
         return any(map(self.reachable, self.rounds))
 
     # ---- delegates ---------------------------------------------------------------------------------------
 
     def away(self, person: str) -> bool:
-        """What they said themselves goes before what the operator entered."""
+        """Whether the person is away. Their own entry goes before the operator's."""
         entry = self.world.own.get(person) or self.case.entered.get(person) or AwayEntry()
         return entry.away
 
     def operators(self, holder: str) -> str | None:
-        """Whom the operator entered as the delegate of this person."""
+        """The delegate that the operator entered for this person."""
         return self.case.entered.get(holder, AwayEntry()).delegate
 
     def delegate_faults(self, holder: str, to: str, *, code: bool) -> set[str]:
-        """Why `to` may not decide for `holder` at this level, but for how many people are left after it."""
+        """Why `to` may not decide for `holder` at this level, except for the rule on how many people are left."""
         why = set()
         unfit = (
             to in {holder, self.case.requester}
@@ -377,7 +377,7 @@ class DecisionModel:
         return why
 
     def allowed_for(self, holder: str) -> set[str]:
-        """Whom the policy lets be the delegate of this person."""
+        """The people whom the policy allows as delegates of this person."""
         named = set(self.case.delegates)
         if not named:
             named = self.case.named() | {self.operators(holder) or holder}
@@ -385,31 +385,31 @@ class DecisionModel:
         return (named - groups) | {who for group in groups for who in self.members().get(group, ())}
 
     def hand_over(self, holder: str, to: str, *, confirmed: bool) -> None:
-        """`to` votes instead of `holder`; what `holder` voted, and what was voted from their seat, is given up."""
+        """Lets `to` vote instead of `holder`; drops the votes by `holder` and from their seat."""
         self.handed[holder] = to
         self.confirmed = (self.confirmed - {holder}) | ({holder} if confirmed else set())
         self.votes = [vote for vote in self.votes if holder not in {vote.actor, vote.holder}]
 
     def in_reach(self) -> DecisionModel:
-        """The level with the rounds that a delegate of now reaches: its escalation's too, if that can still open."""
+        """The level with every round that a new delegate may vote in, including an escalation that may still open."""
         found = self.copy()
         if self.rounds and self.level.on_timeout == "escalate" and not self.escalated:
             found.open_escalation()
         return found
 
     def code_to_delegate(self, holder: str) -> bool:
-        """Whether a round that it reaches, where the holder has a seat, needs a code."""
+        """Whether a round of `in_reach` in which the holder has a seat needs a code."""
         found = self.in_reach()
         return any(one.code and holder in found.holders(number) for number, one in found.rounds.items())
 
     def made_impossible(self, holder: str, to: str, *, confirmed: bool) -> set[int]:
-        """The rounds it reaches that could be approved, and could not be any more once `to` votes for `holder`."""
+        """The rounds of `in_reach` that can be approved now, but not once `to` votes for `holder`."""
         before, after = self.in_reach(), self.in_reach()
         after.hand_over(holder, to, confirmed=confirmed)
         return {one for one in before.rounds if before.reachable(one) and not after.reachable(one)}
 
     def replaced_by(self, holder: str) -> tuple[str, bool] | None:
-        """Who would be asked instead of somebody who is away, and whether also where a code is needed."""
+        """The delegate to ask instead of somebody who is away, and whether they may also vote with a code."""
         entered = self.case.entered.get(holder) or AwayEntry()
         entry = self.world.own.get(holder) or entered
         if not entry.away:
@@ -422,7 +422,7 @@ class DecisionModel:
         return None if with_code and not confirmed else (to, confirmed)
 
     def why_not_replaced(self, holder: str) -> set[str]:
-        """Why somebody who is away is asked all the same, when a round opens. Empty where their delegate is asked."""
+        """Why a person is not replaced by their delegate when a round opens; empty where the delegate is asked."""
         found = self.replaced_by(holder)
         if found is None:
             return {"nobody"}
@@ -439,7 +439,7 @@ class DecisionModel:
         return why
 
     def vote(self, vote: CastVote) -> None:
-        """One vote a person in a round."""
+        """Records a vote; replaces the person's earlier vote in that round."""
         self.votes = [v for v in self.votes if (v.round, v.actor) != (vote.round, vote.actor)] + [vote]
 
 

@@ -1,4 +1,4 @@
-"""What people really did on one request, and whether the record of its approval is borne out by that alone.
+"""Records what people did on one request, and checks the record of its approval against that alone.
 
 This knows nothing of how votes are counted. It notes what was sent, which codes came and who was let act for whom, and
 holds the record of an approved request against it.
@@ -30,7 +30,7 @@ class Witness:
     absences: set[tuple[str, str]] = field(default_factory=set)
 
     def sees(self, act: Decision | Delegation, rounds: Sequence[int]) -> None:
-        """Somebody sends this. Only what is about this very request can count for anything."""
+        """Notes an act that somebody sends. Acts on another nonce or digest never count."""
         if Identity(nonce=act.nonce, digest=act.digest) != self.shown:
             return
         if isinstance(act, Delegation):
@@ -39,7 +39,7 @@ class Witness:
             self.sent |= {(one, act.actor) for one in ([act.round] if act.round_named else rounds)}
 
     def sees_code(self, challenge: ChallengeInput, act: Decision | Delegation) -> None:
-        """The right code came. It is bound to this request, person, round and act, and to nothing else."""
+        """Notes that the right code came. It has to be bound to this request, person, round and act alone."""
         bound = json.loads(challenge.bound)
         assert challenge.target.user == bound["person"] == act.actor
         assert Identity(nonce=bound["nonce"], digest=bound["digest"]) == self.shown
@@ -47,14 +47,14 @@ class Witness:
         self.codes.add((bound["round"], act.actor, bound["act"]))
 
     def sees_absences(self, world: ModelWorld) -> None:
-        """Who is away now, and whom they or the operator named."""
+        """Notes who is away now, and the delegates that they or the operator named."""
         for entries in (world.own, self.case.entered):
             self.absences |= {(who, entry.delegate) for who, entry in entries.items() if entry.delegate}
 
     # ---- an approved request -----------------------------------------------------------------------------
 
     def bears_out(self, levels: Sequence[LevelState]) -> None:
-        """Fails unless each level has its people, with their codes, and nobody's word counts at two of them."""
+        """Fails unless each level has enough people with their codes, and nobody counts at two levels."""
         assert len(levels) == len(self.case.levels)
         before: set[str] = set()
         for at, level in enumerate(levels):

@@ -24,12 +24,12 @@ from orchestration.domain.effects import ActivePeople, Delivery, Membership
 from orchestration.domain.people import PersonEntry
 from orchestration.domain.request import WORKLIST, CardRef, Outcome
 
-LIMIT = "CONTINUE_AS_NEW_AFTER"  # of `approval_run`: the one way to have a history taken for long at will
+LIMIT = "CONTINUE_AS_NEW_AFTER"  # a name in `approval_run`; lowering it is the only way to continue as new at will
 START = datetime(2026, 3, 2, 9, 0)  # noqa: DTZ001 - the SDK's times are naive UTC
 
 
 class Neighbours:
-    """The directory and the entries of people. A test changes it as it likes."""
+    """The directory, and what people said of being away. A test changes both as it likes."""
 
     def __init__(self) -> None:
         self.groups: dict[str, list[str]] = {}
@@ -39,7 +39,7 @@ class Neighbours:
 
 
 class DirectRun:
-    """One request. Each method returns once nothing moves any more without time or people."""
+    """One request. Each method returns once the orchestration waits for time or people."""
 
     def __init__(self, given: ApprovalInput, people: Neighbours, request_id: str = "model-00000001") -> None:
         self.request_id = request_id
@@ -50,7 +50,7 @@ class DirectRun:
         self.lines: list[Any] = []
         self.message_edits: list[Any] = []
         self.messages: list[Any] = []
-        self.worklists: dict[str, bool] = {}  # by key, whether the request waits for them
+        self.worklists: dict[str, bool] = {}  # whether the request waits for a person or group, by key
         self.challenges: dict[str, tuple[ChallengeInput, CompletableTask[Any]]] = {}
         self.status: Progress | None = None
         self.output: Outcome | None = None
@@ -113,11 +113,11 @@ class DirectRun:
         return min((when for when, task in self._context.timers if not task.is_complete), default=None)
 
     def continue_as_new(self) -> None:
-        """Has the next generation begin as soon as the orchestration is ready for it, at its next command."""
+        """Makes the orchestration continue as new after its next command, once it is ready for that."""
         setattr(approval_run, LIMIT, 1)
 
     def close(self) -> None:
-        """Puts the limit back that `continue_as_new` lowered."""
+        """Restores the limit that `continue_as_new` lowered."""
         setattr(approval_run, LIMIT, self._default_limit)
         self._steps.close()
 
@@ -135,7 +135,7 @@ class DirectRun:
         self._resume()
 
     def _settle(self) -> None:
-        """Goes on until the orchestration waits for something that only time or a person can bring."""
+        """Runs until the orchestration waits for time or a person."""
         while not self.over:
             if self._context.answers:
                 task, answer = self._context.answers.pop(0)
@@ -205,13 +205,13 @@ class DirectRun:
         return {}
 
     def signalled(self, entity: str, key: str, operation: str) -> None:
-        """A worklist is told that the request waits for somebody, or does no more."""
+        """Notes a signal to a worklist that the request waits for somebody, or no longer does."""
         if entity == WORKLIST and operation != "asked":
             self.worklists[key] = operation == "waits"
 
 
 class DirectContext:
-    """Those methods of an `OrchestrationContext` that the orchestration uses."""
+    """The methods of an `OrchestrationContext` that the orchestration uses."""
 
     def __init__(self, run: DirectRun) -> None:
         self._run = run
@@ -287,7 +287,7 @@ class DirectContext:
     # ---- what comes in -----------------------------------------------------------------------------------
 
     def arrive(self, name: str, payload: Any) -> None:
-        """An event has come."""
+        """Takes an event that has come."""
         self._arrived.append((name, payload))
 
     def deliver(self) -> bool:
@@ -306,12 +306,12 @@ class DirectContext:
         return self._arrived
 
     def complete(self, task: CompletableTask[Any], result: Any) -> None:
-        """Something that was waited for outside has come."""
+        """Completes a task that waited for something outside."""
         if not task.is_complete:
             self.answers.append((task, lambda task: None if task.is_complete else task.complete(result)))
 
     def next_timer(self, until: datetime) -> tuple[datetime, CancellableTask[Any]] | None:
-        """Takes the next timer that is due by then."""
+        """Removes and returns the next timer that is due by then; None where there is none."""
         self.timers = [timer for timer in self.timers if not timer[1].is_complete]
         due = min(
             (timer for timer in self.timers if timer[0] <= until), key=lambda timer: timer[0], default=None

@@ -1,4 +1,4 @@
-"""A request in this process, asked by a policy of a test's own: what people press, and what they are told."""
+"""A request in this process under a test's own policy: what people press, and what they are told."""
 
 from __future__ import annotations
 
@@ -86,12 +86,12 @@ class DirectRequest:
         }
 
     def press(self, command: Decision | Delegation | Comment) -> Reason | None:
-        """Sends it, and returns the verdict on it."""
+        """Sends the command, and returns the verdict on it."""
         self.run.send(command)
         return self.run.verdict(command.command_id)
 
     def code_of(self, actor: str) -> None:
-        """The right code comes from their phone."""
+        """Sends the right code from the person's phone."""
         self.run.code(self.run.progress.confirming[actor], right=True)
 
     # ---- what came of it ---------------------------------------------------------------------------------
@@ -102,7 +102,7 @@ class DirectRequest:
         return self.run.progress.levels[-1]
 
     def waited_for(self) -> set[str]:
-        """On whose Home, and whose groups', it waits."""
+        """The people and groups on whose Home the request waits."""
         return {who for who, waiting in self.run.worklists.items() if waiting}
 
     def told(self, person: str) -> list[str]:

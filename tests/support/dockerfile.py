@@ -17,11 +17,11 @@ class BuildStage:
     instructions: tuple[tuple[str, str], ...]
 
     def all(self, keyword: str) -> list[str]:
-        """What stands after each instruction of this keyword."""
+        """The arguments of each instruction with this keyword."""
         return [rest for found, rest in self.instructions if found == keyword]
 
     def the(self, keyword: str) -> str:
-        """The same of an instruction that is there once."""
+        """The arguments of the only instruction with this keyword."""
         [rest] = self.all(keyword)
         return rest
 
@@ -33,7 +33,7 @@ class BuildStage:
 
 @cache
 def stages() -> tuple[BuildStage, ...]:
-    """Of the Dockerfile at the root, in order; the last one is what runs."""
+    """The stages of the Dockerfile at the root, in order; the last one is the image that runs."""
     text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
     lines = re.sub(r"\\\n\s*", "", text).splitlines()
     instructions = [(line.split(" ", 1)[0], line.split(" ", 1)[1]) for line in lines if line.strip()]

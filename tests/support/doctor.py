@@ -1,4 +1,4 @@
-"""Runs one check of the doctor's, and gives what it says."""
+"""Runs one check of the doctor, and returns its findings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ timeout = "1d"
 
 
 def environment(place: Path, **given: str) -> dict[str, str]:
-    """A sound set-up in that folder, which nobody has started; `given` goes over it, and "" takes a setting out."""
+    """The settings of a sound set-up in that folder that was never started. `given` replaces some; "" removes one."""
     policies = place / "policies.toml"
     if not policies.exists():
         policies.write_text(POLICIES)
@@ -34,12 +34,12 @@ def environment(place: Path, **given: str) -> dict[str, str]:
 
 
 async def findings(check: Check, given: Mapping[str, str]) -> list[str]:
-    """What it says, the severity before each sentence."""
+    """The findings, each as its severity and a sentence."""
     subject = Subject.of(given)
     redact = redactor(subject.given)
     return [f"{finding.severity} {redact(finding.text)}" async for finding in check(subject)]
 
 
 async def faults(check: Check, given: Mapping[str, str]) -> list[str]:
-    """Only what is not fine."""
+    """Only the findings that are not fine."""
     return [one for one in await findings(check, given) if not one.startswith("ok ")]

@@ -22,7 +22,7 @@ from bot.http.api.seals import SealRoutes
 
 def endpoints() -> list[Endpoint]:
     """All of them, in the order of the document. Their handlers cannot be called."""
-    nothing: Any = None  # listing endpoints needs nothing of what serves them
+    nothing: Any = None  # listing endpoints needs none of the objects that serve them
     rooms: list[Any] = [
         CallRoutes(nothing, nothing, nothing),
         ChallengeRoutes(nothing),

@@ -1,4 +1,4 @@
-"""Orchestrations of somebody else, which run in the same worker and on the same hub as ours."""
+"""Orchestrations of another program, which run in the same worker and on the same hub as ours."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def stumbles(ctx: OrchestrationContext, _: None) -> Any:
 
 
 def asks(ctx: OrchestrationContext, request: Any) -> Any:
-    """Asks by the name of our workflow and JSON alone, with whatever request it is given."""
+    """Asks for the given request by the name of our workflow and JSON alone."""
     return (yield ctx.call_sub_orchestrator("approval", input={"request": request}))
 
 

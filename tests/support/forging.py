@@ -1,4 +1,4 @@
-"""Whether what people typed passes for what Countersign says, on the surfaces of Slack."""
+"""Checks on the surfaces of Slack that typed text cannot pass for Countersign's own words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MARKED: Final = re.compile(
 
 
 def without_addresses(text: str) -> str:
-    """The words without the links that addresses become: each is whole, and labelled with nothing else."""
+    """The words without the links made from addresses. Fails where a link is cut or has another label."""
     assert all(
         "|" not in link and link.startswith(("http://", "https://")) for link in re.findall("<([^>]*)>", text)
     )
@@ -22,7 +22,7 @@ def without_addresses(text: str) -> str:
 
 
 def never_seems_ours(text: str) -> None:
-    """Fails where some surface shows `text` as ours."""
+    """Fails where some surface shows `text` as Countersign's own."""
     quote = quoted(text, 500)
     assert all(each.startswith("> ") for each in quote.split("\n") if quote)
     for piece in quoted_whole(text, 200):

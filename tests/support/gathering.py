@@ -1,4 +1,4 @@
-"""A world whose policies gather: what programs and people do there, and what they then see."""
+"""A world with gatherings: what programs and people do there, and what they see."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ANSWER, WITHDRAW = "gathering_answer", "gathering_withdraw"
 
 
 class GatheringWorld(ApiWorld):
-    """With a public address, so that the `scanner` can be asked and can answer."""
+    """A world with a public address, so that the `scanner` can be asked and can answer."""
 
     def __init__(self, data: Path, scanner: Receiver, *orchestrators: Callable[..., Any]) -> None:
         super().__init__(data, *orchestrators, sms=False)
@@ -38,26 +38,26 @@ class GatheringWorld(ApiWorld):
     async def gathering(
         self, request_id: str, true: Callable[[GatheringProgress], bool]
     ) -> GatheringProgress:
-        """How the gathering stands, once that is true of it."""
+        """The progress of the gathering, once `true` holds for it."""
         return await looking.seen(lambda: self.gatherings.status(request_id), true)
 
     async def scan(self, address: str, body: Any, **headers: str) -> ApiAnswer:
-        """The scanner answers, as it was told to."""
+        """Sends an answer of the scanner to the address that it was given."""
         return await self.call("POST", address, json=body, headers=headers)
 
     async def scanner_address(self) -> str:
-        """Where the scanner is to answer, as it was last told."""
+        """The address for the scanner's answer, from the last call to it."""
         await self.eventually(lambda: bool(self.scanner.got))
         address: str = self.asked_scanner()[-1]["answer_uri"]
         return address
 
     def asked_scanner(self) -> list[dict[str, Any]]:
-        """What the scanner was asked."""
+        """The bodies of the calls to the scanner."""
         return [json.loads(body) for _, body in self.scanner.got]
 
 
 async def asked(person: Person, words: str) -> Message:
-    """The message by which somebody is asked, with its button."""
+    """The message that asks the person, with its button."""
 
     def wanted(message: Message) -> bool:
         return ANSWER in actions_of(message) and words in text_of(message)

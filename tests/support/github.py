@@ -24,7 +24,7 @@ class GitHubJob:
     variables: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Makes the directories of the job: where it works, and where it keeps what the next job must not see."""
+        """Makes the job's working directory and its temporary directory, which the next job must not see."""
         for name in ("work", "temp"):
             (self.place / name).mkdir(parents=True)
         (self.place / "env").touch()
@@ -35,10 +35,10 @@ class GitHubJob:
         return self.place / "temp"
 
     async def start(self, step: Mapping[str, Any]) -> Process:
-        """The step under way. What it is killed by goes to its entry process alone, as at GitHub."""
+        """Starts a step; returns its entry process. A signal goes to that process alone, as at GitHub."""
         script = self.place / "script.sh"
         script.write_text(step["run"])
-        # One of which no shell is named stops at the first command that fails; with `bash` named, pipes count too.
+        # Without a named shell a step stops at the first failing command; with `bash` named, at a failing pipe as well.
         shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail"] if "shell" in step else ["bash", "-e"]
         kept = dict(line.split("=", 1) for line in (self.place / "env").read_text().splitlines())
         return await asyncio.create_subprocess_exec(
@@ -60,12 +60,12 @@ class GitHubJob:
         )
 
     def evaluated(self, text: str) -> str:
-        """The text with its expressions replaced. Raises KeyError for what the context does not have."""
+        """The text with its expressions replaced. Raises KeyError where the context lacks a name."""
         return _EXPRESSION.sub(lambda found: self.context[found[1]], text)
 
 
 async def end_of(process: Process) -> tuple[int | None, str]:
-    """Its exit status and all that it said. What has not ended in a minute is killed, with all that it has started."""
+    """The exit status and output of a step. After a minute it is killed with all its children."""
     try:
         out, _ = await asyncio.wait_for(process.communicate(), 60)
     except TimeoutError:

@@ -26,20 +26,20 @@ class GrantWorld(ApiWorld):
         self.agent = self.token("agent", "U0RITA", "request")
 
     async def ask_call(self, call: dict[str, Any], token: str | None = None) -> str:
-        """The request that the call waits for."""
+        """Makes the call; returns the ID of the request that it waits for."""
         answer = await self.call("POST", "/api/calls", token or self.agent, json=call)
         assert answer.status in {200, 202}, answer.body
         request_id: str = answer.body["id"]
         return request_id
 
     async def asked_people(self, call: dict[str, Any], token: str | None = None) -> str:
-        """The same, once people see its card."""
+        """As `ask_call`; returns once people see the request's card."""
         request_id = await self.ask_call(call, token)
         await self.until(request_id, lambda progress: len(progress.cards) == 1)
         return request_id
 
     async def by_grant(self, call: dict[str, Any], token: str | None = None) -> Progress:
-        """How the call's request stands, once a grant has approved it."""
+        """Makes the call; returns the status of its request, which a grant has to approve."""
         request_id = await self.ask_call(call, token)
         progress = await self.until(request_id, lambda one: one.status.ended or bool(one.cards))
         assert progress.outcome is not None, "people are asked"
@@ -47,7 +47,7 @@ class GrantWorld(ApiWorld):
         return progress
 
     async def claim(self, request_id: str, token: str | None = None) -> ApiAnswer:
-        """A claim by an attempt of its own."""
+        """A claim with an attempt ID of its own."""
         attempt = {"attempt": secrets.token_urlsafe(16)}
         return await self.call("POST", f"/api/calls/{request_id}/claim", token or self.agent, json=attempt)
 
@@ -61,18 +61,18 @@ class GrantWorld(ApiWorld):
         )
 
     async def grant_form(self, person: Person, request_id: str) -> dict[str, Any]:
-        """The form that the person gets by the button of the card."""
+        """The form that opens for the person at the card's button."""
         card = await self.card(person, request_id)
         await person.click(CHANNEL, card["ts"], "grant_like_this")
         return await person.wait_for_view(grant_form.ID)
 
     async def grant(self, person: Person, request_id: str, **values: str) -> GrantProgress:
-        """Gives a grant on the request by the form, and returns it once its card is there."""
+        """Gives a grant on the request by the form; returns the grant once its card is posted."""
         await person.submit(await self.grant_form(person, request_id), values)
         return await self.standing_of(request_id)
 
     async def standing_of(self, request_id: str) -> GrantProgress:
-        """The grant that was given on the request, once its card is there."""
+        """The grant that was given on the request, once its card is posted."""
         await self.until(request_id, lambda one: one.status.ended)
         await self.eventually(lambda: bool(self.grant_cards(request_id)))
         [card] = self.grant_cards(request_id)
@@ -90,12 +90,12 @@ class GrantWorld(ApiWorld):
         ]
 
     def says(self, request_id: str) -> str:
-        """All that the one card of the grant says that was given on the request."""
+        """The whole text of the only card of the grant that was given on the request."""
         [card] = self.grant_cards(request_id)
         return read(card)
 
     def told_uses(self, request_id: str) -> list[str]:
-        """The thread of that card."""
+        """The thread of the grant's card."""
         [card] = self.grant_cards(request_id)
         return "\n".join(self.thread(card)).splitlines()
 
@@ -113,15 +113,15 @@ def an_edit(**changes: Any) -> dict[str, Any]:
 
 
 def at(call: dict[str, Any], path: str) -> dict[str, Any]:
-    """The same call on another file."""
+    """The call, with another file."""
     return call | {"arguments": call["arguments"] | {"file_path": path}}
 
 
 def is_grantable(message: Message) -> bool:
-    """Whether the card has the button."""
+    """Whether the card has the button for a grant."""
     return "grant_like_this" in actions_of(message)
 
 
 def says_of(message: Message) -> str:
-    """All that a person can read of it."""
+    """All that a person can read of the card."""
     return text_of(message)

@@ -1,4 +1,4 @@
-"""Decides what a program holds, as the people of the policy `agents` do."""
+"""Decides held calls, as the people of the policy `agents` do."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.support.api_world import ApiWorld
 
 
 async def card_of(api: ApiWorld, words: str, number: int = 1) -> str:
-    """The request whose card shows the words: the first, or the one that came as `number`."""
+    """The ID of the request whose card shows the words: the first, or the one with that `number`."""
     await api.eventually(lambda: len(api.titled(words)) >= number)
     return api.titled(words)[number - 1]
 
@@ -14,7 +14,7 @@ async def card_of(api: ApiWorld, words: str, number: int = 1) -> str:
 async def decide_held(
     api: ApiWorld, words: str, choice: str = "approve", *, comment: str = "So be it.", number: int = 1
 ) -> str:
-    """Decides that request by Ada, and returns its ID."""
+    """Decides that request as Ada, and returns its ID."""
     request_id = await card_of(api, words, number)
     ada = api.token("ada", "U0ADA", "decide:agents")
     answer = await api.decide(ada, request_id, choice, comment=comment)

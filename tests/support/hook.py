@@ -1,4 +1,4 @@
-"""The hook of a coding agent as its client runs it: a process of its own, with the call on standard input."""
+"""Runs a coding agent's hook as its client does: in a process, with the call on standard input."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ action = "client"
 
 
 def an_input(tool: str, **arguments: Any) -> dict[str, Any]:
-    """What the client hands to a PreToolUse hook."""
+    """The input that the client gives a PreToolUse hook."""
     return {
         "session_id": "s",
         "transcript_path": "/t",
@@ -74,7 +74,7 @@ async def start_hook(
     *more: str,
     client: str = "claude-code",
 ) -> Process:
-    """Starts it, with the call already written."""
+    """Starts the hook, and writes the call to it."""
     environment = {"PATH": os.environ["PATH"], "COUNTERSIGN_URL": url}
     if token is not None:
         environment["COUNTERSIGN_TOKEN"] = token
@@ -92,7 +92,7 @@ async def start_hook(
 
 
 async def hook_answer(process: Process) -> HookAnswer:
-    """What it said, once it has ended."""
+    """The answer of the hook, once it has ended."""
     assert process.stdout is not None
     assert process.stderr is not None
     out, err, status = await asyncio.wait_for(

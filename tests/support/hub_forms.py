@@ -36,7 +36,7 @@ class HubForm(StrEnum):
     SCHEDULER = "scheduler"
 
 
-# What every hub of this run asks for over TCP. The identity endpoint gives it as the token of a managed identity.
+# The token that every hub of this run requires over TCP. The identity endpoint hands it out as well.
 TOKEN: Final = secrets.token_urlsafe(32)
 
 _current = HubForm.EMBEDDED
@@ -44,13 +44,13 @@ _outside: WeakKeyDictionary[Connection, Hub] = WeakKeyDictionary()
 
 
 def current() -> HubForm:
-    """The form of the test that runs."""
+    """The form of the running test."""
     return _current
 
 
 @contextmanager
 def running_on(form: HubForm) -> Iterator[None]:
-    """Has what is started meanwhile reach its hub in this form."""
+    """Makes everything that is started in this context reach its hub in this form."""
     global _current  # noqa: PLW0603 - worlds are built by tests that know of no form
     before, _current = _current, form
     if form is HubForm.SCHEDULER:
@@ -62,9 +62,9 @@ def running_on(form: HubForm) -> Iterator[None]:
 
 
 def outside(data: Path) -> Hub:
-    """A hub as `countersign hub` has it, on the file that an embedded one would have, with a clock that skips.
+    """A started hub as of `countersign hub`, on the file of an embedded hub, with a clock that skips.
 
-    It asks for `TOKEN`, and has started. Stop it at the end.
+    It requires `TOKEN`. The caller has to stop it.
     """
     file = data / HUB_FILE
     tokens = token_file(file)
@@ -77,21 +77,21 @@ def outside(data: Path) -> Hub:
 
 
 def settings(hub: Hub) -> dict[str, str]:
-    """How the product is told of such a hub, which has been started."""
+    """The settings that point the product to this started hub."""
     if current() is HubForm.TCP:
         return {"COUNTERSIGN_HUB": f"grpc://{hub.address}", "COUNTERSIGN_HUB_TOKEN": TOKEN}
     return {"COUNTERSIGN_HUB": scheduler(hub, "ManagedIdentity")}
 
 
 def scheduler(hub: Hub, authentication: str = "None") -> str:
-    """How a Durable Task Scheduler at the hub's address would be named: its own client and worker are used."""
+    """The connection string of a Durable Task Scheduler at the hub's address. Its own client and worker use it."""
     return f"Endpoint=http://{hub.address};Authentication={authentication};TaskHub=tests"
 
 
 def connected(data: Path, keys: SealKeys, payloads: PayloadStore | None = None) -> Connection:
-    """A connection in the current form to a hub on a file in `data`, whose clock skips. Give it to `disconnect`.
+    """A connection in the current form to a hub on a file in `data`, whose clock skips. End it by `disconnect`.
 
-    `payloads` keeps what is large, where the hub is a scheduler.
+    `payloads` stores large payloads, where the hub is a scheduler.
     """
     if current() is HubForm.EMBEDDED:
         return connect("embedded", data, keys, skippable_clock=True)
@@ -99,7 +99,7 @@ def connected(data: Path, keys: SealKeys, payloads: PayloadStore | None = None) 
     given = settings(hub)
     connection = connect(given["COUNTERSIGN_HUB"], data, keys, token=given.get("COUNTERSIGN_HUB_TOKEN"))
     if connection._credential:
-        # azure-identity takes seconds to import on a busy machine, and whoever calls the hub waits for two at most.
+        # Importing azure-identity can take seconds, but a call of the hub waits two at most: so it is imported now.
         connection._credential.get_token("https://durabletask.io/.default")
     connection.machine_time = hub.clock.now
     connection._payloads = payloads
@@ -108,40 +108,40 @@ def connected(data: Path, keys: SealKeys, payloads: PayloadStore | None = None) 
 
 
 def is_outside(connection: Connection, hub: Hub) -> None:
-    """Has `hub_of` know what serves this connection of a world."""
+    """Tells `hub_of` which hub serves this connection."""
     _outside[connection] = hub
 
 
 def disconnect(connection: Connection) -> None:
-    """Ends the hub too."""
+    """Closes the connection and stops its hub."""
     connection.close()
     if connection in _outside:
         _outside.pop(connection).stop()
 
 
 def hub_of(connection: Connection) -> Hub:
-    """The hub at its other end, which is in this process."""
+    """The hub of a connection. It is in this process."""
     found = connection.hub or _outside[connection]
     assert found is not None
     return found
 
 
 def reach(hub: Hub) -> dict[str, Any]:
-    """How a client or a worker of the plain SDK reaches that hub."""
+    """The arguments with which a client or worker of the plain SDK reaches that hub."""
     over_tcp = not hub.address.startswith("unix:")
     metadata = [("authorization", f"Bearer {TOKEN}")] if over_tcp else None
     return {"host_address": hub.address, "metadata": metadata}
 
 
 def identity() -> dict[str, str]:
-    """How another process is told of the managed identity of this one, where there is one."""
+    """The environment that gives another process this one's managed identity; empty where there is none."""
     return {name: os.environ[name] for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER") if name in os.environ}
 
 
 class ManagedIdentity:
-    """What a managed identity asks for its tokens, as Azure's App Service has it on each machine: a server of its own.
+    """The token endpoint of a managed identity, as on a machine of Azure's App Service.
 
-    It gives `token`, which ends after `lasts` seconds, to whoever sends its header; nothing while it is `down`.
+    It gives `token`, which expires after `lasts` seconds, to requests with its header; nothing while it is `down`.
     """
 
     def __init__(self, token: str = TOKEN) -> None:
@@ -170,7 +170,7 @@ class ManagedIdentity:
 
     @property
     def environment(self) -> dict[str, str]:
-        """How a process is told of it."""
+        """The environment that points a process to the endpoint."""
         url = f"http://127.0.0.1:{self._server.server_port}/msi/token"
         return {"IDENTITY_ENDPOINT": url, "IDENTITY_HEADER": self._header}
 

@@ -1,6 +1,6 @@
-"""A hub that does as it likes: it hands our worker whatever history, input and state a test makes up.
+"""A hostile hub: it gives our worker any history, input and state that a test makes up.
 
-It holds everything but our secret. What our processes sealed it may keep, and give back to them wherever it likes.
+It has everything but our secret. It may keep what our processes sealed, and give it back to them anywhere.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def text(value: str | None) -> StringValue | None:
 
 
 class _Stub:
-    """What the worker answers with, by method."""
+    """Keeps the worker's answers by method."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
@@ -61,7 +61,7 @@ class _Stub:
 
 
 class _Nobody:
-    """No orchestration asks here."""
+    """For a worker that no other orchestration asks."""
 
     def notify_instance(self, given: NotifyInstanceInput) -> str:
         return ""
@@ -71,7 +71,7 @@ class _Nobody:
 
 
 class HubInHand:
-    """`worker` is ours; `board` is where its activities work."""
+    """A hub in the hands of a test. `worker` is ours; its activities write on `board`."""
 
     def __init__(self, keys: SealKeys = SEAL_KEYS, book: PolicyBook = CORE) -> None:
         self.board = Board()
@@ -119,7 +119,7 @@ class HubInHand:
     def turn(
         self, instance_id: str, past: Iterable[Event], new: Iterable[Event], at: datetime = NOON
     ) -> AnsweredTurn:
-        """Has the worker do a turn over this history."""
+        """Makes the worker do a turn over this history."""
         past, new = [_copy(event) for event in past], [orchestrator_started(at), *map(_copy, new)]
         request = pb.OrchestratorRequest(instanceId=instance_id, pastEvents=past, newEvents=new)
         stub = _Stub()
@@ -127,7 +127,7 @@ class HubInHand:
         return AnsweredTurn(instance_id, [*past, *new], stub.answers)
 
     def work(self, instance_id: str, scheduled: Event) -> Event:
-        """Has the worker do an activity that is in a history; the event with its answer."""
+        """Makes the worker do an activity from a history; returns the event with its answer."""
         task = scheduled.taskScheduled
         stub = _Stub()
         self.worker._execute_activity(
@@ -152,7 +152,7 @@ class HubInHand:
         )
 
     def operate(self, called: Event, state: str | None = None) -> Event:
-        """Has the worker do an operation that is in a history, on that state; the event with its answer."""
+        """Makes the worker do an operation from a history on that state; returns the event with its answer."""
         call = called.entityOperationCalled
         stub = _Stub()
         self.worker._execute_entity_batch(
@@ -174,14 +174,14 @@ class HubInHand:
         )
 
     def play(self, instance_id: str, *news: Event, history: Iterable[Event] = ()) -> AnsweredTurn:
-        """Plays honestly: turn after turn, with whatever the activities and entities answer, until all is quiet."""
+        """Acts as an honest hub: turn after turn, with the answers of activities and entities, until all is quiet."""
         turn = self.turn(instance_id, history, news)
         while answers := [self.honest(instance_id, event) for event in turn.calls()]:
             turn = self.turn(instance_id, turn.history(), answers)
         return turn
 
     def honest(self, instance_id: str, call: Event) -> Event:
-        """The answer of an activity, or of an entity that has no state yet."""
+        """The true answer of an activity, or of an entity that has no state yet."""
         if call.HasField("taskScheduled"):
             return self.work(instance_id, call)
         return self.operate(call)
@@ -219,11 +219,11 @@ class AnsweredTurn:
         return [*self._seen, *self.confirmed()]
 
     def confirmed(self) -> list[Event]:
-        """The events that say what the turn asked for."""
+        """The events with which a hub confirms the turn's actions."""
         return [event for action in self.response.actions if (event := _confirmed(action)) is not None]
 
     def calls(self) -> list[Event]:
-        """What this turn calls and waits for, but for children and timers."""
+        """The activities and entities that this turn calls."""
         return [
             event
             for event in self.confirmed()
@@ -241,7 +241,7 @@ class AnsweredTurn:
 
 
 def identity_of(start: Event) -> Identity:
-    """What a vote on the request that this starts has to be about."""
+    """The identity that a vote on the request of this start event has to name."""
     given = ApprovalInput.model_validate_json(envelope.take(start.executionStarted.input.value)[1])
     return Identity(nonce=given.nonce, digest=given.request.digest())
 

@@ -12,14 +12,14 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.hub import DISPATCH_TAG
 
-CALLS_AT_ONCE: Final = 32  # the streams of the workers among them
-NO_DEADLINE: Final = 1e6  # seconds; of a call without one, more than that is said to be left
+CALLS_AT_ONCE: Final = 32  # including the streams of the workers
+NO_DEADLINE: Final = 1e6  # seconds; gRPC reports more than that as left for a call without a deadline
 
 
 class HubProxy(grpc.GenericRpcHandler):
-    """Use it as a context manager; `address` is what a client is given instead of the hub's.
+    """The proxy, a context manager; clients use its `address` instead of the hub's.
 
-    With `silent` it leaves out what other hubs do not say: whether an activity was given to a worker before.
+    With `silent` it removes what other hubs do not say: whether an activity was given to a worker before.
     """
 
     def __init__(self, hub: str, *, silent: bool = False) -> None:
@@ -41,11 +41,11 @@ class HubProxy(grpc.GenericRpcHandler):
         self._channel.close()
 
     def cut(self) -> None:
-        """Ends every call that is under way, and takes none any more: the process behind it is gone."""
+        """Ends every call that is under way and takes no more, as if the process behind it were gone."""
         self._server.stop(None).wait()
 
     def service(self, handler_call_details: Any) -> grpc.RpcMethodHandler[bytes, bytes]:
-        """On the wire a single message is a stream of one, so one handler does for every method."""
+        """A handler for any method: on the wire a single message is a stream of one."""
         method = handler_call_details.method
         self.calls.append(method.rpartition("/")[2])
         return grpc.stream_stream_rpc_method_handler(self._passing_on(method))

@@ -73,7 +73,7 @@ def eventually(check: Callable[..., Any], what: str = "it") -> Any:
 
 
 def bearer(file: Path) -> list[tuple[str, str]]:
-    """The metadata with which a hub on this file takes calls over TCP."""
+    """The metadata that a hub on this file requires of calls over TCP."""
     return [("authorization", f"Bearer {token_file(file).read_text(encoding='ascii').strip()}")]
 
 
@@ -95,7 +95,7 @@ class HubUnderTest:
         configure: Callable[[TaskHubGrpcWorker], None] = lambda _worker: None,
         **options: Any,
     ) -> TaskHubGrpcWorker:
-        """Start a worker that serves these, and what `configure` adds to it."""
+        """Start a worker that serves these functions, and those that `configure` adds."""
         concurrency = ConcurrencyOptions(
             maximum_concurrent_activity_work_items=8,
             maximum_concurrent_orchestration_work_items=8,
@@ -124,7 +124,7 @@ class HubUnderTest:
         return state
 
     def raw_state(self, instance_id: str) -> pb.OrchestrationState:
-        """The state as the protocol has it."""
+        """The state as a protocol message."""
         request = pb.GetInstanceRequest(instanceId=instance_id, getInputsAndOutputs=True)
         return self.stub.GetInstance(request).orchestrationState
 
@@ -147,7 +147,7 @@ class HubUnderTest:
     def close(self) -> None:
         """Tell the workers to stop, and close the connections.
 
-        The SDK's worker takes a second to stop, whatever it does; `stopped` waits for all of them at the end
+        The SDK's worker always takes a second to stop; `stopped` waits for all of them at the end
         of the run.
         """
         for worker in self._workers:
@@ -159,7 +159,7 @@ class HubUnderTest:
 
 
 class RawWorker:
-    """A worker that the test plays: it takes items one by one and answers them, or does not."""
+    """A worker played by the test: it takes items one by one and answers them, or does not."""
 
     def __init__(self, address: str, request: pb.GetWorkItemsRequest | None = None) -> None:
         self._channel = grpc.insecure_channel(address)

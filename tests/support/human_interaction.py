@@ -1,4 +1,4 @@
-"""Somebody else's program, as a process that tests kill: `python -m tests.support.human_interaction HUB URL TOKEN`.
+"""Another program, as a process that tests kill: `python -m tests.support.human_interaction HUB URL TOKEN`.
 
 Its orchestration is the sample of human interaction that Durable Functions ships, under the names of
 azure-functions-durable, and knows nothing of Countersign. Only the activity that asks people was pointed at it.
@@ -20,7 +20,7 @@ from durabletask.worker import TaskHubGrpcWorker
 
 
 class TaskBase:
-    """A task, under the names that it has there."""
+    """A task with the names that azure-functions-durable gives it."""
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
@@ -87,7 +87,7 @@ def human_interaction(context: DurableOrchestrationContext) -> Generator[Any, An
 
 
 def of_functions(orchestrator: Callable[[DurableOrchestrationContext], Any]) -> Callable[..., Any]:
-    """As the plain SDK's worker runs it."""
+    """Wraps an orchestration for azure-functions-durable for a worker of the plain SDK."""
 
     def run(ctx: task.OrchestrationContext, given: Any) -> Any:
         return (yield from orchestrator(DurableOrchestrationContext(ctx, given)))
@@ -140,7 +140,7 @@ def escalate(_: task.ActivityContext, request_id: str) -> str:
 
 
 def work(hub: Mapping[str, Any], url: str, token: str) -> TaskHubGrpcWorker:
-    """A started worker, which takes this program's work and no other."""
+    """A started worker that takes only this program's work."""
     quiet = logging.getLogger("human-interaction")
     quiet.setLevel(logging.CRITICAL)
     worker = TaskHubGrpcWorker(**hub, logger=quiet, emit_trace_spans=False)

@@ -1,4 +1,4 @@
-"""What a decision is about, where a test needs none in particular."""
+"""The identity that a decision names, for tests that need no particular one."""
 
 from orchestration.domain.request import Identity
 

@@ -1,4 +1,4 @@
-"""A bot as a process of its own, in front of the simulator, and on request its hub as another: for tests that kill."""
+"""A bot, and on request its hub, as processes that tests kill, with the simulator as Slack."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from tests.support.world import policies, read, request_of
 class KilledBot:
     """A bot as a process of its own, in front of the simulator. It is killed and started again on the same data.
 
-    With `own_hub` so is its hub. In another form than the embedded one the hub is in this process, and goes on.
-    `command` is how each is started.
+    With `own_hub` its hub is a process that is killed as well. In a form other than embedded, the hub is in this
+    process and goes on. `command` starts the bot, and the hub.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class KilledBot:
         return found[0]
 
     async def decide(self, request_id: str, choice: str) -> None:
-        """Decides it, by whichever bot there is."""
+        """Decides the request, by any bot that runs."""
         path = f"{self.url}/api/approvals/{request_id}"
         headers = {"Authorization": f"Bearer {self._ada}"}
         key = {"Idempotency-Key": secrets.token_hex(8)}

@@ -1,4 +1,4 @@
-"""Logs that a server has written, for tests that read them, and for strangers who change them."""
+"""Logs that a server has written, for tests that read them or change them as an attacker would."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Keeper:
 
     @contextmanager
     def open(self, at: datetime | None = None) -> Iterator[RecordLog]:
-        """The records, as a server has them open. `at` is the time of its clock, if not now."""
+        """The records as a server opens them. `at` is the time of its clock, if not now."""
         records = RecordLog.open(self.folder, self.keys, ISSUER, lambda: at or datetime.now(UTC))
         try:
             yield records
@@ -35,29 +35,29 @@ class Keeper:
             records.close()
 
     def write(self, *requests: str, at: datetime | None = None) -> list[str]:
-        """Has these outcomes signed; their receipts."""
+        """Signs these outcomes; returns their receipts."""
         with self.open(at) as records:
             return [records.sign_receipt(ended(request)) for request in requests]
 
     def head(self) -> str:
-        """A head of the one log as it is."""
+        """A head of the only log as it is now."""
         with self.open() as records:
             last = records.chain.last
             return sign_head(self.keys, ISSUER, records.chain.id, last.sequence, last.hash)
 
     @property
     def file(self) -> Path:
-        """The entries of the one log."""
+        """The file with the entries of the only log."""
         [file] = self.folder.glob("*/entries.jsonl")
         return file
 
     @property
     def log(self) -> str:
-        """The ID of the one log."""
+        """The ID of the only log."""
         return self.file.parent.name
 
     def change(self, change: Callable[[list[bytes]], list[bytes]]) -> None:
-        """Writes other lines in the place of those that are there, as somebody with the disk could."""
+        """Replaces lines of the log, as somebody with access to the disk could."""
         lines = change(self.file.read_bytes().splitlines(keepends=True))
         self.file.write_bytes(b"".join(lines))
 

@@ -1,4 +1,4 @@
-"""Waiting for what goes on elsewhere in this process, or in another one."""
+"""Waits for something that happens elsewhere in this process, or in another one."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from tests.support import PATIENCE_S
 
 Found = TypeVar("Found")
 
-# Seconds between two looks. What is waited for needs the same processor, so that looking takes a quarter of it at
-# most, however slow a look is: on a busy machine, or at a workspace that many tests have filled.
+# Seconds between two looks. The work that is waited for needs the same processor, so looking may take a quarter of the
+# time at most, even where a look is slow: on a busy machine, or at a workspace that many tests have filled.
 _SHORTEST: Final = 0.01
 _LONGEST: Final = 0.5
 _SHARE: Final = 3
 
 
 def pause_after(took: float) -> float:
-    """How long to wait before the next look, when the last one took so long. Both in seconds."""
+    """Seconds to wait before the next look, when the last one took `took` seconds."""
     return min(max(_SHORTEST, _SHARE * took), _LONGEST)
 
 
 async def eventually(true: Callable[[], bool]) -> None:
-    """Returns once it is true. Raises `TimeoutError` where that takes longer than PATIENCE_S."""
+    """Returns once `true()` holds. Raises `TimeoutError` after PATIENCE_S seconds."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
             began = time.perf_counter()
@@ -34,7 +34,7 @@ async def eventually(true: Callable[[], bool]) -> None:
 
 
 async def seen(look: Callable[[], Awaitable[Found]], true: Callable[[Found], bool]) -> Found:
-    """What a look gives, once that is true of it. Raises `TimeoutError` where that takes longer than PATIENCE_S."""
+    """The result of a look, once the condition holds for it. Raises `TimeoutError` after PATIENCE_S seconds."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
             began = time.perf_counter()

@@ -9,7 +9,7 @@ from orchestration.hub import Clock
 from orchestration.hub.protocol import wire
 
 MICROSECOND = timedelta(microseconds=1)
-LOOK = timedelta(seconds=50)  # a hub looks at its clock more often than this
+LOOK = timedelta(seconds=50)  # longer than the time between two looks of a hub at its clock
 
 
 class FakeMachine:
@@ -27,17 +27,17 @@ class FakeMachine:
         return self._boot
 
     def since_boot(self) -> BootMoment:
-        """As activities on this machine see it."""
+        """The time since boot, as activities on this machine see it."""
         return BootMoment(boot=f"boot {self._boots}", lasted=self._boot * MICROSECOND)
 
     def goes_on(self, **time: float) -> None:
-        """Time passes, by both clocks, in one go: as when the machine sleeps, or nobody looks meanwhile."""
+        """Moves both clocks at once, as when the machine sleeps or nobody looks at them meanwhile."""
         passed = timedelta(**time) // MICROSECOND
         self._wall += passed
         self._boot += passed
 
     def runs(self, clock: Clock, **time: float) -> None:
-        """Time passes while somebody looks at the clock all the time."""
+        """Moves both clocks in steps of LOOK, and looks at `clock` after each."""
         left = timedelta(**time)
         while left > timedelta():
             step = min(left, LOOK)
@@ -46,11 +46,11 @@ class FakeMachine:
             left -= step
 
     def set_wall(self, **by: float) -> None:
-        """Somebody sets the wall clock by so much, ahead or back."""
+        """Moves the wall clock alone, ahead or back."""
         self._wall += timedelta(**by) // MICROSECOND
 
     def reboots(self, **time: float) -> None:
-        """The machine is off for some time, and booted again."""
+        """Turns the machine off for some time, and boots it again."""
         self._wall += timedelta(**time) // MICROSECOND
         self._boot = 0
         self._boots += 1

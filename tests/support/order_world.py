@@ -1,4 +1,4 @@
-"""A world in which an approved order goes on by webhooks."""
+"""A world in which webhooks move an approved order on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class OrderWorld(ApiWorld):
     """A world of the policy `order`, an admin's token, and an approved order."""
 
     def __init__(self, data: Path, erp: Receiver, *changes: tuple[str, str]) -> None:
-        """`changes` are made to the text of the policy."""
+        """`changes` are (old, new) replacements in the text of the policy."""
         super().__init__(data, sms=False)
         text = policies("order").replace("https://erp.example", erp.origin)
         for old, new in changes:
@@ -33,7 +33,7 @@ class OrderWorld(ApiWorld):
         self.owner = self.token("owner", "U0FIN", "request")
 
     async def order(self) -> str:
-        """Asks for one."""
+        """Asks for an order."""
         return await self.ask(self.rita, policy="order", title="Laptops", amount="4200", currency="USD")
 
     async def approve(self, request_id: str) -> None:
@@ -66,7 +66,7 @@ class OrderWorld(ApiWorld):
         return found
 
     async def state(self, request_id: str, state: str) -> dict[str, Any]:
-        """What the API says of the fulfilment, once it is in that state and its step is on record."""
+        """The fulfilment by the API, once it is in that state and all its steps are on record."""
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 found: dict[str, Any] | None = (await self.shown_by_api(request_id))["fulfilment"]
@@ -75,7 +75,7 @@ class OrderWorld(ApiWorld):
                 await asyncio.sleep(0.05)
 
     async def completed(self, instance_id: str) -> None:
-        """Returns once the instance has completed. What is put off for minutes is skipped to."""
+        """Returns once the instance has completed. Skips time up to retries that are some minutes away."""
         ending = asyncio.ensure_future(
             self.client.wait_for_orchestration_completion(instance_id, timeout=PATIENCE_S * 2)
         )

@@ -15,7 +15,7 @@ from orchestration.runtime.converter import PydanticConverter
 from tests.support import PATIENCE_S
 from tests.support.hub_forms import hub_of, reach
 
-# What they may ask, and nothing else.
+# A request that another program may ask.
 REQUEST: Final = {"policy": "deploy", "title": "x", "requester": "U0RITA"}
 
 
@@ -23,7 +23,7 @@ REQUEST: Final = {"policy": "deploy", "title": "x", "requester": "U0RITA"}
 def strange_worker(
     connection: Connection, *entities: type[Any], **orchestrators: Callable[..., Any]
 ) -> Iterator[TaskHubGrpcWorker]:
-    """A worker of another program, which takes the work of these orchestrations and entities, and of no other."""
+    """A worker of another program, which takes only the work of these orchestrations and entities."""
     worker = TaskHubGrpcWorker(**reach(hub_of(connection)), data_converter=PydanticConverter())
     for name, orchestrator in orchestrators.items():
         worker._registry.add_named_orchestrator(name, orchestrator)

@@ -1,4 +1,4 @@
-"""A receiver of traces, as a collector's: OTLP over HTTP, with the very bytes that came."""
+"""A receiver of traces, like a collector: OTLP over HTTP. It also keeps the raw bytes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Collector:
         return web.Response(body=answer, content_type="application/x-protobuf")
 
     async def until(self, true: Callable[[list[Span]], bool]) -> list[Span]:
-        """The spans, once that is true of them."""
+        """The spans, once the condition holds for them."""
         async with asyncio.timeout(PATIENCE_S):
             while not true(self.spans):
                 await asyncio.sleep(0.02)

@@ -12,7 +12,7 @@ PICTURES = os.environ.get("COUNTERSIGN_PICTURES")
 
 
 async def picture(page: Page, name: str, scheme: Literal["light", "dark"] = "light") -> None:
-    """Keeps what the page shows, for the pages, when `make pictures` asks for it."""
+    """Saves a picture of the page for the documentation, when `make pictures` asks for it."""
     if PICTURES:
         await page.emulate_media(color_scheme=scheme)
         await page.screenshot(path=Path(PICTURES) / f"{name}.png")
@@ -22,7 +22,7 @@ async def picture(page: Page, name: str, scheme: Literal["light", "dark"] = "lig
 async def become(page: Page, user: str, channel: str | None = None) -> None:
     person = page.get_by_test_id(f"person-{user}")
     await person.click()
-    # Until then the channels are those of the person before, and a click on one of them is lost.
+    # Before that the channels of the previous person are shown, and a click on one of them is lost.
     await expect(person).to_have_attribute("aria-pressed", "true")
     if channel:
         await page.get_by_test_id(f"channel-{channel}").click()
@@ -35,6 +35,6 @@ async def type_in(page: Page, text: str) -> None:
 
 
 def card(page: Page, title: str) -> Locator:
-    """The newest message of the app that has this title and is no note to oneself."""
+    """The newest message with this title that others see, too."""
     messages = page.locator("[data-testid^=message-]").filter(has_text=title)
     return messages.filter(has_not_text="Only visible to you").last

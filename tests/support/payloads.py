@@ -1,4 +1,4 @@
-"""A store for large payloads in this process, which may lie and fail."""
+"""A store for large payloads in this process, which may return changed payloads, or fail."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PREFIX: Final = f"blob:v1:{CONTAINER}:"
 
 
 class MemoryPayloadStore(PayloadStore):
-    """Keeps what has more bytes than `threshold`. `change` is what whoever writes to the store does to a text."""
+    """Keeps payloads of more than `threshold` bytes. `change` changes a text on reading, as an intruder could."""
 
     def __init__(self, threshold: int) -> None:
         self._options = LargePayloadStorageOptions(threshold_bytes=threshold)

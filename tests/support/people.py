@@ -1,4 +1,4 @@
-"""The people of the tests: their numbers, which the simulated workspace knows too, and being away at any time."""
+"""The people of the tests: their phone numbers, as in the simulated workspace, and an absence at all times."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NUMBERS: Final = {
 
 
 def enrolled(*people: str, **delegates: str) -> str:
-    """The tables of a policy file that enrol these people, some of them with a delegate: `U0FIN="U0DIRK"`."""
+    """The tables of a policy file that enrol these people; `U0FIN="U0DIRK"` names a delegate."""
     lines = []
     for person in dict.fromkeys([*people, *delegates]):
         lines += [f"[people.{person}]", f'phone = "{NUMBERS[person]}"']

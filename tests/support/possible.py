@@ -1,4 +1,4 @@
-"""Whether a policy can be decided at all, by trying every way. From docs/reference/deciding.md, and from no code."""
+"""Whether a policy can be decided at all, by trying every way. Written from docs/reference/deciding.md alone."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from itertools import combinations
 
 @dataclass(frozen=True)
 class Terms:
-    """One round as a policy writes it. `least` is how many different people it takes; with `everybody`, at least.
+    """One round as a policy writes it. It takes `least` different people, or at least those with `everybody`.
 
-    Where it needs a code, of its groups only those who are `enrolled` count.
+    Where it needs a code, only the `enrolled` members of its groups count.
     """
 
     approvers: tuple[str, ...]
@@ -26,16 +26,16 @@ Levels = Sequence[tuple[Terms, Terms | None]]
 
 
 def possible(levels: Levels, groups: Collection[str], barred: Collection[str] = (), *, repeat: bool) -> bool:
-    """Whether each round can be approved, and rejected, in some course of a request, without those who are barred."""
+    """Whether each round can be approved in some course of a request, and rejected, without the `barred`."""
     return not list(impossible(levels, groups, barred, repeat=repeat))
 
 
 def impossible(
     levels: Levels, groups: Collection[str], barred: Collection[str] = (), *, repeat: bool
 ) -> Iterator[tuple[int, Terms, bool]]:
-    """The rounds that cannot be: of which level, which one, and whether it cannot be rejected.
+    """The impossible rounds: the level's index, the round, and True where it cannot be rejected, else approved.
 
-    The other levels are decided in their own rounds. Groups are taken to have people enough.
+    The other levels are decided in their own rounds. Groups are assumed to have enough people.
     """
     own = [] if repeat else [first for first, _ in levels]
     for at, rounds in enumerate(levels):
@@ -47,7 +47,7 @@ def impossible(
 
 
 def in_turn(rounds: Sequence[Terms], groups: Collection[str], used: Collection[str]) -> bool:
-    """Whether these can be approved one after the other, while those who are used decide none of them any more."""
+    """Whether these rounds can be approved one after the other, without the `used` people."""
     if not rounds:
         return True
     one, *rest = rounds
@@ -55,9 +55,9 @@ def in_turn(rounds: Sequence[Terms], groups: Collection[str], used: Collection[s
     known, free = len(named) == len(set(one.approvers)), named - set(used)
     if not known and one.enrolled is not None:
         known, free = True, set(one.enrolled) - set(used)
-    if one.everybody:  # afterwards all whom it names have decided, here or before
+    if one.everybody:  # afterwards all people named by the round have decided, here or before
         used = {*used, *named}
-        # Where these are too few, others of its group have to decide here, and decide nothing later.
+        # Where they are too few, enrolled members decide as well, and then decide nothing later.
         free, least = free - named, max(one.least - len(free & named), 0)
     else:
         least = one.least

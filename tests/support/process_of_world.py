@@ -16,7 +16,7 @@ from tests.support.world import World
 
 
 class ProcessOfWorld(World):
-    """As `World`, with the bot in a process of its own. What needs its objects is not there."""
+    """A `World` with the bot in a process of its own. Methods that need the bot's objects do not work."""
 
     def __init__(self, data: Path, policies: str, **given: Any) -> None:
         super().__init__(data, policies, **given)
@@ -25,7 +25,7 @@ class ProcessOfWorld(World):
 
     @property
     def log(self) -> str:
-        """All that it has logged."""
+        """All that the bot has logged."""
         return self._log.read_text()
 
     async def start(self) -> None:
@@ -36,10 +36,10 @@ class ProcessOfWorld(World):
             )
         async with asyncio.timeout(PATIENCE_S), aiohttp.ClientSession() as http:
             while not await self._ready(http):
-                await asyncio.sleep(0.1)  # it takes a second to start, and looking takes from it
+                await asyncio.sleep(0.1)  # the bot takes a second to start, and each look slows it down
 
     async def stop(self) -> None:
-        """By SIGTERM: it sends what spans are left."""
+        """Ends the bot by SIGTERM, so that it sends its last spans."""
         if self._process is not None and self._process.returncode is None:
             self._process.terminate()
             async with asyncio.timeout(PATIENCE_S):

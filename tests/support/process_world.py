@@ -28,13 +28,11 @@ from tests.support.mail_server import MailServer
 from tests.support.receiver import Receiver
 from tests.support.world import read
 
-TRIED_AGAIN: Final = timedelta(
-    seconds=25
-)  # what is put off comes within so much of durable time, and no code ends
+TRIED_AGAIN: Final = timedelta(seconds=25)  # durable time within which retries come, and no code expires
 
 
 class Wire:
-    """Passes calls on to `target`. The answer to the call that was to be `held` never comes: see `hold`."""
+    """Passes calls on to `target`. The answer of a call that `hold` names never comes."""
 
     def __init__(self) -> None:
         self.target = ""
@@ -54,13 +52,13 @@ class Wire:
         await self._http.close()
 
     def hold(self, *words: str) -> None:
-        """The next call with these words in its path or body takes effect, and its answer is kept back."""
+        """Lets the next call with these words in its path or body take effect, but holds its answer back."""
         self._wanted = words
         self.held.clear()
         self._free.clear()
 
     def let_go(self) -> None:
-        """Nobody waits for that answer any more."""
+        """Ends the wait for the held answer, or for the call."""
         self._wanted = None
         self._free.set()
 
@@ -75,7 +73,7 @@ class Wire:
             ) as found:
                 answer = await answered(found)
         except ConnectionResetError:
-            raise web.HTTPBadGateway from None  # who called was killed
+            raise web.HTTPBadGateway from None  # the caller was killed
         said = request.path + unquote_plus(body.decode())
         if self._wanted is not None and all(word in said for word in self._wanted):
             self._wanted = None
@@ -88,8 +86,8 @@ class Wire:
 class ProcessWorld:
     """The process, its workspace, and what else it talks to. Use it as an async context manager.
 
-    `system` is whatever outcomes are POSTed to, and `mail` its mail server. Its hub is in the current form; one outside
-    the process goes on while that is killed.
+    `system` receives POSTed outcomes, and `mail` is the mail server. The hub has the current form; one outside the
+    process goes on while the process is killed.
     """
 
     def __init__(self, place: Path, policies: str, system: Receiver, mail: MailServer) -> None:
@@ -152,7 +150,7 @@ class ProcessWorld:
         self.workspace.close()
 
     async def kill(self) -> None:
-        """SIGKILL, now. Whoever had not answered it yet has nobody to answer any more; then another process goes on."""
+        """Kills the process by SIGKILL, drops all answers that are held for it, and starts another one."""
         await self.process.kill()
         self.slack.let_go()
         self.sms.let_go()
@@ -179,7 +177,7 @@ class ProcessWorld:
             return ApiAnswer(answer.status, answer.headers, body)
 
     async def insist(self, method: str, path: str, token: str | None = None, **how: Any) -> ApiAnswer:
-        """As a program that calls again until it is answered."""
+        """Calls again until an answer other than 503 comes, as a program does."""
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 try:
@@ -203,7 +201,7 @@ class ProcessWorld:
         return found
 
     async def decide(self, token: str, request_id: str, **more: Any) -> ApiAnswer:
-        """Says yes to what the request is."""
+        """Approves the request as it stands."""
         seen = await self.shown(token, request_id)
         body = {"choice": "approve", "nonce": seen["nonce"], "digest": seen["digest"], **more}
         return await self.insist("POST", f"/api/approvals/{request_id}/decision", token, json=body)
@@ -211,7 +209,7 @@ class ProcessWorld:
     # ---- what is seen ----------------------------------------------------------------------------------------
 
     def said(self, channel: str, words: str) -> list[str]:
-        """The messages in a channel or a direct message with these words; thread replies are none."""
+        """The messages with these words in a channel or direct message, without thread replies."""
         messages = self.workspace.messages.in_channel(channel)
         return [text for text in map(read, messages) if words in text]
 
@@ -242,7 +240,7 @@ class ProcessWorld:
         return (datetime.now(UTC) + self._ahead).timestamp()
 
     async def skip(self, by: timedelta) -> None:
-        """Skips durable time; the workspace's goes along."""
+        """Moves durable time on, and the workspace's clock with it."""
         if self._outside:
             now = await asyncio.to_thread(self._outside.advance, by)
         else:
@@ -250,7 +248,7 @@ class ProcessWorld:
         self._ahead = now - datetime.now(UTC)
 
     async def eventually(self, true: Callable[[], bool]) -> None:
-        """Returns once it is true. What is to be tried again is tried at once."""
+        """Returns once `true()` holds. Skips time, so that retries come at once."""
         async with asyncio.timeout(PATIENCE_S):
             for look in itertools.count(1):
                 began = time.perf_counter()

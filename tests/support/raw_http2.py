@@ -43,7 +43,7 @@ def call(stream: int, method: str = "Hello", message: bytes = b"", *extra: tuple
 
 
 def opened(stream: int, method: str = "StartInstance") -> bytes:
-    """The first frame of a call whose request does not come."""
+    """The first frame of a call whose request is never sent."""
     return frames.frame(frames.HEADERS, frames.END_HEADERS, stream, headers(method))
 
 
@@ -74,7 +74,7 @@ class RawClient:
         self.socket.close()
 
     def send(self, data: bytes) -> bool:
-        """Whether it could be sent; not where the hub has hung up."""
+        """Sends the bytes; returns False where the hub has closed the connection."""
         try:
             self.socket.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
@@ -82,7 +82,7 @@ class RawClient:
         return True
 
     def receive(self) -> Frame | None:
-        """The next frame; None where the hub has hung up."""
+        """The next frame; None where the hub has closed the connection."""
         head = self._take(frames.FRAME_HEADER.size)
         if head is None:
             return None
@@ -103,7 +103,7 @@ class RawClient:
         return taken
 
     def until(self, kind: int, stream: int = 0, flags: int = 0) -> Frame:
-        """The next frame of this kind on this stream, with these flags; what comes before it is passed over."""
+        """The next frame of this kind on this stream with these flags; skips others, and fails at a GOAWAY."""
         while True:
             frame = self.receive()
             assert frame is not None, "the hub has hung up"
@@ -112,17 +112,17 @@ class RawClient:
             assert frame.kind != frames.GOAWAY, f"the hub has hung up: {frame.code}"
 
     def rest(self) -> list[Frame]:
-        """All frames until the hub hangs up."""
+        """All frames until the hub closes the connection."""
         return list(iter(self.receive, None))
 
     def parting(self) -> int:
-        """The error code with which the hub hangs up. It is the last that it says."""
+        """The error code of the GOAWAY that has to be the hub's last frame."""
         last = self.rest()[-1]
         assert last.kind == frames.GOAWAY, last
         return last.code
 
     def until_goodbye(self) -> int:
-        """The error code of the next GOAWAY, after which the hub waits for this side to hang up."""
+        """The error code of the next GOAWAY, after which the hub waits for this side to close."""
         while (frame := self.receive()) is not None:
             if frame.kind == frames.GOAWAY:
                 return frame.code

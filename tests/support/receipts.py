@@ -16,12 +16,12 @@ NONCE = "n" * 22
 
 
 def published(keys: SigningKeys, issuer: str = ISSUER) -> dict[str, Any]:
-    """As the server publishes them."""
+    """The public keys as the server publishes them."""
     return {"issuer": issuer, **keys.public()}
 
 
 def ended(request_id: str = "deploy-1", **changes: Any) -> SignReceiptInput:
-    """An approval that was decided in Slack, and confirmed by a code. `changes` are of its outcome."""
+    """An approval decided in Slack and confirmed by a code. `changes` replace fields of its outcome."""
     vote = Vote(
         round=1,
         holder="U0ADA",

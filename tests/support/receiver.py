@@ -1,4 +1,4 @@
-"""A server of somebody else that outcomes are POSTed to."""
+"""Another party's server, which outcomes are POSTed to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recipes of the guides, as they stand there."""
+"""The code snippets of the guides, unchanged."""
 
 import re
 
@@ -6,7 +6,7 @@ from tests.support import ROOT
 
 
 def recipe(name: str) -> str:
-    """The one snippet of that name on the pages."""
+    """The only snippet of that name on the pages."""
     pattern = re.compile(
         rf"^<!-- recipe: {re.escape(name)} -->\n```\w+\n(.*?)^```$", re.DOTALL | re.MULTILINE
     )

@@ -1,4 +1,4 @@
-"""Asking by the API, and reading the record of it in a browser's place."""
+"""Asks by the API, and reads the record as a browser does."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from tests.support.api_world import NEW_SECRET, ApiWorld
 
 @dataclass(frozen=True)
 class PageSeen:
-    """What the browser got."""
+    """The answer that the browser got."""
 
     status: int
     headers: Any
@@ -20,7 +20,7 @@ class PageSeen:
 
 @dataclass(frozen=True)
 class RecordReader:
-    """Who has been given links to records, and follows them."""
+    """Somebody who has links to records and follows them."""
 
     api: ApiWorld
 
@@ -36,7 +36,7 @@ class RecordReader:
             return PageSeen(answer.status, answer.headers, await answer.text())
 
     async def read(self, request_id: str, person: str = "U0RITA") -> str:
-        """The record, as its person reads it."""
+        """The record as the person reads it."""
         seen = await self.get(self.address(request_id, person))
         assert seen.status == 200, seen.text
         return seen.text
@@ -47,7 +47,7 @@ async def asked(api: ApiWorld, **changes: object) -> str:
 
 
 async def approved(api: ApiWorld, request_id: str, comment: str = "") -> None:
-    """Has Ada approve, and returns once the outcome is signed."""
+    """Approves as Ada, and returns once the outcome is signed."""
     ada = api.token("ada", "U0ADA", "decide:deploy")
     assert (await api.decide(ada, request_id, comment=comment)).status == 200
     await api.until(request_id, lambda progress: not progress.receipt_pending and progress.status.ended)

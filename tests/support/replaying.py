@@ -39,7 +39,7 @@ async def history(connection: Connection, request_id: str) -> list[pb.HistoryEve
 
 
 def registered() -> TaskHubGrpcWorker:
-    """A worker that knows everything of ours, and is never started."""
+    """A worker with everything of ours registered. It is never started."""
     worker, board = TaskHubGrpcWorker(), Board()
     nothing: Any = None
     register(
@@ -61,10 +61,10 @@ def registered() -> TaskHubGrpcWorker:
 
 
 def replay(events: list[pb.HistoryEvent]) -> str:
-    """Runs the orchestrator over the history, as a worker does before its last turn; returns its output, as JSON.
+    """Runs the orchestrator over the history, as a worker does before its last turn; returns its output as JSON.
 
-    "" where it has none. Raises where the code of today does something else than the history says, or gives an activity
-    something that it could not read.
+    Returns "" where there is no output. Raises where today's code acts differently from the history, or an activity
+    cannot read an input in the history.
     """
     worker = registered()
     executor = _OrchestrationExecutor(worker._registry, logging.getLogger("replay"), PydanticConverter())
@@ -78,19 +78,19 @@ def replay(events: list[pb.HistoryEvent]) -> str:
     )
     assert done.orchestrationStatus == pb.ORCHESTRATION_STATUS_COMPLETED, done.failureDetails
     _check_inputs(worker, events)
-    # What a later release has learned to say is left out: a history holds what was said when it was made.
+    # Fields that a later release has added are left out: the history does not have them.
     was, now = _json(envelope.take(ended.result.value)[1]), _json(done.result.value)
     assert was == _as_far_as(was, now)
     return str(done.result.value)
 
 
 def _json(text: str) -> Any:
-    """None where an orchestration returns nothing."""
+    """The parsed output; None where an orchestration returns nothing."""
     return json.loads(text) if text else None
 
 
 def _check_inputs(worker: TaskHubGrpcWorker, events: list[pb.HistoryEvent]) -> None:
-    """What was given to activities on the day of a deploy is read by those of the new release."""
+    """Checks that today's activities can read the inputs in the history, as after a deploy."""
     for event in events:
         if event.HasField("taskScheduled"):
             activity = worker._registry.get_activity(event.taskScheduled.name)
@@ -111,7 +111,7 @@ def _as_far_as(was: Any, now: Any) -> Any:
 
 
 def keep(folder: Path, name: str, events: list[pb.HistoryEvent]) -> None:
-    """Writes the history of a path, unless this version has one. Stack traces say where it was recorded: left out."""
+    """Writes a history to a file, unless this version has it. Omits stack traces, which name local paths."""
     chunk = pb.HistoryChunk(events=events)
     for event in chunk.events:
         if event.HasField("taskFailed"):

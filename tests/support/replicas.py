@@ -40,7 +40,7 @@ from tests.faults.passing import answered, passed_on
 from tests.faults.processes import is_ready, reserved
 from tests.support import PATIENCE_S, hub_forms
 
-# What `bot.app.running` is given in a world, besides its settings: nothing waits as long as a real workspace needs.
+# The arguments of `bot.app.running` in a world, besides its settings: shorter waits than a real workspace needs.
 PACE: Final = 0.01
 PROMPT: Final[dict[str, Any]] = {
     "sweep_every": 0.5,
@@ -49,7 +49,7 @@ PROMPT: Final[dict[str, Any]] = {
     "documents_every": 0.05,
 }
 
-PAUSE: Final = (0.1, 1.0)  # seconds in which all of them run, until the next is killed
+PAUSE: Final = (0.1, 1.0)  # seconds in which all bots run, until the next is killed
 _LOOK: Final = 0.02
 _AGAIN: Final = frozenset({502, 503})  # a bot that starts, or has not joined the hub yet
 
@@ -69,20 +69,20 @@ def wanted() -> int:
 
 
 def want(count: int) -> None:
-    """Has each world from now on have so many."""
+    """Sets how many bots each world has from now on."""
     global _count  # noqa: PLW0603 - worlds are built by tests that know nothing of it
     _count = count
 
 
 class KillTally:
-    """What this process has done to its bots: `kills`, and the `worlds` in which they were."""
+    """How many bots this process has killed, and in how many worlds."""
 
     kills = 0
     worlds = 0
 
 
 def can_run(orchestrators: Orchestrators) -> bool:
-    """Whether another process finds them."""
+    """Whether another process can import these orchestrators."""
     try:
         pickle.dumps(orchestrators)
     except (pickle.PicklingError, AttributeError):
@@ -111,7 +111,7 @@ class BotReplica:
         self._killed = False
 
     async def until_ready(self, http: aiohttp.ClientSession) -> None:
-        # By looks and not by time: the loop of a world that tests share stands still while others have their own.
+        # Counts looks and not time: the event loop of a shared world stands still while other tests use their own.
         for _ in range(int(PATIENCE_S / _LOOK)):
             if await is_ready(http, self.url):
                 return
@@ -120,14 +120,14 @@ class BotReplica:
         raise TimeoutError(f"{self.name} is not ready: {self._log.read_text()[-4000:]}")
 
     def must_run(self) -> None:
-        """Fails where it has ended by itself."""
+        """Fails where the bot has ended by itself."""
         code = self._process.exitcode if self._process else None
         assert code is None or self._killed, (
             f"{self.name} ended by itself, with {code}:\n{self._log.read_text()[-4000:]}"
         )
 
     async def end(self, number: signal.Signals) -> None:
-        """Sends it the signal, where it runs, and returns once it is gone."""
+        """Sends the bot the signal, where it runs, and returns once it has ended."""
         if self._process is None or self._process.pid is None or self._process.exitcode is not None:
             return
         self._killed = number is signal.SIGKILL
@@ -144,9 +144,9 @@ class BotReplica:
 class Replicas:
     """`count` bots behind a front door at `url`. Use it as an async context manager: it ends them by SIGTERM.
 
-    A delivery that gets no answer, because its bot was killed, goes to the next one, as a balancer in front of
-    Slack's and Twilio's calls does it. So does what may be sent twice otherwise: what only reads, and what has an
-    idempotency key. Whoever sends anything else is told 502.
+    A call that gets no answer, because its bot was killed, goes to the next bot, as behind a load balancer. That holds
+    for calls by Slack and Twilio, calls that only read, and calls with an idempotency key. Any other call is answered
+    502.
     """
 
     def __init__(
@@ -248,9 +248,9 @@ class Replicas:
 
 @asynccontextmanager
 async def looked_at(settings: Mapping[str, str], place: Path) -> AsyncIterator[tuple[Connection, Services]]:
-    """What a test sees of the bots' hub by, without a bot: a connection, and services that nobody else uses.
+    """The means to look at the bots' hub without a bot: a connection, and services that nobody else uses.
 
-    `place` takes what a bot would put on record, which is nothing.
+    `place` is the folder for their records, of which there are none.
     """
     read = config.read(settings)
     resources = Resources.of(read)
@@ -269,7 +269,7 @@ async def looked_at(settings: Mapping[str, str], place: Path) -> AsyncIterator[t
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
-    """Ends it, and says what it had failed with."""
+    """Cancels the task; raises the error that it failed with, if any."""
     task.cancel()
     [failure] = await asyncio.gather(task, return_exceptions=True)
     if failure is not None and not isinstance(failure, asyncio.CancelledError):
@@ -284,7 +284,7 @@ def _forking() -> ForkServerContext:
 
 
 def _run(settings: Mapping[str, str], orchestrators: Orchestrators, log: str) -> None:
-    """What a bot's process does until SIGTERM, or until the process that tests is gone."""
+    """Runs a bot until SIGTERM, or until the process of the tests has ended."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     written = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     for said in (sys.stdout, sys.stderr):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def room_for(file: Path, more: int) -> Iterator[None]:
-    """The kernel lets no file of this process grow past that: a write in its middle is done in part, then refused."""
+    """Limits each file of this process to `file`'s size plus `more` bytes: a write past that is cut, then refused."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + more, before[1]))
     try:

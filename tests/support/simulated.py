@@ -1,4 +1,4 @@
-"""A simulated workspace without a bot, and what can be done to any: faults, and looking at the calls it got."""
+"""A simulated workspace without a bot; and for any simulator, faults and the calls that it got."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -34,7 +34,7 @@ def granted(scopes: frozenset[str]) -> AppConfig:
 
 
 async def fault(simulator: Simulator, method: str, error: str, **options: Any) -> None:
-    """The next call of `method` fails with `error`; `options` such as `count` are the simulator's own."""
+    """Makes the next call of `method` fail with `error`; `options` such as `count` are the simulator's own."""
     body = {"method": method, "error": error, **options}
     async with (
         aiohttp.ClientSession() as http,
@@ -44,13 +44,13 @@ async def fault(simulator: Simulator, method: str, error: str, **options: Any) -
 
 
 async def no_faults(simulator: Simulator) -> None:
-    """Takes every fault back."""
+    """Removes every fault."""
     async with aiohttp.ClientSession() as http, http.delete(f"{simulator.url}/sim/faults") as answer:
         assert answer.status == 200, await answer.text()
 
 
 async def calls(simulator: Simulator, method: str | None = None) -> list[dict[str, Any]]:
-    """What was asked of `method`, or of all of them, newest last."""
+    """The calls of `method`, or of all methods, newest last."""
     async with (
         aiohttp.ClientSession() as http,
         http.get(f"{simulator.url}/sim/calls", params={"method": method} if method else {}) as answer,

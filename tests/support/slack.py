@@ -1,4 +1,4 @@
-"""Asking and pressing in a world's workspace: as a person does, and as Slack would deliver what no page offers."""
+"""Asks and presses in a world's workspace, as a person does or by deliveries that no page offers."""
 
 import json
 import time
@@ -30,7 +30,7 @@ def decided(message: Message) -> bool:
 
 
 async def ask(person: Person, text: str = "purchase 4200 New laptops", channel: str = PURCHASES) -> Message:
-    """Asks by command, and gives the card."""
+    """Asks by command, and returns the card."""
     await person.command(channel, f"/request-approval {text}")
     return await person.wait_for_message(channel, undecided)
 
@@ -41,23 +41,23 @@ async def ephemeral(person: Person, channel: str, words: str) -> None:
 
 
 def id_on(card: Message) -> str:
-    """The request that a card belongs to, by its metadata."""
+    """The ID of the request that a card belongs to, from its metadata."""
     found: str = card["metadata"]["event_payload"]["instance_id"]
     return found
 
 
 async def has_card(world: World, request_id: str) -> None:
-    """Returns once the request knows of its card, which people may see a moment before."""
+    """Returns once the request's status lists its card; people may see the card a moment earlier."""
     await world.until(request_id, lambda progress: bool(progress.cards))
 
 
 async def deliver(world: World, **form: str) -> tuple[int, str]:
-    """Signs and sends what Slack would send, for what the page no longer offers: an old button, a second delivery."""
+    """Signs and sends a delivery as Slack would, such as for an old button or a second time."""
     return await deliver_late(world, 0, **form)
 
 
 async def deliver_late(world: World, age: int, /, **form: str) -> tuple[int, str]:
-    """As `deliver`, of what Slack sent so many seconds ago."""
+    """As `deliver`, of a delivery that Slack sent `age` seconds ago."""
     body = urlencode(form)
     headers = {"Content-Type": "application/x-www-form-urlencoded", **signed(body, age)}
     url = f"{world.url}/slack/events"
@@ -66,14 +66,14 @@ async def deliver_late(world: World, age: int, /, **form: str) -> tuple[int, str
 
 
 def signed(body: str, age: int = 0) -> dict[str, str]:
-    """The headers by which Slack says that it sent this body, so many seconds ago."""
+    """Slack's signature headers for a body that it sent `age` seconds ago."""
     stamp = str(int(time.time()) - age)
     signature = SignatureVerifier(SIGNING_SECRET).generate_signature(timestamp=stamp, body=body)
     return {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": signature or ""}
 
 
 def pressed(person: str, card: Message, action_id: str = "approve", **message: Any) -> dict[str, str]:
-    """The form of a press on `card` as it was when it was read; `message` replaces parts of it."""
+    """The form of a press on `card` as it was read; `message` replaces parts of the card."""
     [button] = [
         element
         for block in card["blocks"]

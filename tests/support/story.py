@@ -1,4 +1,4 @@
-"""Requests as policies and people make them, for the tests of how Slack shows them."""
+"""Records of requests in many states, for the tests of how Slack shows them."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -48,7 +48,7 @@ POLICIES = {policy.key: policy for policy in (PURCHASE, ACCESS)}
 
 
 class RequestStory:
-    """One request's record, moved along as the orchestration would; `minutes` after it was asked."""
+    """One request's record, changed as the orchestration would. `minutes` count from the time it was asked."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class RequestStory:
         self.record.voting.vote(decision, holder, self.at(minutes))
 
     def next_level(self, minutes: int) -> None:
-        """The open level is passed, and the next one opens."""
+        """Closes the open level as approved, and opens the next one."""
         self.record.close_level(Status.APPROVED)
         self.record.open_level(self.record.state.level_index + 1, self.at(minutes))
 
@@ -112,7 +112,7 @@ class RequestStory:
         )
 
     def card(self, round_: int) -> Card:
-        """What the copy posted for that round says now."""
+        """The card of that round as it is now."""
         return projection.card(self.record, round_)
 
     def say(self, who: str, kind: RemarkKind, text: str, minutes: int) -> None:
@@ -132,6 +132,6 @@ class RequestStory:
 
 
 def mrkdwn_of(rendered: Rendered) -> list[str]:
-    """Every text of a message in which Slack looks for mentions."""
+    """Every text of a message that Slack parses as mrkdwn."""
     parts = [part for block in rendered.blocks for part in (block.get("text"), *block.get("elements", []))]
     return [part["text"] for part in parts if part and part["type"] == "mrkdwn"]

@@ -1,4 +1,4 @@
-"""Another user of the machine, who tries everything at a hub: `python -m tests.support.stranger ADDRESS [HEADER …]`.
+"""Another user of the machine, who attacks a hub: `python -m tests.support.stranger ADDRESS [HEADER …]`.
 
 Run as root. It imports what it needs, becomes `nobody`, and calls the hub at ADDRESS: without an `authorization`, and
 with each HEADER as one. For each of these it prints a line: a JSON object with the gRPC status of each attempt.
@@ -26,7 +26,7 @@ def become_nobody() -> None:
 
 
 def attempts(channel: grpc.Channel, metadata: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    """What became of each attack, and of a bare call of every method."""
+    """The gRPC status of each attack, and of a bare call of every method."""
     stub = stubs.TaskHubSidecarServiceStub(channel)
     vote = pb.RaiseEventRequest(instanceId=VICTIM, name="ApprovalDecision")
     vote.input.value = '{"actor": "U0BOSS", "decision": "approve"}'

@@ -1,4 +1,4 @@
-"""A wire between a client and a server, which can be cut, and on which answers can be lost."""
+"""A TCP connection between client and server that can be cut, and on which answers can be lost."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class TcpRelay:
         await self.cut()
 
     async def mend(self) -> None:
-        """Takes connections from now on."""
+        """Accepts connections from now on."""
         self.losing = False
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def cut(self) -> None:
-        """Every connection is gone, and none is taken."""
+        """Closes every connection, and accepts none from now on."""
         if self._server is not None:
             self._server.close()
         for writer in self._writers:

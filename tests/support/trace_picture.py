@@ -1,4 +1,4 @@
-"""Draws the spans of one approval as a picture for the pages: one bar a span, each trace under the other."""
+"""Draws the spans of one approval for the documentation: one bar for each span, the traces one below another."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import groupby
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 WIDTH, LABELS, ROW, TOP = 1080, 430, 17, 34
-# What begins a trace, in the words of the page. A trace of a delivery report has one span, and is left out.
+# The first span of a trace, and its title on the page. Traces of delivery reports have one span and are left out.
 TITLES = {
     "POST /api/approvals": "Asking",
     "POST /slack/events": "The press of Approve, and what follows from the code",
@@ -65,7 +65,7 @@ def drawn(spans: list[Span]) -> str:
 
 
 def _ordered(trace: list[Span]) -> Iterator[tuple[Span, int]]:
-    """Each span behind its parent, and how deep it lies."""
+    """Each span after its parent, with its depth."""
     known = {span.span_id for span in trace}
 
     def under(parent: bytes, depth: int) -> Iterator[tuple[Span, int]]:

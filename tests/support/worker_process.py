@@ -38,7 +38,7 @@ def collector(ctx: task.OrchestrationContext, _given: Any) -> Any:
 
 
 class Tally(entities.DurableEntity):
-    """Counts. A batch that was applied twice would count twice."""
+    """Counts calls, so that a batch that was applied twice shows."""
 
     def add(self, number: int) -> int:
         total: int = self.get_state(int, 0) + number
@@ -47,7 +47,7 @@ class Tally(entities.DurableEntity):
 
 
 def work(address: str) -> TaskHubGrpcWorker:
-    """A started worker. It holds a few items at most, so that every process holds some when it is killed."""
+    """A started worker. It takes a few items at most, so that each of several processes has some when it is killed."""
     quiet = logging.getLogger("worker-process")
     quiet.setLevel(logging.CRITICAL)
     concurrency = ConcurrencyOptions(

@@ -1,4 +1,4 @@
-"""The product in this process, in a workspace that is simulated. No other place in the tests starts the bot."""
+"""The product in this process, in a simulated workspace. No other place in the tests starts the bot so."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ class World:
     ) -> None:
         """`data` is the bot's data directory; `policies` the text of its policy file, which `write` replaces.
 
-        `hub` is one outside the bot, which is then reached as a Durable Task Scheduler would be. Without it the world
-        has its own, in the current form; one outside the bot goes on while the bot is stopped. `orchestrators` of
-        somebody else run beside the bot's own. `settings` go over those that a world gives the bot by itself.
+        `hub` is a hub outside the bot, reached as a Durable Task Scheduler. Without it the world has its own hub in the
+        current form; outside the bot it goes on while the bot is stopped. `orchestrators` of another program run beside
+        the bot's own. `settings` replace the world's own settings of the bot.
         """
         self.several = replicas.wanted()
         if self.several > 1 and socket_mode:
@@ -71,16 +71,14 @@ class World:
         self.data = data
         self.policies = data / "policies.toml"
         self.write(policies)
-        # Bound for as long as the world lasts, so that a bot that is started again finds its port free.
+        # Bound for as long as the world lasts, so that the port is free whenever the bot starts again.
         self._reserved = socket.socket()
         self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._reserved.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._reserved.getsockname()[1]}"
         self.workspace = Workspace.open(None)
         self._cards: list[Message] = []
-        self._cards_at = (
-            -1
-        )  # of the workspace's changes: it may have thousands of messages, and is looked at often
+        self._cards_at = -1  # the workspace's change count when `_cards` was made: a scan is slow
         inbound = SmsAccount(
             TWILIO_ACCOUNT, TWILIO_TOKEN, numbers=(TWILIO_NUMBER,), inbound_url=f"{self.url}/twilio/sms"
         )
@@ -98,7 +96,7 @@ class World:
         self._hub = hub
         self._outside: Hub | None = None
         self._orchestrators = orchestrators
-        self.stopping: Stopping | None = None  # how the next start ends; as a process does, where it is None
+        self.stopping: Stopping | None = None  # how the next started bot ends; None: as a process does
         self._more = dict(settings or {})
         self._people: list[Person] = []
         self._bot = AsyncExitStack()
@@ -119,9 +117,7 @@ class World:
         await self.simulator.stop()
         self.workspace.close()
         self._reserved.close()
-        await asyncio.sleep(
-            0.01
-        )  # connections that were closed let go of their sockets in the loop's next turns
+        await asyncio.sleep(0.01)  # closed connections release their sockets in the loop's next turns
 
     # ---- the bot ---------------------------------------------------------------------------------------------
 
@@ -182,7 +178,7 @@ class World:
         await self._app.connecting
 
     async def _start_several(self) -> None:
-        """On one data directory, as several bots on one machine may be."""
+        """Starts several bots on one data directory, as on one machine."""
         settings = self.settings()
         self.connection, services = await self._bot.enter_async_context(
             replicas.looked_at(settings, self.data / "looked-at")
@@ -199,7 +195,7 @@ class World:
         hub_forms.is_outside(connection, hub)
 
     async def lose_hub(self) -> None:
-        """The bot has no hub any more, and goes on."""
+        """Takes the hub from the bot, which goes on."""
         if self._outside:
             await asyncio.to_thread(self._outside.stop)
         else:
@@ -210,7 +206,7 @@ class World:
         await self._bot.aclose()
 
     async def rest(self) -> None:
-        """Stops the worker alone: what is committed to the hub from now on waits for the next `start`."""
+        """Stops the worker alone: work committed to the hub from now on waits for the next `start`."""
         await asyncio.to_thread(self.app.worker.stop)
 
     @property
@@ -226,7 +222,7 @@ class World:
         return self._service
 
     def set(self, **settings: str) -> None:
-        """Gives the bot these settings from its next start on."""
+        """Sets settings of the bot from its next start on."""
         self._more |= settings
 
     def write(self, policies: str) -> None:
@@ -248,26 +244,26 @@ class World:
         return self.hub.clock.now()
 
     async def skip(self, **time: float) -> None:
-        """Skips durable time, without waiting for it."""
+        """Moves durable time on, without waiting."""
         await asyncio.to_thread(self.hub.advance, timedelta(**time))
 
     def is_due_within(self, **time: float) -> bool:
-        """Whether a timer is due within that time: something has been put off, and skipping will reach it."""
+        """Whether a timer is due within that time, so that a skip will reach it."""
         due = self.hub.next_timer()
         return due is not None and due <= self.now() + timedelta(**time)
 
     async def eventually(self, true: Callable[..., bool]) -> None:
-        """Returns once it is true."""
+        """Returns once `true()` holds."""
         await looking.eventually(true)
 
     async def until(self, request_id: str, true: Callable[[Progress], bool]) -> Progress:
-        """How the request stands, once that is true of it."""
+        """The progress of the request, once the condition holds for it."""
         return await looking.seen(lambda: self.service.status(request_id), true)
 
     # ---- the workspace ---------------------------------------------------------------------------------------
 
     def person(self, user: str) -> Person:
-        """Somebody who acts in the workspace; they leave with the world."""
+        """A person who acts in the workspace until the world ends."""
         self._people.append(Person(self.simulator.url, user))
         return self._people[-1]
 
@@ -293,7 +289,7 @@ class World:
         return [card for card in self.cards() if request_of(card) == request_id]
 
     def permalink(self, message: Message) -> str:
-        """Where people find it, as Slack would say."""
+        """The link to the message, as Slack makes it."""
         return f"{self.simulator.url}/archives/{message.channel}/p{message.ts.replace('.', '')}"
 
     def shown(self, request_id: str) -> str:
@@ -318,5 +314,5 @@ def request_of(card: Message) -> str:
 
 
 def read(message: Message) -> str:
-    """All that a person can read of it."""
+    """All that a person can read of the message."""
     return text_of({"text": message.text, "blocks": message.blocks})

@@ -1,4 +1,4 @@
-"""The pages: every link leads somewhere, the reference pages agree with the code, and the snippets hold."""
+"""The pages: every link has a target, the reference pages agree with the code, and the snippets work."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def prose(page: Path) -> str:
 
 @cache
 def anchors(page: Path) -> set[str]:
-    """As GitHub makes them: lower case, punctuation dropped, spaces to dashes, repeats numbered."""
+    """The anchors as GitHub makes them: lower case, punctuation dropped, spaces to dashes, repeats numbered."""
     found: set[str] = set()
     seen: Counter[str] = Counter()
     for heading in HEADING.findall(prose(page)):
@@ -89,7 +89,7 @@ def table(page: Path, heading: str | None = None) -> list[list[str]]:
 
 
 def coded(rows: list[list[str]], column: int = 0) -> set[str]:
-    """What stands in `code` in that column."""
+    """The texts marked as `code` in that column."""
     return {word for row in rows for word in re.findall(r"`([^`]+)`", row[column])}
 
 

@@ -9,7 +9,7 @@ from functools import cache
 from tests.support import ROOT
 
 PAGE = (ROOT / "docs/explanation/promises.md").read_text(encoding="utf-8")
-NAMED = re.compile(r"`([\w/]+\.py)(?:::(\w+))?`")  # from tests: a file, or file::name
+NAMED = re.compile(r"`([\w/]+\.py)(?:::(\w+))?`")  # a path from the folder of tests: file or file::name
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What is looked at for newer versions: every place that pins something."""
+"""Every place that pins a version is checked for newer ones."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class Approval(BaseModel):
 
 
 class AskedFacts(BaseModel):
-    """What is asked, with every edit: all that a decision on it is about."""
+    """What the request asks, with every edit. A decision covers exactly these facts."""
 
     id: str
     nonce: str = Field(description="Which start of the request this is. A decision names it")
@@ -102,7 +102,7 @@ class AskedFacts(BaseModel):
 
     @classmethod
     def of(cls, view: RequestView) -> AskedFacts:
-        """From one look, so that the digest is that of the facts."""
+        """Builds the model from one view of the request, so that the digest matches the facts."""
         facts = view.request.facts()
         return cls(
             id=view.progress.request_id,

@@ -93,7 +93,7 @@ class HookResult(BaseModel):
 
 
 class NewFulfilmentCancellation(Model):
-    """The owner calls off what follows an approval."""
+    """The owner cancels the work that follows an approval."""
 
     reason: Annotated[Text, Field(max_length=2000)] = ""
 

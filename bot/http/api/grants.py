@@ -19,7 +19,7 @@ from orchestration.service.grants import GrantService, grant_sentence
 
 
 class StandingGrant(BaseModel):
-    """A standing grant: what is approved in advance, for whom, by whom, and how often it was used."""
+    """A standing grant: what is approved in advance, for whom, by whom, and how often the grant was used."""
 
     id: str
     policy: str
@@ -44,7 +44,7 @@ class StandingGrant(BaseModel):
 
     @classmethod
     def of(cls, progress: GrantProgress) -> StandingGrant:
-        """From what the grant says of itself."""
+        """Builds the model from the progress of a grant."""
         facts = progress.facts
         return cls(
             id=facts.id,

@@ -118,7 +118,7 @@ def not_blank(text: str) -> str:
 
 
 class Matter(Model):
-    """What people are asked, whoever asks: a program by HTTP or an agent by MCP."""
+    """What people are asked to approve, by a program over HTTP or by an agent over MCP."""
 
     policy: Annotated[Line, Field(min_length=1, max_length=40)]
     title: Annotated[Line, AfterValidator(not_blank), Field(min_length=1, max_length=150)]

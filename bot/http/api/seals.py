@@ -11,7 +11,7 @@ from orchestration.service.seals import SealInventory
 
 
 class SealingKey(BaseModel):
-    """One key, and what it has sealed on the hub."""
+    """One sealing key, and what is sealed with it on the hub."""
 
     id: str
     held: bool = Field(description="Whether this process holds it")

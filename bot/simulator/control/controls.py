@@ -12,10 +12,10 @@ class Controls(Protocol):
         """Whether the app's process runs."""
 
     async def advance(self, delta: timedelta) -> datetime:
-        """Let this much time pass, and give the new time."""
+        """Let this much time pass, and return the new time."""
 
     async def next_deadline(self) -> datetime | None:
-        """Give when something next becomes due; None when nothing waits."""
+        """Return when the next thing is due; None when nothing is waiting."""
 
     async def kill(self) -> None:
         """End the app's process without warning (SIGKILL)."""

@@ -1,4 +1,4 @@
-"""`/sim/faults`: plan faults, list those that are on, and end them."""
+"""`/sim/faults`: plan faults, list the active ones, and end them."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ class FaultsApi:
         self._sms = sms
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes to serve."""
+        """Return the routes to serve."""
         return [
             web.get("/sim/faults", self.on),
             web.post("/sim/faults", self.plan),
@@ -30,7 +30,7 @@ class FaultsApi:
         ]
 
     async def on(self, _request: web.Request) -> web.Response:
-        """Give the faults that are on. `left` is the seconds until one ends; null where only a person ends it."""
+        """Return the active faults. `left` is the seconds until a fault ends; null where only a person can end it."""
         slack = [_shape(one) for one in self._slack.on()]
         sms = [_shape(one) for one in self._sms.on()] if self._sms else []
         return web.json_response({"ok": True, "faults": slack + sms})
@@ -53,11 +53,11 @@ class FaultsApi:
         return self._sms.plan(SmsFault.model_validate(body))
 
     async def clear(self, _request: web.Request) -> web.Response:
-        """Forget planned faults."""
+        """End all faults."""
         return self._forget(None)
 
     async def end(self, request: web.Request) -> web.Response:
-        """Forget one fault. It is no error when that fault is over already."""
+        """End one fault. It is no error when the fault has ended already."""
         return self._forget(int(request.match_info["number"]))
 
     def _forget(self, number: int | None) -> web.Response:

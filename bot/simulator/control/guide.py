@@ -12,40 +12,40 @@ Json = dict[str, Any]
 
 
 class Guide(Protocol):
-    """Plays one scenario at a time for all open pages, and publishes a "guide" change at each progress.
+    """Plays one scenario at a time for all open pages, and publishes a "guide" change whenever the play moves on.
 
     A play is `{id, name, title, why, by_hand, script, step, phase, failed, ended, notes, wire}`. `script` has for each
     step its sentences `tell` and `hand`, whether it `acts` or only shows something, and its `scene`: who acts (`as`),
     in which `channel`, and what is used there (`spot` and `text`). `step` is the step that is next or under way,
-    counted from 0; `phase` is "waiting", "doing" or "over". `failed` says why a step failed, `ended` why the play can
-    only be started over. `notes` say what was corrected before the play began, `wire` holds the calls and answers
-    between a program and the app.
+    counted from 0; `phase` is "waiting", "doing" or "over". `failed` says why a step failed, `ended` says why
+    the play can only be started over. `notes` say what was corrected before the play began. `wire` holds the
+    calls and answers between a program and the app.
     """
 
     def scenarios(self) -> list[Json]:
-        """Give what can be played: `{name, title, why, steps}` each."""
+        """Return the scenarios, each as `{name, title, why, steps}`."""
 
     def play(self) -> Json | None:
-        """Give the current play, or None."""
+        """Return the current play, or None."""
 
     async def begin(self, name: str, *, by_hand: bool) -> None:
-        """Begin a scenario; a play that is on ends. Raises SimulatorError when no scenario has that name."""
+        """Begin a scenario, and end the current play. Raises SimulatorError when no scenario has that name."""
 
     async def go_on(self, play: str, step: int) -> None:
-        """Have a step done. Nothing happens when another step is next, because another page was quicker."""
+        """Do this step of the play. Does nothing when another step is next, because another page was quicker."""
 
     async def leave(self, play: str) -> None:
-        """End the play, if it is still on."""
+        """End the play, if it has not ended yet."""
 
 
 class GuideApi:
-    """Lets the page follow the guide. Without one there are no scenarios."""
+    """Lets the page follow the guide. Without a guide there are no scenarios."""
 
     def __init__(self, guide: Guide | None) -> None:
         self._guide = guide
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes to serve."""
+        """Return the routes to serve."""
         return [
             web.get("/sim/scenarios", self.look),
             web.post("/sim/scenarios/begin", self.begin),
@@ -54,7 +54,7 @@ class GuideApi:
         ]
 
     async def look(self, _request: web.Request) -> web.Response:
-        """Give the scenarios, and the state of the current play."""
+        """Return the scenarios, and the state of the current play."""
         scenarios = self._guide.scenarios() if self._guide else []
         return web.json_response(
             {"ok": True, "scenarios": scenarios, "play": self._guide.play() if self._guide else None}
@@ -67,7 +67,7 @@ class GuideApi:
         return await self.look(request)
 
     async def go_on(self, request: web.Request) -> web.Response:
-        """Have the next step done."""
+        """Do the next step."""
         body = await read_object(request)
         step = body.get("step")
         if not isinstance(step, int):

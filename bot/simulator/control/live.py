@@ -11,7 +11,7 @@ RECONNECT = 500
 
 
 class Live:
-    """Streams changes to pages. One that fell behind is sent `{"kind": "all"}`, and fetches everything again."""
+    """Streams changes to pages. A page that fell behind is sent `{"kind": "all"}`, and fetches everything again."""
 
     def __init__(self, changes: Changes, heartbeat: float) -> None:
         self._changes = changes
@@ -24,7 +24,7 @@ class Live:
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
-        # Watching begins before the first byte is sent. So no change is missed between the reader's connecting and
+        # Watching begins before the first byte is sent, so that the page misses no change between connecting and
         # its first fetch.
         with self._changes.watch() as queue:
             await response.prepare(request)
@@ -49,6 +49,6 @@ class Live:
                 self._streams.discard(stream)
 
     def close(self) -> None:
-        """End every stream. Without this the server would wait for ever for the pages to leave."""
+        """End every stream. Otherwise the server would wait forever for the pages to disconnect."""
         for stream in self._streams:
             stream.cancel()

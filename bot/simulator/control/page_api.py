@@ -1,4 +1,4 @@
-"""`/sim/…`: the JSON API by which the page, and tests without a page, see and act as a person."""
+"""`/sim/…`: the JSON API by which the page, and tests without a page, act as a person and see what that person sees."""
 
 import asyncio
 from collections import Counter
@@ -27,7 +27,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Unavailable(SimulatorError):  # noqa: N818 — it names a state, and not somebody's error
-    """No supervisor was given that could do this."""
+    """No supervisor is attached that could do this."""
 
 
 @web.middleware
@@ -50,7 +50,7 @@ async def sentences(request: web.Request, handler: Handler) -> web.StreamRespons
 class PageApi:
     """Serves /sim. Without `controls`, requests about time and the app's process are answered 501.
 
-    `calls` are those the app has made; `has_phones` says whether texts reach people, `has_stories` whether the
+    `calls` are the API calls of the app. `has_phones` says whether people have phones; `has_stories` says whether the
     page can show what the app's work did.
     """
 
@@ -75,7 +75,7 @@ class PageApi:
         self._has_stories = has_stories
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes to serve."""
+        """Return the routes to serve."""
         return [
             web.get("/sim/state", self.state),
             web.get("/sim/messages", self.messages),
@@ -95,7 +95,7 @@ class PageApi:
         ]
 
     async def state(self, request: web.Request) -> web.Response:
-        """Give everything around the conversation, as one person sees it."""
+        """Return everything around the conversation, as one person sees it."""
         me = find_person(self._workspace.people, request.query.get("as"))
         people, controls = self._workspace.people, self._controls
         app = people.app()
@@ -132,7 +132,7 @@ class PageApi:
         )
 
     async def messages(self, request: web.Request) -> web.Response:
-        """Give a channel's messages, or a thread's, as one person sees them."""
+        """Return a channel's messages, or a thread's, as one person sees them."""
         me = find_person(self._workspace.people, request.query.get("as"))
         channel = self._channel(request.query.get("channel"), me)
         if thread_ts := request.query.get("thread_ts"):
@@ -142,7 +142,7 @@ class PageApi:
         return _ok(messages=self._shapes.messages(channel.id, found))
 
     async def message(self, request: web.Request) -> web.Response:
-        """Say something."""
+        """Post a message."""
         body, me = await read_as(request, self._workspace.people)
         channel = self._channel(body.get("channel"), me)
         said = self._actions.say(me, channel, str(body.get("text") or ""), body.get("thread_ts"))
@@ -160,7 +160,7 @@ class PageApi:
         return _ok()
 
     async def action(self, request: web.Request) -> web.Response:
-        """Act on an element of a message or of a view; with `twice`, two presses are under way at once."""
+        """Act on an element of a message or of a view; with `twice`, act twice at the same time."""
         body, me = await read_as(request, self._workspace.people)
         body["state"] = _object(body, "state")
         action_id = str(body.get("action_id") or "")
@@ -170,7 +170,7 @@ class PageApi:
         else:
             message = self._message(self._channel(body.get("channel"), me).id, body.get("ts"))
             press = partial(self._actions.act_on_message, me, message, action_id, body)
-        # Both are sent before the first is answered; after that, the app may have removed the button.
+        # Both presses are sent before the first is answered: its answer may remove the button.
         await asyncio.gather(*(press() for _ in range(2 if body.get("twice") is True else 1)))
         return _ok()
 
@@ -187,13 +187,13 @@ class PageApi:
         return _ok()
 
     async def read(self, request: web.Request) -> web.Response:
-        """Count a channel as read."""
+        """Mark a channel as read."""
         body, me = await read_as(request, self._workspace.people)
         self._workspace.channels.mark_read(self._channel(body.get("channel"), me).id, me.id)
         return _ok()
 
     async def home(self, request: web.Request) -> web.Response:
-        """Give a person's Home tab."""
+        """Return a person's Home tab."""
         view = self._workspace.views.home(find_person(self._workspace.people, request.query.get("as")).id)
         return _ok(view=self._slack.view(view, with_state=True) if view else None)
 
@@ -204,7 +204,7 @@ class PageApi:
         return _ok()
 
     async def calls(self, request: web.Request) -> web.Response:
-        """Give the API calls so far."""
+        """Return the API calls so far."""
         return _ok(calls=self._calls.of(request.query.get("method")))
 
     async def advance(self, request: web.Request) -> web.Response:

@@ -12,7 +12,7 @@ Json = dict[str, Any]
 
 
 async def read_object(request: web.Request) -> Json:
-    """Give the body, a JSON object. Raises SimulatorError when it is none."""
+    """Return the body, a JSON object. Raises SimulatorError when the body is anything else."""
     try:
         body = await request.json()
     except ValueError:
@@ -23,7 +23,7 @@ async def read_object(request: web.Request) -> Json:
 
 
 def find_person(people: People, person_id: Any) -> Member:
-    """Give the person to act as. Raises SimulatorError when there is no such human."""
+    """Return the person to act as. Raises SimulatorError when there is no such human."""
     if person_id is None:
         one = next(person.id for person in people.all() if not person.is_bot)
         raise SimulatorError(f"Say who looks or acts, such as as={one}.")
@@ -34,6 +34,6 @@ def find_person(people: People, person_id: Any) -> Member:
 
 
 async def read_as(request: web.Request, people: People) -> tuple[Json, Member]:
-    """Give the body and the person it says who acts, in `as`. Raises SimulatorError."""
+    """Return the body, and the person who acts, named in `as`. Raises SimulatorError."""
     body = await read_object(request)
     return body, find_person(people, body.get("as"))

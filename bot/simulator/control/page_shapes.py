@@ -1,4 +1,4 @@
-"""The JSON of people, channels and messages, as the page is given it."""
+"""The JSON of people, channels and messages that the page receives."""
 
 from typing import Any
 
@@ -17,12 +17,12 @@ class PageShapes:
         self._workspace = workspace
 
     def person(self, person: Member) -> Json:
-        """Give a person: only what the page uses."""
+        """Return a person, with only the keys that the page uses."""
         fields = ("id", "name", "real_name", "title", "tz", "color", "is_bot")
         return {field: getattr(person, field) for field in fields}
 
     def channel(self, channel: Channel, viewer: str, unread: Unread) -> Json:
-        """Give a channel as this person sees it, with the number of messages they have not read."""
+        """Return a channel as this person sees it, with the number of messages they have not read."""
         app = self._workspace.people.app().id
         return {
             "id": channel.id,
@@ -37,7 +37,7 @@ class PageShapes:
         }
 
     def messages(self, channel: str, messages: list[Message]) -> list[Json]:
-        """Give messages of one channel, each with the summary of its thread."""
+        """Return messages of one channel, each with the summary of its thread."""
         threads = self._workspace.messages.threads(channel)
         return [self._message(message, threads.get(message.ts)) for message in messages]
 

@@ -1,4 +1,4 @@
-"""A person at the workspace, for tests and demonstrations: does what the page does, without a browser."""
+"""Acts as a person in the workspace, for tests and demonstrations: does what the page does, without a browser."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ class ActionRefusedError(SimulatorError):
 class Person:
     """Acts as one person of the workspace at `base_url`, a Simulator's `url`.
 
-    Use it as an async context manager. Whatever the workspace refuses raises ActionRefusedError with its sentence.
+    Use it as an async context manager. A call that the workspace refuses raises ActionRefusedError with its sentence.
     """
 
     def __init__(self, base_url: str, user_id: str) -> None:
@@ -49,11 +49,11 @@ class Person:
         await self._session.close()
 
     async def state(self) -> Json:
-        """Give everything around the conversation: people, channels with unread marks, open modals, clock."""
+        """Return everything around the conversation: people, channels with unread marks, open modals, clock."""
         return await self._get("state")
 
     async def say(self, channel: str, text: str, thread_ts: str | None = None) -> Json:
-        """Post a message, and give it."""
+        """Post a message, and return it."""
         posted: Json = (await self._post("message", channel=channel, text=text, thread_ts=thread_ts))[
             "message"
         ]
@@ -75,7 +75,7 @@ class Person:
     async def click_in_view(
         self, view: Json, action_id: str, *, block_id: str | None = None, **choice: Any
     ) -> None:
-        """Press a button, or choose something, in a modal or in the App Home."""
+        """Press a button in a modal or in the App Home, or choose something there."""
         await self._post("action", view_id=view["id"], action_id=action_id, block_id=block_id, **choice)
 
     async def submit(self, view: Json, values: dict[str, Any] | None = None) -> None:
@@ -91,22 +91,22 @@ class Person:
         await self._post("view/close", view_id=view["id"])
 
     async def views(self) -> list[Json]:
-        """Give this person's open modals, the one in front last."""
+        """Return this person's open modals, the one in front last."""
         views: list[Json] = (await self._get("state"))["views"]
         return views
 
     async def messages(self, channel: str) -> list[Json]:
-        """Give what this person sees in a channel, oldest first."""
+        """Return what this person sees in a channel, oldest first."""
         messages: list[Json] = (await self._get("messages", channel=channel))["messages"]
         return messages
 
     async def thread(self, channel: str, thread_ts: str) -> list[Json]:
-        """Give a thread, its parent first."""
+        """Return a thread, its parent first."""
         messages: list[Json] = (await self._get("messages", channel=channel, thread_ts=thread_ts))["messages"]
         return messages
 
     async def delete(self, channel: str, ts: str) -> None:
-        """Delete a message, as somebody who may does."""
+        """Delete a message, as a person with the right to do so."""
         async with self._session.delete(f"{self._base}/sim/messages/{channel}/{ts}") as response:
             _checked(await response.json())
 
@@ -119,16 +119,16 @@ class Person:
         await self._post("home/open")
 
     async def home(self) -> Json | None:
-        """Give what the Home tab shows; None when the app has published nothing."""
+        """Return what the Home tab shows; None when the app has published nothing."""
         view: Json | None = (await self._get("home"))["view"]
         return view
 
     async def phone(self) -> Json:
-        """Give what this person's phone shows: number, messages, opted_out, unread."""
+        """Return what this person's phone shows: number, messages, opted_out, unread."""
         return await self._get("phone")
 
     async def texts(self) -> list[Json]:
-        """Give the texts on this person's phone, oldest first; `direction` is "in" or "out".
+        """Return the texts on this person's phone, oldest first; `direction` is "in" or "out".
 
         A text that could not be delivered shows its `status` and `error`, and no body.
         """
@@ -136,7 +136,7 @@ class Person:
         return texts
 
     async def reply_sms(self, text: str) -> Json:
-        """Send a text from this person's phone, and give it once the app has answered.
+        """Send a text from this person's phone, and return it once the app has answered.
 
         Its `status` is "failed", with Twilio's `error`, where the app could not be reached or its answer was not valid.
         """
@@ -149,7 +149,7 @@ class Person:
         return sent
 
     async def read_phone(self) -> None:
-        """Count every text on the phone as read."""
+        """Mark every text on the phone as read."""
         await self._post("phone/read")
 
     async def skip(self, seconds: float) -> None:
@@ -169,10 +169,10 @@ class Person:
         look: "Callable[[Person], Any]",
         timeout: float | None = 15.0,  # noqa: ASYNC109
     ) -> Any:
-        """Give what `look(self)` gives, awaited, as soon as that is truthy.
+        """Await `look(self)` until its result is truthy, and return that result.
 
-        It is asked at once, and again after every change this person can see.
-        Raises TimeoutError, saying what `look` gave last, after `timeout` seconds; None waits for ever.
+        `look` is called at once, and again after every change this person can see.
+        Raises TimeoutError with the last result after `timeout` seconds; None waits forever.
         """
         seen: Any = None
         try:
@@ -189,7 +189,7 @@ class Person:
         raise SimulatorError("The workspace went away.")
 
     async def wait_for_view(self, callback_id: str | None = None, timeout: float = 15.0) -> Json:  # noqa: ASYNC109
-        """Give the modal in front, once one (with this callback_id) is."""
+        """Return the modal in front, as soon as there is one (with this callback_id)."""
 
         async def look(person: Person) -> Json | None:
             views = await person.views()
@@ -204,7 +204,7 @@ class Person:
         matches: Callable[[Json], bool],
         timeout: float = 15.0,  # noqa: ASYNC109
     ) -> Json:
-        """Give the newest message of a channel that `matches`, once there is one."""
+        """Return the newest message of a channel that `matches`, once there is one."""
 
         async def look(person: Person) -> Json | None:
             found = [message for message in await person.messages(channel) if matches(message)]
@@ -214,7 +214,7 @@ class Person:
         return message
 
     async def wait_for_text(self, matches: Callable[[Json], bool], timeout: float = 15.0) -> Json:  # noqa: ASYNC109
-        """Give the newest text that arrived on the phone and `matches`, once there is one."""
+        """Return the newest text that arrived on the phone and `matches`, once there is one."""
 
         async def look(person: Person) -> Json | None:
             found = [
@@ -263,7 +263,7 @@ class _Changes:
     async def follow(self, response: aiohttp.ClientResponse) -> None:
         try:
             async for line in response.content:
-                # A change that only others see brings nothing new here.
+                # Changes that only other people see arrive as "people".
                 if (
                     line.startswith(b"data: ")
                     and json.loads(line.removeprefix(b"data: "))["kind"] != "people"
@@ -277,7 +277,7 @@ class _Changes:
 
 
 def filled_in(view: Json, values: dict[str, Any]) -> Json:
-    """Give `state.values` for a view from plain values by action_id or block_id.
+    """Return `state.values` for a view from plain values by action_id or block_id.
 
     Raises SimulatorError for a value the view has no place for.
     """

@@ -23,7 +23,7 @@ class PhoneApi:
         self._carrier = carrier
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes to serve."""
+        """Return the routes to serve."""
         return [
             web.get("/sim/phone", self.phone),
             web.post("/sim/phone/reply", self.reply),
@@ -32,7 +32,7 @@ class PhoneApi:
         ]
 
     async def phone(self, request: web.Request) -> web.Response:
-        """Give what a person's phone shows."""
+        """Return what a person's phone shows."""
         me = find_person(self._people, request.query.get("as"))
         number = self._number(me)
         return web.json_response(
@@ -47,7 +47,7 @@ class PhoneApi:
         )
 
     async def reply(self, request: web.Request) -> web.Response:
-        """Send a text from a phone; answered once the app has answered, or failed to."""
+        """Send a text from a phone. The response comes when the app has answered, or has failed to answer."""
         body, me = await read_as(request, self._people)
         words = str(body.get("text") or "").strip()
         if not words:
@@ -56,7 +56,7 @@ class PhoneApi:
         return web.json_response({"ok": True, "message": _shape(text)})
 
     async def read(self, request: web.Request) -> web.Response:
-        """Count everything on a phone as read."""
+        """Mark everything on a phone as read."""
         _, me = await read_as(request, self._people)
         self._texts.mark_read(me.id)
         return web.json_response({"ok": True})
@@ -77,7 +77,7 @@ class PhoneApi:
 
 
 def _shape(text: TextMessage) -> Json:
-    """Give a text as its phone shows it. One that could not be delivered is shown without its body."""
+    """Return a text as its phone shows it. A text that could not be delivered is shown without its body."""
     arrived = text.inbound or text.status == "delivered"
     return {
         "id": text.sid,

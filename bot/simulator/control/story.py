@@ -1,6 +1,6 @@
 """The story of one piece of the app's work, step by step, as the page shows it.
 
-The simulator knows no app. Whoever runs one gives the story in words, and the page draws it.
+The simulator knows no app. Whoever runs an app supplies the story in words, and the page draws it.
 """
 
 from dataclasses import asdict, dataclass
@@ -18,8 +18,8 @@ Timer = Literal["deadline", "reminder", ""]
 class StoryStep:
     """One step. `at` and `until` are epoch seconds of the workspace's time; `who` and `where` are IDs.
 
-    `detail` is the app's own name for it; `times` is how often it happened in a row. `timer` is what it waits
-    for, where that is known and not over.
+    `detail` is the app's own name for the step. `times` is how often the step happened in a row. `timer` is the timer
+    it waits for, where that is known and the timer still runs.
     """
 
     at: float
@@ -35,7 +35,10 @@ class StoryStep:
 
 @dataclass(frozen=True, slots=True)
 class StoryWait:
-    """What the work waits for now. `until` and `timer` are as in a step; `by_phone` says that it is a reply by SMS."""
+    """What the work waits for now.
+
+    `until` and `timer` are as in a step. `by_phone` says that the work waits for a reply by SMS.
+    """
 
     words: str
     who: tuple[str, ...] = ()
@@ -49,7 +52,7 @@ class StoryWait:
 class Story:
     """A piece of work: how it stands, every step so far, and what it waits for.
 
-    `outsiders` are people whose clicks on its buttons the app must refuse.
+    `outsiders` are people whose clicks on the buttons of this work the app must refuse.
     """
 
     id: str
@@ -62,10 +65,10 @@ class Story:
 
 
 class Stories(Protocol):
-    """Gives the stories."""
+    """Returns stories by the ID of the work."""
 
     async def of(self, work_id: str) -> Story:
-        """Give one. Raises SimulatorError, with the sentence the page shows, when it is not available."""
+        """Return a story. Raises SimulatorError, with the sentence the page shows, when it is not available."""
 
 
 class StoryApi:
@@ -75,10 +78,10 @@ class StoryApi:
         self._stories = stories
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes to serve."""
+        """Return the routes to serve."""
         return [web.get("/sim/story/{id}", self.story)]
 
     async def story(self, request: web.Request) -> web.Response:
-        """Give a story."""
+        """Return a story."""
         told: dict[str, Any] = asdict(await self._stories.of(request.match_info["id"]))
         return web.json_response({"ok": True, "story": told})

@@ -23,7 +23,7 @@ class Answers:
         self._workspace = workspace
 
     def put(self, answer: Json | str, where: ResponseUrl) -> None:
-        """Show an answer; raises SlackError when its content is refused."""
+        """Post an answer; raises SlackError when its content is refused."""
         body: Json = {"text": answer} if isinstance(answer, str) else answer
         original = self._original(where)
         if body.get("delete_original") and original is not None:
@@ -46,7 +46,7 @@ class Answers:
         )
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Serve a response URL: "ok", or Slack's word for why not."""
+        """Serve a response URL: answers "ok", or Slack's error code."""
         where = self._workspace.response_urls.use(request.match_info["secret"], self._workspace.now())
         if isinstance(where, str):
             return web.Response(text=where, status=404)

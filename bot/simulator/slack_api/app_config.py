@@ -40,15 +40,15 @@ class CommandHint:
 
 @dataclass(frozen=True, slots=True)
 class AppConfig:
-    """An app's installation, as its manifest would say it.
+    """An app's installation, as its manifest would describe it.
 
     `scopes` are those granted to the bot token; a method outside them answers `missing_scope`. `events` are
     the bot events it subscribed to, by manifest name (`message.im`, `message.channels`, `app_mention`,
     `app_home_opened`). `commands` are the slash commands registered for it, each with its leading slash; None
-    takes every command. With `should_escape` their text names people and channels by ID. `hints` describe them.
-    Where it takes no messages (`messages_tab_read_only_enabled`), nobody can write to the app.
+    accepts every command. With `should_escape` the text of commands names people and channels by ID. `hints` describe
+    the commands. Without `takes_messages` (`messages_tab_read_only_enabled`) nobody can write to the app.
 
-    `tries` are lines that the page offers to a newcomer in an empty channel; a manifest has no such thing.
+    `tries` are lines that the page offers to a newcomer in an empty channel; a manifest has no such key.
     """
 
     app_id: str = "A0APP"
@@ -63,7 +63,7 @@ class AppConfig:
 
     @property
     def shown_commands(self) -> list[dict[str, str]]:
-        """The commands as the page suggests them; one without a hint has its name alone."""
+        """The commands as the page suggests them; a command without a hint has only its name."""
         hinted = {hint.command for hint in self.hints}
         bare = [CommandHint(command) for command in sorted((self.commands or frozenset()) - hinted)]
         return [asdict(hint) for hint in (*self.hints, *bare)]

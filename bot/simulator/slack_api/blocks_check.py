@@ -1,4 +1,4 @@
-"""Slack's rules for blocks: what `invalid_blocks` means, with the reasons where Slack gives them.
+"""Slack's rules for blocks: when it answers `invalid_blocks`, and with which reasons.
 
 Limits are those of https://docs.slack.dev/reference/block-kit and of the SDK's models; the wording of the
 reasons is Slack's own where it is known, so that an app's tests can rely on it.
@@ -15,10 +15,10 @@ Json = dict[str, Any]
 
 MESSAGE_BLOCKS = 50
 VIEW_BLOCKS = 100
-# Not documented: app developers measured a refusal at about this many characters over all texts of a message.
+# Not documented: developers measured that a message is refused when its texts have about this many characters.
 # Source: https://github.com/slackapi/bolt-js/issues/2509
 MESSAGE_CHARACTERS = 13_200
-# Blocks that are let through unchecked: rare ones, and those that Slack's own tools build.
+# Blocks that are accepted unchecked: rare ones, and those that Slack's own tools build.
 UNCHECKED = frozenset(
     {
         "alert",
@@ -37,7 +37,7 @@ UNCHECKED = frozenset(
 
 
 def check_blocks(blocks: Any, *, at: str = "", limit: int = MESSAGE_BLOCKS) -> list[str]:
-    """Give the reasons, each with its JSON pointer below `at`, why Slack would refuse these blocks."""
+    """Return the reasons why Slack would refuse these blocks, each with its JSON pointer below `at`."""
     findings = Findings()
     if blocks == []:
         return []
@@ -52,7 +52,7 @@ def check_blocks(blocks: Any, *, at: str = "", limit: int = MESSAGE_BLOCKS) -> l
 
 
 def with_ids(blocks: list[Json]) -> list[Json]:
-    """Give the blocks, each with a block_id and action_ids. Missing ones are generated, as Slack does."""
+    """Return the blocks, each with a block_id and action_ids. Missing ones are generated, as Slack does."""
     result: list[Json] = []
     for block in blocks:
         named = {**block, "block_id": block.get("block_id") or _fresh_id()}
@@ -66,7 +66,7 @@ def with_ids(blocks: list[Json]) -> list[Json]:
 
 
 def characters(blocks: list[Json]) -> int:
-    """Give the length of all texts in these blocks together."""
+    """Return the length of all texts in these blocks together."""
     total = 0
     queue: list[Any] = list(blocks)
     while queue:
@@ -81,7 +81,7 @@ def characters(blocks: list[Json]) -> int:
 
 
 def _with_action_id(element: Json) -> Json:
-    # As text, because the type of an unchecked key may be anything, even unhashable.
+    # Compared as text: the value of an unchecked key can have any type, even an unhashable one.
     if element.get("action_id") or str(element.get("type")) not in elements.INTERACTIVE:
         return element
     return {**element, "action_id": _fresh_id()}

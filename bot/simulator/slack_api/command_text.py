@@ -12,7 +12,7 @@ _NAME = re.compile(r"(?<![\w<&])([@#])([a-z0-9][a-z0-9._-]*[a-z0-9]|[a-z0-9])", 
 
 
 def escaped(text: str, workspace: Workspace) -> str:
-    """Replace names by references: `@ada` → `<@U0ADA|ada>`, `#general` → `<#C0GENERAL|general>`, links → `<…>`.
+    """Replace names with references: `@ada` → `<@U0ADA|ada>`, `#general` → `<#C0GENERAL|general>`, links → `<…>`.
 
     Unknown names stay as they are. Slack's three control characters become entities.
     """

@@ -17,14 +17,14 @@ Kind = Literal["slash_commands", "interactive", "events_api"]
 
 @dataclass(frozen=True, slots=True)
 class Redelivery:
-    """The number of a repeated attempt, counted from 1, and Slack's word for its reason."""
+    """The number of a repeated attempt, counted from 1, and Slack's code for its reason."""
 
     number: int
     reason: str
 
 
 class NoAckError(Exception):
-    """The app did not acknowledge: `reason` in Slack's word, `status` where HTTP gave one.
+    """The app did not acknowledge. `reason` is Slack's code; `status` is the HTTP status, if there was one.
 
     `retry` is False when the app refused repetitions by `X-Slack-No-Retry: 1`.
     """
@@ -40,7 +40,7 @@ class DeliveryMethod(Protocol):
     """A way to deliver payloads to the app."""
 
     async def deliver(self, kind: Kind, payload: Json, retry: Redelivery | None = None) -> Json | str | None:
-        """Deliver a payload and give the app's acknowledgement: an object, a text, or nothing.
+        """Deliver a payload and return the app's acknowledgement: an object, a text, or nothing.
 
         Raises NoAckError when there was no acknowledgement in time.
         """

@@ -1,4 +1,4 @@
-"""Delivers payloads to the app by the method that reaches it at that moment, and repeats unanswered events."""
+"""Delivers payloads to the app by the method that reaches it now, and repeats unanswered events."""
 
 import asyncio
 from typing import Any
@@ -42,7 +42,7 @@ class PayloadDispatcher:
         return await way.deliver(kind, payload, retry)
 
     def emit(self, event: Json) -> None:
-        """Send an event in the background, if the app subscribed to it. It is repeated while unanswered."""
+        """Send an event in the background, if the app subscribed to it. It is repeated until the app answers."""
         if _subscription(event) not in self._installation.app.events:
             return
         envelope = self._installation.interactions.event(event)
@@ -64,7 +64,7 @@ class PayloadDispatcher:
                 return
 
     async def close(self) -> None:
-        """Drop the events under way and close connections."""
+        """Drop events that are not delivered yet, and close connections."""
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
@@ -72,7 +72,7 @@ class PayloadDispatcher:
 
 
 def _subscription(event: Json) -> str:
-    """Give the event's name in a manifest."""
+    """Return the name that the event has in a manifest."""
     if event["type"] != "message":
         return str(event["type"])
     return {"im": "message.im", "group": "message.groups"}.get(event["channel_type"], "message.channels")

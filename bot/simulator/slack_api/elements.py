@@ -1,4 +1,4 @@
-"""Block Kit's interactive elements: where a person's choice is kept, and how the app is told of it."""
+"""Block Kit's interactive elements: where a person's choice is kept, and how the app receives it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ElementKind:
-    """A type of element that holds a value: under which `key`, and which key gives its `initial` value."""
+    """A type of element that holds a value, in `key`; the key `initial` has its initial value."""
 
     key: str
     initial: str
@@ -42,7 +42,7 @@ HOLDERS: dict[str, ElementKind] = {
     "timepicker": ElementKind("selected_time", "initial_time"),
     "datetimepicker": ElementKind("selected_date_time", "initial_date_time"),
 }
-# These hold no value. An overflow menu does not keep what was chosen, as in Slack.
+# These hold no value. As at Slack, an overflow menu does not keep what was chosen.
 ACTORS = frozenset({"button", "overflow", "workflow_button", "icon_button", "feedback_buttons"})
 INTERACTIVE = ACTORS | HOLDERS.keys()
 CHOICE_KEYS = frozenset(kind.key for kind in HOLDERS.values())
@@ -57,12 +57,12 @@ class PlacedElement:
 
     @property
     def block_id(self) -> str:
-        """Give the ID of its block."""
+        """Return the ID of its block."""
         return str(self.block["block_id"])
 
     @property
     def action_id(self) -> str:
-        """Give its own ID."""
+        """Return the element's own ID."""
         return str(self.element["action_id"])
 
     @property
@@ -72,7 +72,7 @@ class PlacedElement:
 
 
 def placed(blocks: list[Json] | None) -> Iterator[PlacedElement]:
-    """Give every interactive element of these blocks, in reading order."""
+    """Return every interactive element of these blocks, in reading order."""
     for block in blocks or []:
         candidates = [block.get("element"), block.get("accessory")]
         if isinstance(block.get("elements"), list):
@@ -85,7 +85,7 @@ def placed(blocks: list[Json] | None) -> Iterator[PlacedElement]:
 
 
 def find(blocks: list[Json] | None, action_id: str, block_id: str | None = None) -> PlacedElement:
-    """Give the element with these IDs; raises SimulatorError when there is none."""
+    """Return the element with these IDs; raises SimulatorError when there is none."""
     for found in placed(blocks):
         if found.action_id == action_id and block_id in {None, found.block_id}:
             return found
@@ -93,7 +93,7 @@ def find(blocks: list[Json] | None, action_id: str, block_id: str | None = None)
 
 
 def state(blocks: list[Json] | None, values: Json) -> Json:
-    """Give `state.values` for these blocks: what was put in (`values`), else the initial values."""
+    """Return `state.values` for these blocks: what was entered (`values`), else the initial values."""
     result: Json = {}
     for found in placed(blocks):
         kind = HOLDERS.get(found.element["type"])
@@ -109,7 +109,7 @@ def state(blocks: list[Json] | None, values: Json) -> Json:
 
 
 def action(found: PlacedElement, given: Json, action_ts: str) -> Json:
-    """Give the entry of `actions` for this element, with the choice in `given` when it takes one.
+    """Return the entry of `actions` for this element, with the choice in `given` when it takes one.
 
     An option may be named by its value alone. Raises SimulatorError when the element has no such option, or
     needs a choice that was not given.
@@ -137,7 +137,7 @@ def _chosen(found: PlacedElement, given: Json, key: str) -> Any:
 
 
 def _full(element: Json, choice: Any) -> Any:
-    """Give a choice with the element's own options; raises SimulatorError for an option that it has not."""
+    """Return a choice with the element's own options; raises SimulatorError for any other option."""
     if isinstance(choice, list):
         return [_full(element, one) for one in choice]
     if choice is None or not _has_options(element):
@@ -148,7 +148,7 @@ def _full(element: Json, choice: Any) -> Any:
 
 
 def _still_there(element: Json, choice: Any) -> Any:
-    """Give the part of a choice whose options still exist after an update."""
+    """Return the part of a choice whose options still exist after an update."""
     if not _has_options(element):
         return choice
     if isinstance(choice, list):

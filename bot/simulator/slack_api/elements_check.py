@@ -35,7 +35,7 @@ _OPTIONS = {
 
 
 def check_element(findings: Findings, element: Json, at: str, block: str) -> None:
-    """Note what Slack would refuse about an element of a block of this type."""
+    """Add what Slack would refuse about this element, in a block of this type, to the findings."""
     kind = findings.kind(element, at, ELEMENTS_OF[block])
     if kind is None:
         return
@@ -49,7 +49,7 @@ def check_element(findings: Findings, element: Json, at: str, block: str) -> Non
 
 
 def check_image(findings: Findings, image: Json, at: str) -> None:
-    """Note what Slack would refuse about an image, as an element or as a block."""
+    """Add what Slack would refuse about an image, an element or a block, to the findings."""
     if image.get("slack_file") is None:
         findings.require(image, "image_url", at)
     findings.require(image, "alt_text", at)

@@ -18,7 +18,7 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 def complaints(blocks: list[Json], values: Json) -> dict[str, str]:
-    """Give, by block_id, what the person must correct before the modal can be submitted; empty when all is well.
+    """Return what the person must correct before submitting the modal, by block_id; empty when all is well.
 
     `values` is the complete `state.values` of these blocks.
     """

@@ -8,7 +8,7 @@ from bot.simulator.workspace.workspace import Workspace
 
 
 class Installation:
-    """What the modules that serve the app share: state, configuration, and Slack's JSON shapes.
+    """What the modules that serve the app have in common: state, configuration, and Slack's JSON shapes.
 
     `trigger_lifetime` is in seconds.
     """
@@ -22,5 +22,5 @@ class Installation:
 
     @property
     def bot(self) -> str:
-        """Give the user ID of the app's bot."""
+        """Return the user ID of the app's bot."""
         return self.workspace.people.app().id

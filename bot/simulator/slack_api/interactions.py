@@ -29,7 +29,7 @@ class Interactions:
         self._shapes = Shapes(workspace, app)
 
     def command(self, person: Member, channel: Channel, command: str, text: str, **links: str) -> Json:
-        """Give the form of a slash command. `links` are trigger_id and response_url."""
+        """Return the form of a slash command. `links` are trigger_id and response_url."""
         return {
             "token": VERIFICATION_TOKEN,
             "team_id": self._workspace.team_id,
@@ -48,7 +48,7 @@ class Interactions:
     def message_action(
         self, person: Member, message: Message, channel: Channel, action: Json, values: Json, **links: str
     ) -> Json:
-        """Give the block_actions payload for an element of a message; `links` as for a command."""
+        """Return the block_actions payload for an element of a message; `links` are as for a command."""
         container: Json = {
             "type": "message",
             "message_ts": message.ts,
@@ -69,7 +69,7 @@ class Interactions:
         return payload if message.ephemeral else {**payload, "message": self._shapes.message(message)}
 
     def view_action(self, person: Member, view: View, action: Json, *, trigger_id: str) -> Json:
-        """Give the block_actions payload for an element of a modal or an App Home."""
+        """Return the block_actions payload for an element of a modal or an App Home."""
         return {
             **self._interaction("block_actions", person),
             "container": {"type": "view", "view_id": view.id},
@@ -79,7 +79,7 @@ class Interactions:
         }
 
     def view_submission(self, person: Member, view: View, *, trigger_id: str) -> Json:
-        """Give the payload of a submitted modal."""
+        """Return the payload of a submitted modal."""
         return {
             **self._interaction("view_submission", person),
             "trigger_id": trigger_id,
@@ -88,7 +88,7 @@ class Interactions:
         }
 
     def view_closed(self, person: Member, view: View, *, is_cleared: bool) -> Json:
-        """Give the payload of a modal that was dismissed; `is_cleared` when the whole stack went with it."""
+        """Return the payload of a modal that was dismissed; `is_cleared` says that the whole stack was dismissed."""
         return {
             **self._interaction("view_closed", person),
             "view": self._shapes.view(view),
@@ -96,7 +96,7 @@ class Interactions:
         }
 
     def event(self, event: Json) -> Json:
-        """Give the envelope the Events API puts around an event."""
+        """Return the envelope the Events API puts around an event."""
         return {
             "token": VERIFICATION_TOKEN,
             "team_id": self._workspace.team_id,

@@ -12,7 +12,7 @@ POSTED_TEXT = 40_000
 
 
 def read_content(text: str, blocks: Any, attachments: Any) -> Json:
-    """Give text, blocks and attachments as they are stored.
+    """Return text, blocks and attachments as they will be stored.
 
     Raises SlackError: `invalid_blocks`, `msg_blocks_too_long`, `invalid_attachments`, `too_many_attachments`,
     `no_text`.
@@ -29,7 +29,7 @@ def read_content(text: str, blocks: Any, attachments: Any) -> Json:
 
 
 def checked_blocks(blocks: Any) -> list[Json]:
-    """Give blocks as they are stored; raises `invalid_blocks` with the reasons, or `msg_blocks_too_long`."""
+    """Return blocks as they will be stored; raises `invalid_blocks` with the reasons, or `msg_blocks_too_long`."""
     if reasons := check_blocks(blocks):
         raise SlackError(
             "invalid_blocks",

@@ -8,13 +8,13 @@ Json = dict[str, Any]
 
 
 def message_event(channel: Channel, shape: Json) -> Json:
-    """Give the Events API's event for a message in this channel."""
+    """Return the Events API's event for a message in this channel."""
     kind = {"im": "im", "private_channel": "group"}.get(channel.kind, "channel")
     return {**shape, "channel": channel.id, "channel_type": kind, "event_ts": shape["ts"]}
 
 
 def deleted_event(channel: Channel, ts: str, event_ts: str) -> Json:
-    """Give the Events API's event for a message that is gone."""
+    """Return the Events API's event for a deleted message."""
     shape = {
         "type": "message",
         "subtype": "message_deleted",

@@ -1,7 +1,7 @@
-"""Slack's rate limits: so many calls of a method within a minute, for the workspace or for each channel in it.
+"""Slack's rate limits: how many calls of a method are allowed within a minute, for the workspace or for each channel.
 
-The tiers are those of Slack's documentation. It says "50+ per minute" and tolerates bursts; here the number is exact,
-over the last minute, so that an app that gets by here gets by there.
+The tiers are those of Slack's documentation. It says "50+ per minute", and Slack tolerates bursts. Here the
+limit is exact, over the last minute, so an app that stays within the limits here also does so at Slack.
 """
 
 import math
@@ -17,10 +17,10 @@ LONGEST_PAGE: Final = 15  # messages, for an app that is distributed outside the
 
 
 class RateLimits(StrEnum):
-    """Whose limits are kept.
+    """Which rate limits apply.
 
-    `internal` are those of an app that a company has made for itself, or that is in the Marketplace. `distributed` are
-    those of an app that is sold outside it: since 2025 it reads channels once a minute, and 15 messages at most.
+    `internal` is for an app that a company has made for itself, or that is in the Marketplace. `distributed` is for an
+    app that is sold outside the Marketplace: since 2025 it may read channels once a minute, 15 messages at most.
     """
 
     NONE = "none"
@@ -30,7 +30,7 @@ class RateLimits(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """So many calls of a method within a part of a minute, in each channel by itself where `by_channel`."""
+    """At most `calls` calls of a method within `minutes`; with `by_channel`, each channel is counted separately."""
 
     calls: int
     minutes: float = 1.0
@@ -41,7 +41,7 @@ TIER_1: Final = Tier(1)
 TIER_2: Final = Tier(20)
 TIER_3: Final = Tier(50)
 TIER_4: Final = Tier(100)
-# "Hundreds of calls a minute" and "several hundred messages a minute" is all that Slack says.
+# "Hundreds of calls a minute" and "several hundred messages a minute" is all that Slack documents.
 HUNDREDS: Final = Tier(300)
 ONE_A_SECOND: Final = Tier(1, 1 / 60, by_channel=True)
 
@@ -79,7 +79,7 @@ READING: Final = frozenset({"conversations.history", "conversations.replies"})
 
 
 class MethodLimiter:
-    """Counts the calls that were let through. `minute` is how long a minute lasts, in seconds of real time."""
+    """Counts the calls that were allowed. `minute` is how long a minute lasts, in seconds of real time."""
 
     def __init__(
         self,
@@ -93,9 +93,9 @@ class MethodLimiter:
         self._let_through: defaultdict[tuple[str, Tier, str], deque[float]] = defaultdict(deque)
 
     def refuse(self, method: str, channel: str) -> str | None:
-        """What to say in `Retry-After`, in whole seconds; None where the call is let through, and counts.
+        """Return the value for `Retry-After`, in seconds; None where the call is allowed, and counted.
 
-        Where a minute is not one, the seconds are not whole.
+        The seconds are whole, unless `minute` was shortened.
         """
         now = self._clock()
         counted = [(tier, self._calls(method, tier, channel, now)) for tier in self._tiers(method)]
@@ -112,7 +112,7 @@ class MethodLimiter:
         return None
 
     def longest_page(self, method: str) -> int | None:
-        """How many messages a call of this method gives at most, where the limits say so."""
+        """Return how many messages a call of this method may return; None without a limit."""
         return LONGEST_PAGE if self._limits is RateLimits.DISTRIBUTED and method in READING else None
 
     def _tiers(self, method: str) -> tuple[Tier, ...]:
@@ -123,7 +123,7 @@ class MethodLimiter:
         return TIERS.get(method, (TIER_3,))
 
     def _calls(self, method: str, tier: Tier, channel: str, now: float) -> deque[float]:
-        """Those that still count."""
+        """Return the times of the calls that still count."""
         calls = self._let_through[method, tier, channel if tier.by_channel else ""]
         while calls and calls[0] <= now - tier.minutes * self._minute:
             calls.popleft()

@@ -13,18 +13,18 @@ class Findings:
         self.reasons: list[str] = []
 
     def add(self, reason: str, pointer: str) -> None:
-        """Note one reason and where it applies."""
+        """Add a reason and the pointer to where it applies."""
         self.reasons.append(f"{reason} [json-pointer:{pointer}]")
 
     def require(self, holder: Json, key: str, at: str) -> bool:
-        """Say whether a required key is there; note it when it is absent or null."""
+        """Say whether a required key is there; add a reason when it is absent or null."""
         if holder.get(key) is not None:
             return True
         self.add(f"missing required field: {key}", at)
         return False
 
     def kind(self, holder: Json, at: str, allowed: Container[str]) -> str | None:
-        """Give the `type` of an object; None, and noted, when it is missing or not allowed here."""
+        """Return the `type` of an object. When it is missing or not allowed here, add a reason and return None."""
         if not self.require(holder, "type", at):
             return None
         kind = holder["type"]
@@ -34,7 +34,7 @@ class Findings:
         return None
 
     def text(self, holder: Json, key: str, at: str, at_most: int, *, at_least: int = 1) -> None:
-        """Note a text, where one is given, that is no text, too short, or too long."""
+        """Add a reason when a given text is not a string, too short, or too long."""
         value, pointer = holder.get(key), f"{at}/{key}"
         if value is None:
             return
@@ -46,7 +46,7 @@ class Findings:
             self.add(f"must be more than {at_least - 1} characters", pointer)
 
     def text_object(self, holder: Any, key: str | int, at: str, at_most: int, *, plain: bool = False) -> None:
-        """Note what is wrong with a text object, where there is one; `plain` where Slack takes no mrkdwn."""
+        """Add the reasons against a text object, if there is one; `plain` where Slack accepts no mrkdwn."""
         value, pointer = holder.get(key) if isinstance(key, str) else holder[key], f"{at}/{key}"
         if value is None:
             return
@@ -58,11 +58,11 @@ class Findings:
         self.require(value, "text", pointer)
         self.text(value, "text", pointer, at_most)
         if len(self.reasons) > before:
-            # Slack says first that the object as a whole fits nothing it knows, then why.
+            # Slack first says that the whole object matches no schema, then why.
             self.reasons.insert(before, f"failed to match all allowed schemas [json-pointer:{pointer}]")
 
     def objects(self, holder: Json, key: str, at: str, at_most: int) -> list[tuple[str, Json]]:
-        """Give the objects in an array, each with its pointer; note an empty, long or impure array."""
+        """Return the objects in an array, each with its pointer; add reasons if it is empty, too long or mixed."""
         items, pointer = holder.get(key), f"{at}/{key}"
         if items is None:
             return []
@@ -82,7 +82,7 @@ class Findings:
         return found
 
     def distinct(self, pointers: list[tuple[str, Json]], key: str) -> None:
-        """Note an ID that two of these objects share."""
+        """Add a reason for an ID that two of these objects share."""
         seen: set[str] = set()
         for pointer, item in pointers:
             name = item.get(key)

@@ -14,7 +14,7 @@ from bot.simulator.workspace.workspace import Workspace
 
 Json = dict[str, Any]
 
-# A fixed creation time, for things whose age does not matter here.
+# The creation time of everything whose age does not matter here.
 LONG_AGO = 1700000000
 
 
@@ -26,7 +26,7 @@ class Shapes:
         self._app = app
 
     def person(self, person: Member, *, with_email: bool) -> Json:
-        """Give a user object. Slack leaves the e-mail address out without the scope for it."""
+        """Return a user object. Slack leaves the e-mail address out without the scope for it."""
         team = person.team_id or self._workspace.team_id
         profile: Json = {
             "title": person.title,
@@ -67,13 +67,13 @@ class Shapes:
         try:
             there = datetime.fromtimestamp(self._workspace.now(), ZoneInfo(person.tz))
         except ZoneInfoNotFoundError:
-            # A small machine may have no time zone data; then the name alone is given.
+            # A small machine may have no time zone data; then only the name is returned.
             return {"tz": person.tz, "tz_label": person.tz, "tz_offset": 0}
         offset = there.utcoffset() or timedelta()
         return {"tz": person.tz, "tz_label": there.tzname(), "tz_offset": int(offset.total_seconds())}
 
     def group(self, group: Group, *, with_users: bool) -> Json:
-        """Give a user group object."""
+        """Return a user group object."""
         shape: Json = {
             "id": group.id,
             "team_id": self._workspace.team_id,
@@ -96,7 +96,7 @@ class Shapes:
         return {**shape, "users": list(group.members)} if with_users else shape
 
     def channel(self, channel: Channel, *, num_members: bool = False) -> Json:
-        """Give a conversation object."""
+        """Return a conversation object."""
         bot = self._workspace.people.app().id
         if channel.is_im:
             return {
@@ -140,7 +140,7 @@ class Shapes:
         return shape
 
     def message(self, message: Message, *, with_metadata: bool = True) -> Json:
-        """Give a message object; without its metadata's payload unless `with_metadata`."""
+        """Return a message object; without its metadata's payload unless `with_metadata`."""
         shape: Json = {"type": "message", "user": message.author, "text": message.text, "ts": message.ts}
         shape["team"] = self._workspace.team_id
         if message.bot:
@@ -202,7 +202,7 @@ class Shapes:
         }
 
     def view(self, view: View, *, with_state: bool = False) -> Json:
-        """Give a view object; with what the person has put in when `with_state`."""
+        """Return a view object; with what the person has entered when `with_state`."""
         stack = [] if view.is_home else self._workspace.views.stack(view.person)
         below = [
             other.id

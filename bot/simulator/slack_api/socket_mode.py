@@ -26,7 +26,7 @@ CLOSE_TIMEOUT = 1.0
 
 
 class SocketMode:
-    """Issues tickets, keeps the connections, and delivers over them. An acknowledgement may come over any of them."""
+    """Issues tickets, keeps the connections, and delivers over them. Any connection may bring an acknowledgement."""
 
     def __init__(self, app_id: str, changes: Changes, timeout: float) -> None:
         self._app_id = app_id
@@ -43,7 +43,7 @@ class SocketMode:
         return bool(self._connections)
 
     def issue_url(self, origin: str) -> str:
-        """Give the URL for one connection, to be used within half a minute."""
+        """Return the URL for one connection, to be used within half a minute."""
         now = time.monotonic()
         self._tickets = {ticket: end for ticket, end in self._tickets.items() if end > now}
         ticket = str(uuid.uuid4())
@@ -76,7 +76,7 @@ class SocketMode:
             self._changes.publish(Change("app"))
 
     async def deliver(self, kind: Kind, payload: Json, retry: Redelivery | None = None) -> Json | str | None:
-        """See DeliveryMethod. Connections take turns; a broken one is skipped."""
+        """See DeliveryMethod. Connections are used in turn; broken ones are skipped."""
         envelope: Json = {
             "envelope_id": str(uuid.uuid4()),
             "type": kind,
@@ -126,7 +126,7 @@ class SocketMode:
         return {
             "type": "hello",
             "num_connections": len(self._connections),
-            # Seconds until a refresh at Slack; here none comes unasked.
+            # Seconds until Slack refreshes a connection. Here that happens only on request.
             "debug_info": {"host": "simulator", "build_number": 1, "approximate_connection_time": 18060},
             "connection_info": {"app_id": self._app_id},
         }

@@ -1,4 +1,4 @@
-"""Where the bytes of a file are sent to, and where they are shown."""
+"""The address that receives the bytes of a file, and the address that shows them."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ from bot.simulator.workspace.workspace import Workspace
 PATH: Final = "/upload/v1/{secret}"
 SHOWN: Final = "/files/{id}"
 MOST: Final = 50_000_000  # bytes of one file
-# A browser draws these by itself. Everything else is only downloaded: it could be a page with a script.
+# A browser may show these. Everything else is only downloaded, because it could be a page with a script.
 _PICTURES: Final = {
     b"\x89PNG\r\n\x1a\n": "image/png",
     b"\xff\xd8\xff": "image/jpeg",
@@ -18,17 +18,17 @@ _PICTURES: Final = {
 
 
 class Uploads:
-    """The two addresses. Like Slack's, the first needs no token, but the secret in it."""
+    """Serves the two addresses. As at Slack, the first needs no token, but contains a secret."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes."""
+        """Return the routes."""
         return [web.post(PATH, self.receive), web.get(SHOWN, self.show)]
 
     async def receive(self, request: web.Request) -> web.Response:
-        """Take the bytes of a file as they are: as long as announced, or not at all."""
+        """Store the bytes of a file. Answers 404 when the secret is unknown or the length is not as announced."""
         data = bytearray()
         async for piece in request.content.iter_chunked(65_536):
             data += piece
@@ -39,7 +39,7 @@ class Uploads:
         return web.Response(text=f"OK - {len(data)}")
 
     async def show(self, request: web.Request) -> web.Response:
-        """Give the bytes of a file, for the page."""
+        """Return the bytes of a file, for the page."""
         found = self._workspace.files.get(request.match_info["id"])
         if found is None or found.data is None:
             raise web.HTTPNotFound

@@ -39,7 +39,7 @@ class InvalidInputsError(SimulatorError):
 
 
 class UserActions:
-    """Carries out what people do. `url` gives the address of this server.
+    """Carries out what people do. `url` returns the address of this server.
 
     Every method raises SimulatorError, with the sentence the person is shown, when it fails.
     """
@@ -54,7 +54,7 @@ class UserActions:
         self.answers = Answers(installation.workspace)
 
     def say(self, person: Member, channel: Channel, text: str, thread_ts: str | None = None) -> Message:
-        """Post a message; the person joins the channel with it."""
+        """Post a message; this also makes the person a member of the channel."""
         if not text.strip():
             raise SimulatorError("There is nothing to send.")
         if channel.is_im and not self._installation.app.takes_messages:
@@ -87,7 +87,7 @@ class UserActions:
             self.dispatcher.emit(deleted_event(channel, message.ts, self._workspace.next_ts()))
 
     async def command(self, person: Member, channel: Channel, line: str) -> None:
-        """Run a slash command and show what the app acknowledges it with."""
+        """Run a slash command and show the app's answer in its acknowledgement."""
         command, _, text = line.strip().partition(" ")
         if self._installation.app.commands is not None and command not in self._installation.app.commands:
             raise SimulatorError(self._tell(person, channel, NOT_A_COMMAND.format(command=command)))
@@ -114,7 +114,7 @@ class UserActions:
     async def act_on_message(self, person: Member, message: Message, action_id: str, given: Json) -> None:
         """Press a button of a message, or choose something in it.
 
-        `given` has the choice, the `state` of other elements at that moment, and `block_id` where wanted.
+        `given` has the choice, the `state` of the other elements, and optionally the `block_id`.
         """
         channel = self._workspace.channels.get(message.channel)
         if channel is None or message.ephemeral_to not in {None, person.id}:
@@ -135,7 +135,7 @@ class UserActions:
         )
 
     async def act_in_view(self, person: Member, view: View, action_id: str, given: Json) -> None:
-        """Press a button in a modal or App Home, or choose something in it; `given` as for a message."""
+        """Press a button in a modal or App Home, or choose something in it; `given` is as for a message."""
         self._own(person, view)
         found = elements.find(view.blocks, action_id, given.get("block_id"))
         action = elements.action(found, given, self._workspace.next_ts())
@@ -187,7 +187,7 @@ class UserActions:
     async def close(self, person: Member, view: View) -> None:
         """Dismiss a modal; with `clear_on_close` the whole stack goes.
 
-        The app is told where the modal has `notify_on_close`.
+        The app receives a view_closed payload if the modal has `notify_on_close`.
         """
         self._own(person, view)
         is_cleared = bool(view.content["clear_on_close"])
@@ -200,7 +200,7 @@ class UserActions:
             await self._interact(payload)
 
     def open_home(self, person: Member) -> None:
-        """Look at the app's Home tab; the app is told, and may publish a view."""
+        """Open the app's Home tab; the app receives an event and may publish a view."""
         channel, _ = self._workspace.channels.open_im(person.id, self._installation.bot)
         event: Json = {
             "type": "app_home_opened",

@@ -13,7 +13,7 @@ VIEW_BYTES = 250_000
 
 
 def checked_view(view: Any, kind: str) -> Json:
-    """Give the view as Slack would keep it, with every optional key filled in.
+    """Return the view as Slack would keep it, with every optional key filled in.
 
     `kind` is "modal" or "home". Raises SlackError: `invalid_arguments` with the reasons, or `view_too_large`.
     """
@@ -49,7 +49,7 @@ def _reasons(view: Json, kind: str) -> list[str]:
             findings.text_object(view, key, "/view", 24, plain=True)
     if findings.require(view, "blocks", "/view"):
         findings.reasons += check_blocks(view["blocks"], at="/view", limit=VIEW_BLOCKS)
-    # Inputs can be looked for only in valid blocks.
+    # Only valid blocks can be searched for inputs.
     if kind == "modal" and not findings.reasons and view.get("submit") is None:
         inputs = [block for block in view["blocks"] if block["type"] == "input"]
         if inputs:

@@ -21,7 +21,7 @@ class WebApi:
 
     `tokens` maps each token to its kind, "bot" or "app".
 
-    Like Slack's, every refusal but a rate limit and a breakdown is HTTP 200 with `"ok": false`.
+    As at Slack, every refusal except a rate limit and a breakdown is HTTP 200 with `"ok": false`.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class WebApi:
 
 
 async def _arguments(request: web.Request) -> Json:
-    """Give the arguments from the query and the body, in any of Slack's encodings."""
+    """Return the arguments from the query and the body, in any of Slack's encodings."""
     args: Json = dict(request.query)
     if request.method != "POST" or not request.can_read_body:
         return args

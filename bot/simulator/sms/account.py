@@ -11,14 +11,14 @@ SERVICE_NUMBER = "+12025550100"
 class SmsAccount:
     """A Twilio account, as its console would show it. Numbers are E.164.
 
-    `numbers` are the account's own; people write to the first where none has written to them. `api_keys` are
-    secrets by key SID, valid besides `auth_token`. All numbers belong to the messaging service, where there is one.
+    `numbers` are the account's own. A person replies to the number that wrote last, or else to the first.
+    `api_keys` are secrets by key SID, valid besides `auth_token`. With a messaging service, all numbers belong to it.
 
     Texts from people are posted to `inbound_url`. `status_url` is the messaging service's own callback, for
-    sends that name none. With `advanced_opt_out` the inbound webhook says which keyword it was (OptOutType).
-    `regions` are the countries that sending is permitted to: ISO codes by calling code. `status` and `kind` are
-    Twilio's words ("active", "suspended", "closed"; "Full", "Trial"). Numbers `without_sms` take calls only.
-    `inbound_method` is what the account shows; texts are posted all the same.
+    sends that name none. With `advanced_opt_out` the inbound webhook names the keyword (OptOutType).
+    `regions` are the countries to which sending is permitted: ISO codes by calling code. `status` and `kind` are
+    Twilio's words ("active", "suspended", "closed"; "Full", "Trial"). Numbers in `without_sms` take
+    only calls. `inbound_method` is the method that the account shows; texts are always sent by POST.
     """
 
     account_sid: str
@@ -36,16 +36,16 @@ class SmsAccount:
     inbound_method: str = "POST"
 
     def knows(self, username: str, password: str) -> bool:
-        """Say whether these credentials open the account."""
+        """Say whether these credentials are valid for the account."""
         secret = self.auth_token if username == self.account_sid else self.api_keys.get(username)
         return secret is not None and secret == password
 
     def region(self, number: str) -> str | None:
-        """Give the country of a number, by its calling code; None outside the permitted ones."""
+        """Return the country of a number, by its calling code; None outside the permitted countries."""
         digits = number.removeprefix("+")
         fitting = [code for code in self.regions if digits.startswith(code)]
         return self.regions[max(fitting, key=len)] if fitting else None
 
     def sender_scope(self, number: str) -> str:
-        """Give the scope of an opt-out: the whole messaging service, or else this one number."""
+        """Return the scope of an opt-out: the whole messaging service, or without one this number."""
         return self.messaging_service_sid or number

@@ -1,4 +1,4 @@
-"""Twilio's API for looking at an account: itself, its numbers, its short codes, its messaging service."""
+"""Twilio's API for reading an account: the account itself, its numbers, its short codes, its messaging service."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,14 +17,14 @@ SERVICES = "/v1/Services/{service}"
 
 
 class AccountApi:
-    """Serves the API. As at Twilio, an API key opens everything but the account itself."""
+    """Serves the API. As at Twilio, an API key can read everything except the account itself."""
 
     def __init__(self, account: SmsAccount, carrier: Carrier) -> None:
         self._account = account
         self._carrier = carrier
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes to serve."""
+        """Return the routes to serve."""
         return [
             self._get(f"/{API_VERSION}/Accounts/{{account}}.json", self._itself),
             self._get(f"{PREFIX}/IncomingPhoneNumbers.json", self._numbers),

@@ -15,7 +15,7 @@ from bot.simulator.sms.webhooks import Form, Webhooks
 from bot.simulator.workspace.texts import TextMessage, Texts
 
 API_VERSION = "2010-04-01"
-# There is no callback for the first status, and "sending" passes too quickly for one.
+# The first status has no callback, and "sending" is over too quickly for one.
 # Source: https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-callbacks
 _AHEAD = {"accepted": ("queued", "sent"), "queued": ("sent",), "sent": ()}
 # Only these statuses come from the carrier's delivery receipt.
@@ -24,9 +24,9 @@ _PLACES = ("City", "State", "Zip")
 
 
 class Carrier:
-    """Moves texts along, `status_delay` seconds between two statuses, and tells the app through webhooks.
+    """Moves texts from status to status, `status_delay` seconds apart, and reports to the app by webhooks.
 
-    `inbound_url` may change at any time. While it is None, texts from people are kept, and no app is told.
+    `inbound_url` may change at any time. While it is None, texts from people are kept, but not sent to any app.
     """
 
     def __init__(self, texts: Texts, account: SmsAccount, webhooks: Webhooks, status_delay: float) -> None:
@@ -38,28 +38,28 @@ class Carrier:
         self._under_way: set[asyncio.Task[Any]] = set()
 
     def resume(self) -> None:
-        """Go on with what was under way when the last run ended."""
+        """Continue the texts that were unfinished when the last run ended."""
         for text in self._texts.under_way():
             self._spawn(self._hand_over(text) if text.inbound else self._carry(text))
 
     def send(self, text: TextMessage) -> TextMessage:
-        """Take a text from the API, start its delivery, and give it as stored."""
+        """Accept a text from the API, start its delivery, and return it as stored."""
         taken = self._texts.add(text)
         if taken.outcome.end_status != "dropped":
             self._spawn(self._carry(taken))
         return taken
 
     def peer(self, number: str) -> str:
-        """Give the account's number that a phone writes to: whichever wrote last to it."""
+        """Return the account's number that a phone writes to: the one that wrote to it last, else the first."""
         written = [
             text.sender for text in self._texts.on_phone(number) if text.sender in self._account.numbers
         ]
         return written[-1] if written else self._account.numbers[0]
 
     async def receive(self, number: str, body: str) -> TextMessage:
-        """Take a text from a phone, and give it once the app has had its chance to answer.
+        """Take a text from a phone, and return it when the app has answered or all attempts have failed.
 
-        Words like STOP are obeyed and answered first.
+        Keywords like STOP take effect and are answered first.
         The text ends as "received", or "failed" when no attempt was accepted or the answer is not valid.
         """
         text = self._texts.add(TextMessage("inbound", number, self.peer(number), body, status="receiving"))
@@ -67,7 +67,7 @@ class Carrier:
         return await self.redeliver(text)
 
     async def redeliver(self, text: TextMessage) -> TextMessage:
-        """Deliver a text from a phone to the app again, as Twilio may do, and give it afterwards.
+        """Deliver a text from a phone to the app again, as Twilio may do, and return it afterwards.
 
         Raises SimulatorError when the simulator is stopped meanwhile; the next run delivers the rest.
         """
@@ -79,7 +79,7 @@ class Carrier:
         return handed
 
     async def close(self) -> None:
-        """Leave what is under way for the next run."""
+        """Stop. The next run continues the unfinished texts."""
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
@@ -186,5 +186,5 @@ class Carrier:
 
 
 def _token(*names: str) -> str:
-    """Give the idempotency token of a request. A repetition has the same token."""
+    """Return the idempotency token of a request. A repetition has the same token."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(names)))

@@ -11,28 +11,28 @@ from bot.simulator.workspace.texts import PlannedOutcome
 # Unreachable destination handset. Source: https://www.twilio.com/docs/api/errors/30003
 UNREACHABLE = 30003
 OPTED_OUT = 21610
-# Of a send that is to fail anyhow only the receiver is looked at, so a refusal can speak of nothing else.
+# A planned refusal looks only at the receiver of a send, so its message can have no other detail.
 REFUSALS = playable("to")
-# Those that a delivery report can have: of the carrier, and of channels.
+# The error codes that a delivery report can have: from the carrier, and from channels.
 REPORTED = (range(30001, 31000), range(63001, 64000))
 
 
 class SmsFault(BaseModel):
-    """The next `count` sends through the API fail or go wrong; -1 is for ever. With `to`, only those to that number.
+    """The next `count` sends through the API fail or go wrong; -1 is forever. With `to`, only sends to that number.
 
-    With `seconds`, it ends after so much real time.
+    With `seconds`, the fault ends after that much real time.
 
     `kind` is one of
 
     - ``ratelimited``: 429 with `retry_after` seconds; ``http_500``: refused with 500.
-    - ``refuse``: refused with Twilio's `code`, by default 21610, opted out. One whose words speak of more than the
-      receiver (20404, 21606, 21609) comes by a send that has that fault.
-    - ``lost_answer``: taken, and delivered, but the answer is 500: the sender cannot know.
-    - ``drop``: taken, never delivered, and no callback.
-    - ``undeliverable``: taken, then `status` (undelivered or failed) with error `code`, by default 30003.
+    - ``refuse``: refused with Twilio's `code`, by default 21610, opted out. Codes whose message names more than the
+      receiver (20404, 21606, 21609) are not possible; send a request that Twilio refuses with that code.
+    - ``lost_answer``: accepted and delivered, but the answer is 500, so the sender cannot know.
+    - ``drop``: accepted, never delivered, and no callback.
+    - ``undeliverable``: accepted, then `status` (undelivered or failed) with error `code`, by default 30003.
     - ``delay``: callbacks are `delay` seconds of real time late; delivery is not.
 
-    Raises pydantic's ValidationError when it makes no sense, or cannot be played.
+    Raises pydantic's ValidationError for values that are invalid, or that the simulator cannot play.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -65,15 +65,15 @@ class SmsFault(BaseModel):
 
     @property
     def refusal(self) -> int:
-        """The code that ``refuse`` refuses with."""
+        """The code with which ``refuse`` refuses a send."""
         return OPTED_OUT if self.code is None else self.code
 
     def hits(self, to: str) -> bool:
-        """Say whether it strikes a send to this number."""
+        """Say whether the fault applies to a send to this number."""
         return self.to in {None, to}
 
     def outcome(self) -> PlannedOutcome:
-        """Give how a text ends that is accepted under this fault."""
+        """Return how a text ends that was accepted while this fault is active."""
         match self.kind:
             case "drop":
                 return PlannedOutcome("dropped")

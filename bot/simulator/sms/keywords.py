@@ -23,7 +23,7 @@ STANDARD_REPLIES: Final[dict[Keyword, str]] = {
 
 
 def keyword(body: str) -> Keyword | None:
-    """Give what a text means to Twilio. It must be the one word alone, in any case."""
+    """Return what a text means to Twilio. A keyword counts only if it is the whole text, in upper or lower case."""
     word = body.strip().upper()
     if word in _STOP:
         return "STOP"

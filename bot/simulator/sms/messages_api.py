@@ -1,4 +1,4 @@
-"""`/2010-04-01/Accounts/{sid}/Messages`: Twilio's API for sending texts and asking after them."""
+"""`/2010-04-01/Accounts/{sid}/Messages`: Twilio's API for sending texts and reading their status."""
 
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -26,9 +26,9 @@ CREATE = "sms.messages.create"
 
 
 class MessagesApi:
-    """Serves the API. Every create is a new text: Twilio knows no idempotency key.
+    """Serves the API. Every create makes a new text: Twilio has no idempotency key.
 
-    `calls` notes each create as `sms.messages.create`, with its form.
+    `calls` records each create as `sms.messages.create`, with its form.
     """
 
     def __init__(
@@ -41,14 +41,14 @@ class MessagesApi:
         self._calls = calls
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes to serve."""
+        """Return the routes to serve."""
         return [
             web.post(f"{PREFIX}/Messages.json", self.create),
             web.get(f"{PREFIX}/Messages/{{sid}}.json", self.fetch),
         ]
 
     async def create(self, request: web.Request) -> web.Response:
-        """Take a text to send."""
+        """Accept a text for sending."""
         form = {name: str(value) for name, value in (await request.post()).items()}
         try:
             authenticate(self._account, request)
@@ -60,7 +60,7 @@ class MessagesApi:
         return web.json_response(self._resource(text), status=201)
 
     async def fetch(self, request: web.Request) -> web.Response:
-        """Give a text as it is now, whichever way it went."""
+        """Return a text as it is now, whether the app or a person sent it."""
         try:
             authenticate(self._account, request)
         except RestError as error:
@@ -96,7 +96,7 @@ class MessagesApi:
         return text
 
     def _check(self, to: str, sender: str, callback: str | None) -> None:
-        """Raise RestError for what cannot be sent to this number from this sender."""
+        """Raise RestError when nothing can be sent from this sender to this number."""
         if callback and urlsplit(callback).scheme not in {"http", "https"}:
             raise RestError(21609, callback=callback)
         if to in MAGIC:
@@ -107,7 +107,7 @@ class MessagesApi:
             raise RestError(21610)
 
     def _sender(self, form: dict[str, str]) -> str:
-        """Give the number to send from. Raises RestError."""
+        """Return the number to send from. Raises RestError."""
         service = form.get("MessagingServiceSid")
         if service and service != self._account.messaging_service_sid:
             raise RestError(21705)

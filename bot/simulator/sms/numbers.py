@@ -1,4 +1,4 @@
-"""Telephone numbers: which are well formed, and which Twilio has set aside for trying out errors."""
+"""Telephone numbers: which are well formed, and which Twilio reserves for testing errors."""
 
 import re
 

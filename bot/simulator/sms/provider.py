@@ -15,8 +15,8 @@ from bot.simulator.workspace.workspace import Workspace
 class SmsProvider:
     """Serves Twilio's API for `account`, and carries texts between the app and the phones of a workspace.
 
-    A text takes `status_delay` seconds from one status to the next; a webhook is waited for `timeout` seconds.
-    `faults` are those planned for sends.
+    A text takes `status_delay` seconds from one status to the next; the app has `timeout` seconds to answer a webhook.
+    `faults` are the planned faults for sends.
     """
 
     def __init__(
@@ -34,5 +34,5 @@ class SmsProvider:
         self._account_api = AccountApi(account, self.carrier)
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes to serve."""
+        """Return the routes to serve."""
         return [*self._api.routes(), *self._account_api.routes()]

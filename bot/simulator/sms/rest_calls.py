@@ -1,4 +1,4 @@
-"""What all of Twilio's REST calls have in common: whose they are, and how they are refused."""
+"""What all of Twilio's REST calls have in common: authentication and refusals."""
 
 import base64
 
@@ -12,7 +12,7 @@ PREFIX = f"/{API_VERSION}/Accounts/{{account}}"
 
 
 def authenticate(account: SmsAccount, request: web.Request) -> str:
-    """Give the username, which is the account or a key of it. Raise RestError for others, or another account."""
+    """Return the username: the SID of the account or of an API key. Raises RestError for other accounts or secrets."""
     username, password = _credentials(request.headers.get("Authorization", ""))
     if not account.knows(username, password):
         raise RestError(20003)
@@ -22,12 +22,12 @@ def authenticate(account: SmsAccount, request: web.Request) -> str:
 
 
 def refused(error: RestError) -> web.Response:
-    """Give the answer that refuses a call."""
+    """Return the answer that refuses a call."""
     return web.json_response(error.body(), status=error.status, headers=error.headers())
 
 
 def _credentials(header: str) -> tuple[str, str]:
-    """Give the username and password of HTTP's basic scheme; empty ones where they cannot be read."""
+    """Return the username and password of HTTP Basic authentication; empty ones where they cannot be read."""
     scheme, _, encoded = header.partition(" ")
     try:
         decoded = base64.b64decode(encoded, validate=True).decode() if scheme.lower() == "basic" else ""

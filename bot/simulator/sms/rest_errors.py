@@ -1,9 +1,9 @@
-"""What Twilio's REST API refuses with: codes, HTTP status and words."""
+"""The errors of Twilio's REST API: codes, HTTP status and messages."""
 
 from string import Formatter
 from typing import Any
 
-# By code: the HTTP status and the words. Source: https://www.twilio.com/docs/api/errors
+# By code: the HTTP status and the message. Source: https://www.twilio.com/docs/api/errors
 _KNOWN = {
     20003: (401, "Authenticate"),
     20404: (404, "The requested resource {uri} was not found"),
@@ -36,7 +36,7 @@ KNOWN_CODES = frozenset(_KNOWN)
 
 
 def playable(*details: str) -> frozenset[int]:
-    """The codes whose words need no other `details` than these."""
+    """Return the codes whose messages need no other `details` than these."""
     return frozenset(
         code
         for code, (_, words) in _KNOWN.items()
@@ -45,7 +45,7 @@ def playable(*details: str) -> frozenset[int]:
 
 
 class RestError(Exception):
-    """A REST call that Twilio refuses with this code; `details` fill in its words.
+    """A REST call that Twilio refuses with this code; `details` complete its message.
 
     `retry_after`, in seconds, becomes the header of that name.
     """
@@ -57,7 +57,7 @@ class RestError(Exception):
         self.retry_after = retry_after
 
     def body(self) -> dict[str, Any]:
-        """Give the response body."""
+        """Return the response body."""
         return {
             "code": self.code,
             "message": str(self),
@@ -66,5 +66,5 @@ class RestError(Exception):
         }
 
     def headers(self) -> dict[str, str]:
-        """Give the response headers that go with it."""
+        """Return the response headers."""
         return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}

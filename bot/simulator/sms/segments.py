@@ -1,4 +1,4 @@
-"""Counts the segments of a text, which are what is billed."""
+"""Counts the segments of a text. Twilio bills by segment."""
 
 _GSM7 = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
@@ -8,9 +8,9 @@ _GSM7_ESCAPED = frozenset("^{}\\[~]|€\f")
 
 
 def count_segments(body: str) -> int:
-    """Give the number of segments of a text.
+    """Return the number of segments of a text.
 
-    160 characters of GSM-7 fit into one, 70 UTF-16 units of anything else; 153 and 67 where several are joined.
+    One segment holds 160 characters of GSM-7, or 70 UTF-16 units of anything else; one of several holds 153 or 67.
     Source: https://www.twilio.com/docs/glossary/what-sms-character-limit
     """
     if all(char in _GSM7 or char in _GSM7_ESCAPED for char in body):

@@ -1,4 +1,4 @@
-"""Reads the TwiML or plain text that the app answers a text with."""
+"""Reads the answer of the app to a text: TwiML or plain text."""
 
 from typing import Final
 from xml.etree import ElementTree as ET
@@ -18,10 +18,10 @@ class TwimlError(Exception):
 
 
 def messages(content_type: str, body: str) -> list[str]:
-    """Give the texts that an answer sends back, in order; none for an empty one.
+    """Return the texts that an answer sends back, in order; none for an empty one.
 
     As with Twilio, a plain text is itself the message, and any XML is read as TwiML, of which only
-    ``<Message>`` says something to a phone. Raises TwimlError for everything else.
+    ``<Message>`` sends something to a phone. Raises TwimlError for everything else.
     """
     if not body.strip():
         return []
@@ -30,7 +30,7 @@ def messages(content_type: str, body: str) -> list[str]:
     if content_type not in _XML_TYPES:
         raise TwimlError(NOT_TWIML)
     try:
-        # The app under test wrote it, and expat itself bounds the expansion of entities.
+        # The XML comes from the app under test, and expat itself limits the expansion of entities.
         root = ET.fromstring(body)  # noqa: S314
     except ET.ParseError as error:
         raise TwimlError(NOT_XML) from error

@@ -35,7 +35,7 @@ class Webhooks:
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, url: str, form: Form, token: str) -> WebhookResponse | None:
-        """Give the app's answer; None when there was none. `token` tells a repetition from a new request."""
+        """Post the form and return the app's answer; None without one. `token` marks repetitions of a request."""
         headers = {
             "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
             "User-Agent": "TwilioProxy/1.1",
@@ -72,7 +72,7 @@ class Webhooks:
 
 
 def signature(key: bytes, url: str, form: Form) -> str:
-    """Give X-Twilio-Signature: HMAC-SHA1, in base64, over the URL and the fields in order of their names.
+    """Return X-Twilio-Signature: HMAC-SHA1, in base64, over the URL and the fields in order of their names.
 
     Source: https://www.twilio.com/docs/usage/security#validating-requests
     """

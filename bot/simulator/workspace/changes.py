@@ -27,9 +27,9 @@ class Change:
         return self.audience is None or person in self.audience
 
     def data_for(self, person: str) -> dict[str, str] | None:
-        """Give the change as this person's page is told it; None when it changes nothing there.
+        """Return the change as this person's page receives it; None when nothing changes there.
 
-        A page is told of what only others see too, but only that unread marks may have changed.
+        Of a change that only others see, the page learns no more than that unread marks may have changed.
         """
         if not self.concerns(person):
             return {"kind": "people"} if self.kind in _MARKING else None
@@ -38,7 +38,7 @@ class Change:
 
 
 class Changes:
-    """Gives each change to every watcher. One that falls behind is given None, and must read everything again."""
+    """Sends each change to every watcher. A watcher that falls behind receives None, and must read everything again."""
 
     BACKLOG = 256
 
@@ -57,7 +57,7 @@ class Changes:
 
     @contextmanager
     def watch(self) -> Iterator[asyncio.Queue[Change | None]]:
-        """Give a queue that receives every change from now on."""
+        """Return a queue that receives every change from now on."""
         queue: asyncio.Queue[Change | None] = asyncio.Queue()
         self._watchers.add(queue)
         try:

@@ -28,15 +28,15 @@ class Channel:
 
     @property
     def kind(self) -> str:
-        """Give the word Slack's scopes and filters use: public_channel, private_channel or im."""
+        """Return the type in the words of Slack's scopes and filters: public_channel, private_channel or im."""
         if self.is_im:
             return "im"
         return "private_channel" if self.is_private else "public_channel"
 
 
-# Messages after the read mark of each of the people in ?1, by others, that they can see. A reply counts where it names
-# them, was broadcast, or belongs to a thread they take part in. One query for all people, because the page shows
-# each person's unread mark.
+# For each person in ?1: the messages of others that the person can see, after the person's read mark. A reply counts
+# where it names the person, was broadcast, or is in a thread in which the person takes part.
+# One query for all people, because the page shows each person's unread mark.
 _UNREAD = """
 SELECT person, channel, count(*) AS unread, coalesce(sum(named), 0) AS named FROM (
     SELECT m.*, c.person, m.ephemeral_to = c.person OR EXISTS (
@@ -82,7 +82,7 @@ class Channels:
             self.join(channel.id, member)
 
     def open_im(self, person: str, app: str) -> tuple[Channel, bool]:
-        """Give the direct message between this person and the app, and whether it existed before."""
+        """Return the direct message between this person and the app, and whether it existed before."""
         channel_id = "D0" + person.removeprefix("U0")
         if found := self.get(channel_id):
             return found, True
@@ -95,26 +95,26 @@ class Channels:
         return Channel(channel_id, person, "", is_private=False, im_with=person), False
 
     def get(self, channel_id: str) -> Channel | None:
-        """Give a channel by ID, or None."""
+        """Return a channel by ID, or None."""
         row = self._store.one("SELECT * FROM channel WHERE id = ?", channel_id)
         return _channel(row) if row else None
 
     def named(self, name: str) -> Channel | None:
-        """Give a channel by name, with or without its #, or None."""
+        """Return a channel by name, with or without its #, or None."""
         row = self._store.one(
             "SELECT * FROM channel WHERE name = ? AND im_with IS NULL", name.removeprefix("#")
         )
         return _channel(row) if row else None
 
     def all(self) -> list[Channel]:
-        """Give every channel and direct message."""
+        """Return every channel and direct message."""
         return [
             _channel(row)
             for row in self._store.all("SELECT * FROM channel ORDER BY im_with IS NOT NULL, name")
         ]
 
     def visible_to(self, person: str) -> list[Channel]:
-        """Give what this person sees: their channels, their direct messages, and those they may join."""
+        """Return what this person sees: their channels, their direct messages, and the channels they may join."""
         return [
             channel
             for channel in self.all()
@@ -122,7 +122,7 @@ class Channels:
         ]
 
     def members(self, channel_id: str) -> list[str]:
-        """Give the IDs of a channel's members, in the order they joined the workspace."""
+        """Return the IDs of a channel's members, in the order they joined the workspace."""
         rows = self._store.all(
             "SELECT m.person FROM channel_member m JOIN person p ON p.id = m.person"
             " WHERE m.channel = ? ORDER BY p.joined",
@@ -148,7 +148,7 @@ class Channels:
         )
 
     def archive(self, channel_id: str) -> None:
-        """Close a channel. As at Slack, its apps are taken out of it, and the people stay."""
+        """Close a channel. As at Slack, apps are removed from it, and people stay members."""
         with self._store.transaction():
             self._store.execute("UPDATE channel SET is_archived = 1 WHERE id = ?", channel_id)
             self._store.execute(
@@ -158,7 +158,7 @@ class Channels:
             )
 
     def mark_read(self, channel_id: str, person: str) -> None:
-        """Count everything in the channel as read by this person."""
+        """Mark everything in the channel as read by this person."""
         with self._store.transaction():
             self._store.execute(
                 "UPDATE channel_member SET last_read ="
@@ -171,13 +171,13 @@ class Channels:
             self._store.after_commit(lambda: self._changes.publish(change))
 
     def last_read(self, channel_id: str, person: str) -> str:
-        """Give the ts up to which this person has read; "0" when nothing, or not a member."""
+        """Return the ts up to which this person has read; "0" when nothing, or not a member."""
         query = "SELECT last_read FROM channel_member WHERE channel = ? AND person = ?"
         row = self._store.one(query, channel_id, person)
         return row["last_read"] if row else "0"
 
     def unread(self, people: Iterable[str]) -> dict[tuple[str, str], Unread]:
-        """Give what these people have not read, by person and channel; a channel with nothing new is left out.
+        """Return what these people have not read, by person and channel; a channel with nothing new is left out.
 
         A reply counts only where it names them, or where they take part in the thread. Channels that they are
         not in do not count. A direct message always counts as naming them.

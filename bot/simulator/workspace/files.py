@@ -23,13 +23,13 @@ class UploadedFiles:
         self._store = store
 
     def announce(self, name: str, length: int) -> tuple[str, str]:
-        """Make room for a file of so many bytes; give its ID, and the secret of the address to send it to."""
+        """Register a file of `length` bytes. Returns its ID, and the secret in the address that receives it."""
         made, secret = f"F{secrets.token_hex(5).upper()}", secrets.token_urlsafe(24)
         self._store.execute("INSERT INTO file VALUES (?, ?, ?, ?, NULL)", made, secret, name, length)
         return made, secret
 
     def receive(self, secret: str, data: bytes) -> bool:
-        """Keep the bytes of a file; False where none is awaited there, or one of another length."""
+        """Store the bytes of a file; False when no file with this secret and length was announced."""
         return bool(
             self._store.execute(
                 "UPDATE file SET data = ? WHERE secret = ? AND length = ?", data, secret, len(data)
@@ -37,6 +37,6 @@ class UploadedFiles:
         )
 
     def get(self, file_id: str) -> UploadedFile | None:
-        """Give a file, or None."""
+        """Return a file, or None."""
         row = self._store.one("SELECT id, name, length, data FROM file WHERE id = ?", file_id)
         return UploadedFile(row["id"], row["name"], row["length"], row["data"]) if row else None

@@ -62,7 +62,7 @@ class Thread:
 
 
 class Messages:
-    """Reads and writes messages. `next_ts` gives a fresh, increasing timestamp, unique in the workspace."""
+    """Reads and writes messages. `next_ts` returns a new, increasing timestamp, unique in the workspace."""
 
     def __init__(
         self, store: Store, changes: Changes, people: People, channels: Channels, next_ts: Callable[[], str]
@@ -74,7 +74,7 @@ class Messages:
         self._next_ts = next_ts
 
     def post(self, message: Message) -> Message:
-        """Store a new message and give it back with its ts."""
+        """Store a new message and return it with its ts."""
         with self._store.transaction():
             posted = replace(message, ts=self._next_ts())
             self._store.execute(
@@ -95,7 +95,7 @@ class Messages:
         return posted
 
     def save(self, message: Message) -> Message:
-        """Store a changed message; its channel and ts say which."""
+        """Store a changed message, identified by its channel and ts."""
         with self._store.transaction():
             self._store.execute(
                 "UPDATE message SET broadcast = ?, body = ? WHERE channel = ? AND ts = ?",
@@ -120,7 +120,7 @@ class Messages:
             self._announce(message)
 
     def react(self, message: Message, name: str, person: str) -> bool:
-        """Add a reaction; False when that person had reacted so already."""
+        """Add a reaction; False when that person had reacted with it already."""
         with self._store.transaction():
             added = self._store.execute(
                 "INSERT OR IGNORE INTO reaction VALUES (?, ?, ?, ?)",
@@ -133,12 +133,12 @@ class Messages:
         return bool(added)
 
     def get(self, channel: str, ts: str) -> Message | None:
-        """Give a message, or None."""
+        """Return a message, or None."""
         row = self._store.one("SELECT * FROM message WHERE channel = ? AND ts = ?", channel, ts)
         return self._messages(channel, [row])[0] if row else None
 
     def in_channel(self, channel: str, viewer: str | None = None) -> list[Message]:
-        """Give what stands in the channel itself, oldest first, with the ephemerals of `viewer`."""
+        """Return the messages of the channel outside threads, oldest first, with the ephemerals of `viewer`."""
         rows = self._store.all(
             "SELECT * FROM message WHERE channel = ? AND (thread_ts IS NULL OR broadcast)"
             " AND (ephemeral_to IS NULL OR ephemeral_to = ?) ORDER BY ts",
@@ -148,7 +148,7 @@ class Messages:
         return self._messages(channel, rows)
 
     def in_thread(self, channel: str, thread_ts: str, viewer: str | None = None) -> list[Message]:
-        """Give a parent and its replies, oldest first, with the ephemerals of `viewer`."""
+        """Return a parent and its replies, oldest first, with the ephemerals of `viewer`."""
         rows = self._store.all(
             "SELECT * FROM message WHERE channel = ? AND (ts = ? OR thread_ts = ?)"
             " AND (ephemeral_to IS NULL OR ephemeral_to = ?) ORDER BY ts",
@@ -160,7 +160,7 @@ class Messages:
         return self._messages(channel, rows)
 
     def threads(self, channel: str, parent: str | None = None) -> dict[str, Thread]:
-        """Give the summaries of replies, by the parent's ts: of one `parent`, or of all in the channel."""
+        """Return the summaries of replies, by the parent's ts: of one `parent`, or of all in the channel."""
         rows = self._store.all(
             "SELECT thread_ts, ts, author FROM message"
             " WHERE channel = ?1 AND thread_ts IS NOT NULL AND ephemeral_to IS NULL"
@@ -177,7 +177,7 @@ class Messages:
         }
 
     def last_ts(self, channel: str) -> str | None:
-        """Give the ts of the newest message everyone sees in the channel itself."""
+        """Return the ts of the newest message everyone sees in the channel itself."""
         row = self._store.one(
             "SELECT max(ts) AS ts FROM message WHERE channel = ? AND ephemeral_to IS NULL"
             " AND (thread_ts IS NULL OR broadcast)",
@@ -186,7 +186,7 @@ class Messages:
         return row["ts"] if row else None
 
     def _messages(self, channel: str, rows: list[sqlite3.Row]) -> list[Message]:
-        # One query for the reactions of one message or of the whole channel, never one a message.
+        # One query for all reactions, of one message or of the whole channel, instead of one for each message.
         only = rows[0]["ts"] if len(rows) == 1 else None
         reactions: dict[str, dict[str, list[str]]] = {}
         for found in self._store.all(

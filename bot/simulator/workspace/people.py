@@ -31,15 +31,15 @@ class People:
             self._store.execute("INSERT INTO user_group_member VALUES (?, ?)", group.id, member)
 
     def get(self, person_id: str) -> Member | None:
-        """Give a person by ID, or None."""
+        """Return a person by ID, or None."""
         return self._everyone().get(person_id)
 
     def all(self) -> list[Member]:
-        """Give everyone, in the order they joined; the app included."""
+        """Return everyone, in the order they joined; the app included."""
         return list(self._everyone().values())
 
     def app(self) -> Member:
-        """Give the app's bot user."""
+        """Return the app's bot user."""
         return next(person for person in self._everyone().values() if person.is_bot)
 
     def _everyone(self) -> dict[str, Member]:
@@ -49,13 +49,13 @@ class People:
         return self._known
 
     def groups(self) -> list[Group]:
-        """Give every user group with its members."""
+        """Return every user group with its members."""
         return [
             Group(row["id"], row["handle"], row["name"], tuple(self.members_of(row["id"])))
             for row in self._store.all("SELECT * FROM user_group ORDER BY handle")
         ]
 
     def members_of(self, group_id: str) -> list[str]:
-        """Give the IDs of a group's members; empty when there is no such group."""
+        """Return the IDs of a group's members; empty when there is no such group."""
         rows = self._store.all("SELECT person FROM user_group_member WHERE user_group = ?", group_id)
         return [row["person"] for row in rows]

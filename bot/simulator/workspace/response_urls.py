@@ -12,7 +12,7 @@ LIFETIME = 30 * 60.0
 
 @dataclass(frozen=True, slots=True)
 class ResponseUrl:
-    """Where answers by this link go, and from which message it came (None for a command)."""
+    """Where answers by this link go, and the message that the link came from (None for a command)."""
 
     channel: str
     person: str
@@ -20,13 +20,13 @@ class ResponseUrl:
 
 
 class ResponseUrls:
-    """Issues links and honours them five times within thirty minutes, as Slack does."""
+    """Issues links, each valid for five uses within thirty minutes, as at Slack."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def issue(self, answer_to: ResponseUrl, now: float) -> str:
-        """Give the secret part of a new link. `now` is in epoch seconds."""
+        """Return the secret part of a new link. `now` is in epoch seconds."""
         secret = secrets.token_urlsafe(18)
         with self._store.transaction():
             self._store.execute("DELETE FROM response_url WHERE expires < ?", now - LIFETIME)
@@ -42,7 +42,7 @@ class ResponseUrls:
         return secret
 
     def use(self, secret: str, now: float) -> ResponseUrl | Literal["expired_url", "used_url"]:
-        """Spend one use of a link, or give Slack's word for why it cannot be used."""
+        """Use a link once. Returns its target, or Slack's error code for a link that cannot be used."""
         row = self._store.one("SELECT * FROM response_url WHERE secret = ?", secret)
         if row is None or row["expires"] <= now:
             return "expired_url"

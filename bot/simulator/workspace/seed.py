@@ -9,7 +9,7 @@ from types import MappingProxyType
 class Member:
     """A member of the workspace; `name` is the handle, `title` what they do, `color` six hex digits.
 
-    `team_id` is that of their own workspace where they are only a guest from there, in a shared channel.
+    `team_id` is the ID of their own workspace, for a guest from another workspace in a shared channel.
     """
 
     id: str
@@ -26,7 +26,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A user group: `handle` is what one types after the @."""
+    """A user group: `handle` is the name that people type after the @."""
 
     id: str
     handle: str

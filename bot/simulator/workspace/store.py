@@ -9,9 +9,9 @@ from typing import Any
 
 from bot.simulator.errors import SimulatorError
 
-# Each adds to the one before. An older file is brought up to date by those it lacks.
+# Each script extends the schema of the one before. An older file gets the scripts that it lacks.
 SCHEMAS = ("schema.sql", "phones.sql", "files.sql", "archived.sql")
-# Marks the file as ours ("CsSi"), so that a foreign database is refused instead of being written to.
+# Marks the file as ours ("CsSi"), so that the database of another program is refused, not changed.
 APPLICATION_ID = 0x43735369
 
 
@@ -22,14 +22,14 @@ class Store:
     use by one thread at a time (the event loop's). Statements take microseconds, so they run on the calling
     thread.
 
-    Raises SimulatorError when the file is in use by another simulator, is no simulator's, or is a newer
-    one's.
+    Raises SimulatorError when the file is in use by another simulator, is not a simulator's file, or was written by a
+    newer version.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         try:
-            # Not bound to the opening thread: a test may open the workspace and serve it from another one.
+            # Not bound to the thread that opens it: a test may serve the workspace from another thread.
             self._db = sqlite3.connect(path or ":memory:", 0.3, isolation_level=None, check_same_thread=False)
         except sqlite3.OperationalError as error:
             raise SimulatorError(f"{path} cannot be opened; does its directory exist?") from error
@@ -52,7 +52,7 @@ class Store:
     def _prepare(self) -> bool:
         # Exclusive: two simulators on one file would each hand out the same message timestamps.
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        # Read before anything is written, the journal mode included, so that a foreign file is left as it is.
+        # Read before anything (also the journal mode) is written, so that another program's file stays unchanged.
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         application = self._db.execute("PRAGMA application_id").fetchone()[0]
         tables = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
@@ -112,21 +112,21 @@ class Store:
             callback()
 
     def execute(self, sql: str, *parameters: Any) -> int:
-        """Run one statement and give the number of rows it changed."""
+        """Run one statement and return the number of rows it changed."""
         return self._db.execute(sql, parameters).rowcount
 
     def one(self, sql: str, *parameters: Any) -> sqlite3.Row | None:
-        """Give the first row, or None."""
+        """Return the first row, or None."""
         row: sqlite3.Row | None = self._db.execute(sql, parameters).fetchone()
         return row
 
     def all(self, sql: str, *parameters: Any) -> list[sqlite3.Row]:
-        """Give every row."""
+        """Return every row."""
         return self._db.execute(sql, parameters).fetchall()
 
     @property
     def changes(self) -> int:
-        """How many rows were changed since it was opened: while that is the same, so is all that was read."""
+        """How many rows were changed since the opening. While it stays the same, data read earlier is still valid."""
         return self._db.total_changes
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from bot.simulator.workspace.store import Store
 
 Direction = Literal["inbound", "outbound-api", "outbound-reply"]
 
-# A phone shows this many; older ones stay on disk.
+# A phone shows this many texts; older ones stay on disk.
 SHOWN = 200
 
 
@@ -28,7 +28,7 @@ class PlannedOutcome:
 
 
 def new_sid() -> str:
-    """Give a fresh message SID."""
+    """Return a fresh message SID."""
     return f"SM{secrets.token_hex(16)}"
 
 
@@ -58,7 +58,7 @@ class TextMessage:
 
 
 class Texts:
-    """Reads and writes texts, phones and opt-outs. `now` gives the workspace's time in epoch seconds."""
+    """Reads and writes texts, phones and opt-outs. `now` returns the workspace's time in epoch seconds."""
 
     def __init__(self, store: Store, changes: Changes, now: Callable[[], float]) -> None:
         self._store = store
@@ -66,7 +66,7 @@ class Texts:
         self.now = now
 
     def seed_phones(self, phones: Mapping[str, str]) -> None:
-        """Give these people, by ID, a phone each, unless they have one. Unknown IDs are skipped."""
+        """Add a phone for each of these people, by ID, who has none. Unknown IDs are skipped."""
         for person, number in phones.items():
             self._store.execute(
                 "INSERT OR IGNORE INTO phone (number, person) SELECT ?, id FROM person WHERE id = ?",
@@ -75,17 +75,17 @@ class Texts:
             )
 
     def number_of(self, person: str) -> str | None:
-        """Give a person's number, or None."""
+        """Return a person's number, or None."""
         row = self._store.one("SELECT number FROM phone WHERE person = ?", person)
         return row["number"] if row else None
 
     def owner_of(self, number: str) -> str | None:
-        """Give the person whose number this is, or None."""
+        """Return the person whose number this is, or None."""
         row = self._store.one("SELECT person FROM phone WHERE number = ?", number)
         return row["person"] if row else None
 
     def add(self, text: TextMessage) -> TextMessage:
-        """Store a new text and give it back with its instants."""
+        """Store a new text and return it with its instants."""
         now = self.now()
         with self._store.transaction():
             self._store.execute(
@@ -110,7 +110,7 @@ class Texts:
             return self._show(text.sid)
 
     def move(self, sid: str, status: str, error_code: int | None = None) -> TextMessage:
-        """Set the status of a text, and give it as it is then."""
+        """Set the status of a text, and return the changed text."""
         with self._store.transaction():
             self._store.execute(
                 "UPDATE text SET status = ?2, error_code = ?3, updated = ?4,"
@@ -123,12 +123,12 @@ class Texts:
             return self._show(sid)
 
     def get(self, sid: str) -> TextMessage | None:
-        """Give a text by SID, or None."""
+        """Return a text by SID, or None."""
         row = self._store.one("SELECT * FROM text WHERE sid = ?", sid)
         return _text(row) if row else None
 
     def on_phone(self, number: str) -> list[TextMessage]:
-        """Give the last 200 texts that a phone sent or was sent, also those that did not arrive; oldest first."""
+        """Return the last 200 texts that a phone sent or was sent, also those that did not arrive; oldest first."""
         rows = self._store.all(
             "SELECT * FROM text WHERE (sender = ?1 OR recipient = ?1) AND shown IS NOT NULL"
             " ORDER BY shown DESC LIMIT ?2",
@@ -138,12 +138,12 @@ class Texts:
         return [_text(row) for row in reversed(rows)]
 
     def last_sent_by(self, number: str) -> TextMessage | None:
-        """Give the newest text that a phone sent, or None."""
+        """Return the newest text that a phone sent, or None."""
         row = self._store.one("SELECT * FROM text WHERE sender = ? ORDER BY shown DESC LIMIT 1", number)
         return _text(row) if row else None
 
     def under_way(self) -> list[TextMessage]:
-        """Give the texts that are not finished, oldest first."""
+        """Return the texts that are not finished, oldest first."""
         rows = self._store.all(
             "SELECT * FROM text WHERE status IN ('accepted', 'queued', 'sent', 'receiving')"
             " AND end_status != 'dropped' ORDER BY created"
@@ -151,24 +151,24 @@ class Texts:
         return [_text(row) for row in rows]
 
     def opt_out(self, number: str, scope: str) -> bool:
-        """Let a number have no more texts from a sender or a service; False when that is so already."""
+        """Stop all texts to a number from a sender or a service; False when they were stopped already."""
         changed = self._store.execute("INSERT OR IGNORE INTO opt_out VALUES (?, ?)", number, scope)
         return bool(changed)
 
     def opt_in(self, number: str, scope: str) -> bool:
-        """Let a number have texts again; False when it may already."""
+        """Allow texts to a number again; False when they were allowed already."""
         changed = self._store.execute("DELETE FROM opt_out WHERE number = ? AND scope = ?", number, scope)
         return bool(changed)
 
     def has_opted_out(self, number: str, scope: str | None = None) -> bool:
-        """Say whether a number takes no texts from this sender or service, or from any at all."""
+        """Say whether a number has opted out of this sender or service; without a scope, of any."""
         row = self._store.one(
             "SELECT 1 FROM opt_out WHERE number = ?1 AND (?2 IS NULL OR scope = ?2)", number, scope
         )
         return row is not None
 
     def mark_read(self, person: str) -> None:
-        """Count everything on a person's phone as read."""
+        """Mark everything on a person's phone as read."""
         with self._store.transaction():
             self._store.execute(
                 "UPDATE phone SET last_read = (SELECT coalesce(max(shown), 0) FROM text) WHERE person = ?",
@@ -177,7 +177,7 @@ class Texts:
             self._announce(person)
 
     def unread(self) -> dict[str, int]:
-        """Give the number of unread texts by person; people without any are left out."""
+        """Return the number of unread texts by person; people without any are left out."""
         rows = self._store.all(
             "SELECT p.person, count(*) AS unread FROM phone p"
             " JOIN text t ON t.recipient = p.number AND t.shown > p.last_read AND t.status = 'delivered'"
@@ -186,7 +186,7 @@ class Texts:
         return {row["person"]: row["unread"] for row in rows}
 
     def _show(self, sid: str) -> TextMessage:
-        """Put a text on the phone once it belongs there, and give it as it is now."""
+        """Put a text on the phone if its status says that it belongs there, and return it as it is now."""
         self._store.execute(
             "UPDATE text SET shown = (SELECT coalesce(max(shown), 0) + 1 FROM text)"
             " WHERE sid = ? AND shown IS NULL"

@@ -11,7 +11,7 @@ FORGET_AFTER = 60.0
 
 @dataclass(slots=True)
 class Trigger:
-    """The person it is for, and the modal it came from."""
+    """The person that a trigger ID is for, and the modal it came from."""
 
     person: str
     view_id: str | None
@@ -20,9 +20,9 @@ class Trigger:
 
 
 class Triggers:
-    """Issues trigger IDs and honours each once within `lifetime` seconds of real time.
+    """Issues trigger IDs, each valid once within `lifetime` seconds of real time.
 
-    They are not kept on disk, because they end sooner than a restart takes.
+    They are not kept on disk, because they expire before a restart is done.
     """
 
     def __init__(self, lifetime: float) -> None:
@@ -30,7 +30,7 @@ class Triggers:
         self._issued: dict[str, Trigger] = {}
 
     def issue(self, person: str, view_id: str | None = None) -> str:
-        """Give a fresh trigger ID."""
+        """Return a fresh trigger ID."""
         now = time.monotonic()
         self._issued = {
             key: found for key, found in self._issued.items() if now - found.issued < FORGET_AFTER
@@ -42,7 +42,7 @@ class Triggers:
         return trigger_id
 
     def spend(self, trigger_id: str) -> Trigger:
-        """Give the trigger, and use it up.
+        """Return the trigger, and use it up.
 
         Raises SlackError with Slack's code when it is unknown, used or expired.
         """

@@ -17,7 +17,7 @@ MAX_STACK = 3
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A view as stored: `content` is what the app gave, `values` what the person has put in so far."""
+    """A view as stored: `content` comes from the app; `values` are what the person has entered so far."""
 
     id: str
     person: str
@@ -28,47 +28,47 @@ class View:
 
     @property
     def is_home(self) -> bool:
-        """Say whether this is an App Home and no modal."""
+        """Say whether this is an App Home, not a modal."""
         return self.position is None
 
     @property
     def blocks(self) -> list[Json]:
-        """Give the blocks, each with its block_id."""
+        """Return the blocks, each with its block_id."""
         blocks: list[Json] = self.content["blocks"]
         return blocks
 
 
 class Views:
-    """Reads and writes views. Showing one raises SlackError when another holds its external ID."""
+    """Reads and writes views. Showing a view raises SlackError when another view has its external ID."""
 
     def __init__(self, store: Store, changes: Changes) -> None:
         self._store = store
         self._changes = changes
 
     def stack(self, person: str) -> list[View]:
-        """Give a person's open modals, the one in front last."""
+        """Return a person's open modals, the one in front last."""
         rows = self._store.all(
             "SELECT * FROM view WHERE person = ? AND position IS NOT NULL ORDER BY position", person
         )
         return [_view(row) for row in rows]
 
     def home(self, person: str) -> View | None:
-        """Give what the app shows this person on its Home tab, or None."""
+        """Return what the app shows this person on its Home tab, or None."""
         row = self._store.one("SELECT * FROM view WHERE person = ? AND position IS NULL", person)
         return _view(row) if row else None
 
     def get(self, view_id: str) -> View | None:
-        """Give a view by ID, or None when there is none (any more)."""
+        """Return a view by ID, or None when there is none (any more)."""
         row = self._store.one("SELECT * FROM view WHERE id = ?", view_id)
         return _view(row) if row else None
 
     def by_external_id(self, external_id: str) -> View | None:
-        """Give a view by the app's own ID for it, or None."""
+        """Return a view by the app's own ID for it, or None."""
         row = self._store.one("SELECT * FROM view WHERE external_id = ?", external_id)
         return _view(row) if row else None
 
     def open(self, person: str, content: Json) -> View:
-        """Show a modal as the root of a new stack; what was open before is gone."""
+        """Show a modal as the root of a new stack. Modals that were open before are closed."""
         with self._store.transaction():
             self._store.execute("DELETE FROM view WHERE person = ? AND position IS NOT NULL", person)
             return self._insert(person, 0, content)
@@ -79,7 +79,7 @@ class Views:
             return self._insert(person, len(self.stack(person)), content)
 
     def publish(self, person: str, content: Json) -> View:
-        """Show a Home tab, in place of the one before."""
+        """Show a Home tab, which replaces the one before."""
         with self._store.transaction():
             if shown := self.home(person):
                 return self.update(shown, content)
@@ -95,7 +95,7 @@ class Views:
         return self._save(replace(view, content=content, values=kept, hash=_fresh_hash()))
 
     def put_values(self, view: View, values: Json) -> View:
-        """Keep what the person has put in so far. Nobody is told, because the person sees it already."""
+        """Keep what the person has entered so far. No change is published, because the person sees it already."""
         kept = replace(view, values=values)
         with self._store.transaction():
             self._store.execute("UPDATE view SET body = ? WHERE id = ?", _body(kept), kept.id)

@@ -20,7 +20,7 @@ from bot.simulator.workspace.views import Views
 class Workspace:
     """Everything a workspace remembers: people, channels, messages, files, views, read marks, response URLs, texts.
 
-    `now` gives the workspace's time in epoch seconds; replace it at any time to run the workspace on another
+    `now` returns the workspace's time in epoch seconds; replace it at any time to run the workspace on another
     clock. Use it from one thread at a time.
     """
 
@@ -46,7 +46,7 @@ class Workspace:
         workspace = cls(Store(path), now)
         if workspace.store.is_new:
             workspace._seed(seed)
-        # At every opening, so that a file from before there were phones gets them now.
+        # At every opening, so that a file from a version without phones gets them now.
         workspace.texts.seed_phones(seed.phones)
         return workspace
 
@@ -68,21 +68,21 @@ class Workspace:
 
     @property
     def name(self) -> str:
-        """Give the workspace's name."""
+        """Return the workspace's name."""
         return self._setting("name")
 
     @property
     def domain(self) -> str:
-        """Give the workspace's subdomain."""
+        """Return the workspace's subdomain."""
         return self._setting("domain")
 
     @property
     def team_id(self) -> str:
-        """Give the workspace's ID."""
+        """Return the workspace's ID."""
         return self._setting("team_id")
 
     def next_ts(self) -> str:
-        """Give a fresh message timestamp: later than every one before, whatever the clock says."""
+        """Return a fresh message timestamp: later than every one before, even if the clock went back."""
         with self.store.transaction():
             microseconds = max(int(self.now() * 1_000_000), int(self._setting("last_ts", "0")) + 1)
             self.store.execute("INSERT OR REPLACE INTO setting VALUES ('last_ts', ?)", str(microseconds))

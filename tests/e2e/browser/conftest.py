@@ -234,5 +234,5 @@ def _note(faults: list[str], error: Error) -> None:
 
 
 async def _unhook(page: Page, note: Callable[[Error], None]) -> None:
-    await page.evaluate("0")  # what went wrong until now is heard before the answer
+    await page.evaluate("0")  # errors until now arrive before the answer
     page.remove_listener("pageerror", note)

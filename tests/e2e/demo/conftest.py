@@ -16,7 +16,7 @@ from playwright.async_api import Browser, ConsoleMessage, Error, Page, expect
 from tests.support import PATIENCE_S
 from tests.support.chromium import Windows, launched
 
-expect.set_options(timeout=20_000)  # a busy machine is no fault of the page
+expect.set_options(timeout=20_000)  # long enough for a busy machine
 
 
 class Demo:

@@ -1,4 +1,4 @@
-"""The scenarios in the page: played for somebody, and left to their hands. One demo for all of it."""
+"""The scenarios in the page, played automatically and by hand. All tests share one demo."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ async def test_by_hand_a_request_that_took_another_turn_can_be_started_over(page
 
 
 async def test_whoever_it_needs_is_brought_back(page: Page, shared: Demo) -> None:
-    """Otherwise somebody else would be asked, and the play would wait for a person who is away."""
+    """Otherwise somebody else would be asked, and the scenario would wait for a person who is away."""
 
     async def away(ada: Person) -> bool:
         return "I am back" in str(await ada.home())

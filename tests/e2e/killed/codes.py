@@ -54,7 +54,7 @@ class MailedCodes:
         self.said.append(await asyncio.to_thread(self._site["finish_reset"], challenge, code, change))
 
     async def begin(self) -> None:
-        """The mail server has it, and has not said so."""
+        """The mail server has the message, but has not answered."""
         self._beginning = asyncio.ensure_future(asyncio.to_thread(self._site["begin_reset"], RITA))
         await self._bot.eventually(lambda: len(self.codes(RITA)) == 1)
 
@@ -91,7 +91,7 @@ class TextedCodes:
         ]
 
     async def begin(self) -> None:
-        """The provider has one of the texts, and has not said so."""
+        """The provider has one of the texts, but has not answered."""
         self._bot.sms.hold("Messages.json", NUMBERS["U0ADA"])
         for user in ("U0ADA", "U0FIN"):
             beginning = asyncio.to_thread(self._site["begin"], NUMBERS[user])

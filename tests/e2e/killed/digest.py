@@ -38,7 +38,7 @@ class HourlyDigest:
         await asyncio.gather(*map(self.spend, LATE))
 
     async def finish(self) -> None:
-        """The message is posted, and nobody hears of it."""
+        """The message is posted, but its answer is held back."""
         while await self.held() < len(EARLY + LATE):
             await self._bot.eventually(lambda: True)
         self._bot.slack.hold("/api/chat.postMessage", HEADING)

@@ -51,5 +51,5 @@ class PaidExpense:
         await self._bot.eventually(lambda: "/payments" in self._bot.system.paths)
 
     async def found(self) -> dict[str, Any]:
-        """What the API says of it."""
+        """The request by the API."""
         return await self._bot.shown(self._app, self.request_id)

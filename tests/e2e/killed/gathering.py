@@ -17,7 +17,7 @@ SCANNER = "/done"
 
 
 class AnsweredGathering:
-    """Who is refused because the bot is away answers again."""
+    """People whose answers are refused because the bot is away answer again."""
 
     def __init__(self, bot: ProcessWorld) -> None:
         self._bot = bot

@@ -17,7 +17,7 @@ EVENTS: dict[str, Any] = {
 
 
 class FulfilledOrder:
-    """Its events come as systems send them that send again until they are answered, each of them twice."""
+    """Systems send each event twice, and repeat it until it is answered."""
 
     def __init__(self, bot: ProcessWorld) -> None:
         self._bot = bot
@@ -53,7 +53,7 @@ class FulfilledOrder:
         return await self._last
 
     async def found(self) -> dict[str, Any]:
-        """What follows the approval, as the API says it."""
+        """The fulfilment after the approval, by the API."""
         seen: dict[str, Any] = (await self._bot.shown(self._admin, self.request_id))["fulfilment"]
         return seen
 

@@ -32,9 +32,9 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ApiWorld]:
-    """One for all tests that neither count what is in it nor skip its time.
+    """One API for all tests that neither count its requests nor skip its time.
 
-    Orchestrations of somebody else run in its worker.
+    Its worker also runs orchestrations of other programs.
     """
     async with ApiWorld(tmp_path_factory.mktemp("api"), *FOREIGN) as found:
         yield found

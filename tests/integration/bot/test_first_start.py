@@ -20,7 +20,7 @@ FROM_THE_FILE = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "COUNTERSIGN_POLICIE
 
 @pytest.mark.embedded_hub("with any other hub a warning asks for COUNTERSIGN_RECORDS_STORE")
 async def test_a_new_set_up_asks_and_decides(tmp_path: Path) -> None:
-    """What is called at Slack meanwhile is in the table, which the doctor and the manifest go by."""
+    """Each Slack method called meanwhile is in the table on which the doctor and the manifest rely."""
     set_up = tmp_path / "set-up"
     arguments = [
         "--yes",

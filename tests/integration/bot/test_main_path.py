@@ -155,7 +155,7 @@ async def test_many_requests_decided_at_once_by_different_people(world: World, c
 
 
 async def _cards(person: Person, kind: Any, count: int) -> list[dict[str, Any]]:
-    """Waits for so many cards of that kind. It polls, as to look at each change would be most of the work."""
+    """Waits for so many cards of that kind. It polls, as a look at each change would be most of the work."""
     while True:
         found = [message for message in await person.messages(PURCHASES) if kind(message)]
         if len(found) == count:

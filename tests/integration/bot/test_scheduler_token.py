@@ -70,7 +70,7 @@ async def test_a_token_is_asked_for_once_for_all_clients(
 async def test_a_token_that_is_refused_says_which_role_is_missing(
     hub: Hub, identity: ManagedIdentity, tmp_path: Path
 ) -> None:
-    """And is replaced without a new start: one that ends soon is asked for anew."""
+    """A token that ends soon is replaced by a new one without a restart."""
     identity.token, identity.lasts = WRONG, 30
     async with joining(hub, tmp_path) as membership:
         assert not await membership.join()

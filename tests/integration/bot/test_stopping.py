@@ -38,7 +38,7 @@ class Announced(Stopping):
 
 
 async def stopped(world: World) -> Stopping:
-    """Stops it; how that went."""
+    """Stop the bot; return how that went."""
     stopping = world.app.stopping
     async with asyncio.timeout(PATIENCE_S):
         await world.stop()
@@ -100,7 +100,7 @@ async def test_nothing_that_is_held_open_holds_up_a_stop(tmp_path: Path) -> None
 
 @asynccontextmanager
 async def silent_slack(world: World) -> AsyncIterator[TcpRelay]:
-    """A wire to the workspace on which answers can be lost; the bot is started on it, and stops briefly."""
+    """A relay to the workspace that can lose answers. Starts the bot behind it, with two seconds for a stop."""
     async with TcpRelay(int(world.simulator.url.rpartition(":")[2])) as relay:
         await world.stop()
         world.set(COUNTERSIGN_SLACK_API_URL=f"http://127.0.0.1:{relay.port}/api/")

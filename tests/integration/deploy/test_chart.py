@@ -118,7 +118,7 @@ def test_the_values_of_the_guide_are_enough() -> None:
 
 
 def test_a_fault_in_a_manifest_is_seen() -> None:
-    """That is, the schemas do refuse."""
+    """The schemas do refuse a faulty manifest."""
     workload = json.loads(json.dumps(rendered(EMBEDDED)["StatefulSet"]))
     workload["spec"]["template"]["spec"]["containers"][0]["readonlyRootFilesystem"] = True
     assert len(list(faults(workload))) == 1

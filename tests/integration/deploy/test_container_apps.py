@@ -65,7 +65,7 @@ def test_the_server_takes_what_it_is_given(app: dict[str, Any], tmp_path: Path) 
         {"client_id": GIVEN["IDENTITY_CLIENT_ID"]},
     )
     assert (settings.public_url, settings.records_store) == (GIVEN["PUBLIC_URL"], "az://records/countersign")
-    # One that AZURE_… sets is the storage library's.
+    # Settings named AZURE_… are those of the storage library.
     assert {one["name"] for one in container["env"] if one["name"].startswith("AZURE_")} == {
         "AZURE_STORAGE_ACCOUNT_NAME",
         "AZURE_CLIENT_ID",

@@ -76,7 +76,7 @@ def test_systemd_thinks_it_well_confined(installed: Path) -> None:
 
 
 def test_the_server_sees_by_which_boot_of_the_machine_a_code_lives() -> None:
-    """With `pid` nothing in /proc says it: after a restart a clock that is set back would revive codes."""
+    """`ProcSubset=pid` would hide the boot in /proc: after a reboot, a clock that is set back would revive codes."""
     assert set(directives()["ProcSubset"]) <= {"all"}
 
 

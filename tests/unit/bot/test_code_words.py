@@ -1,4 +1,4 @@
-"""What is said of a code that came in, by SMS or typed: never that it has ended while it is still to be checked."""
+"""The answer to a code, by SMS or typed, never says that it has ended before the code was checked."""
 
 from __future__ import annotations
 

@@ -125,9 +125,9 @@ def test_servers_may_share_a_file_of_tokens_that_nobody_else_can_change(
         DataDirError, match=r"COUNTERSIGN_TOKENS: .* cannot be read \(No such file or directory\)"
     ):
         config.read(given)
-    assert config.tokens(given) == shared  # it is made by `token create`
+    assert config.tokens(given) == shared  # `token create` makes it
     secret = TokenFile(config.tokens(given)).create("ci", "U02ALICE", ["read"])
-    # A mount has a link there, to a file that its group may read.
+    # A mounted secret is a link to a file that its group may read.
     link = tmp_path / "tokens.toml"
     link.symlink_to(shared)
     shared.chmod(0o440)
@@ -137,7 +137,7 @@ def test_servers_may_share_a_file_of_tokens_that_nobody_else_can_change(
     assert served.find(secret)
     for mode in (0o460, 0o402):
         shared.chmod(mode)
-        # While the server runs, too: what others can change is not taken for a new version of it.
+        # While the server runs, a file that others can change is not read as a new version either.
         os.utime(shared, (mode, mode))
         with pytest.raises(TokenError, match="can be changed by other users"):
             served.find(secret)
@@ -170,7 +170,7 @@ def test_a_secret_of_the_environment_wins_over_one_that_the_file_keeps_elsewhere
 
 
 def test_empty_in_the_file_is_not_set(environment: dict[str, str], tmp_path: Path) -> None:
-    """As in the environment; the manifest says to leave SLACK_APP_TOKEN empty for HTTP."""
+    """As in the environment. The manifest says to leave SLACK_APP_TOKEN empty for HTTP."""
     file = tmp_path / "countersign.toml"
     file.write_text('SLACK_APP_TOKEN = ""\n')
     assert not config.read(environment | {"COUNTERSIGN_CONFIG": str(file)}).socket_mode
@@ -201,7 +201,7 @@ def test_a_wrong_config_file_is_one_line_too(
 
 
 def test_no_secret_may_be_seen_in_the_log(environment: dict[str, str]) -> None:
-    """Each of several in one setting too. No hub takes all of the settings, so it is read of two."""
+    """This includes each of several secrets in one setting. No hub takes all settings, so two are read."""
     given = {name: f"xapp-{name} other-{name}" for name in setting_sources.SECRETS}
     given["SLACK_BOT_TOKEN"] = "xoxb-1-SLACK_BOT_TOKEN"
     given["COUNTERSIGN_METRICS_TOKEN"] = "other-COUNTERSIGN_METRICS_TOKEN"

@@ -1,4 +1,4 @@
-"""That an approver changed what was asked, on every surface: who, the lines that are other, and both digests."""
+"""Every surface shows that an approver changed the request: who, the changed lines, and both digests."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ POLICY = PURCHASE.model_copy(update={"edit": ["amount", "fields.vendor"]})
 
 
 def changed(*, ended: bool = False) -> RequestStory:
-    """Fin has voted, and Ada then changed it."""
+    """A request that Ada changed after Fin had voted."""
     told = RequestStory(POLICY, accepts_edits=True, fields={"vendor": "<b>Acme</b>"})
     told.vote("U0FIN", Choice.APPROVE, 5)
     record = told.record

@@ -1,4 +1,4 @@
-"""Why a request went to other people, on every surface: silence, or too few people who may decide."""
+"""Every surface shows why a request was escalated: silence, or too few people who may decide."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

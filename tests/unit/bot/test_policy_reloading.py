@@ -1,4 +1,4 @@
-"""The policy file: checked by the command, and taken over while the bot runs."""
+"""The policy file: checked by the command, and reloaded while the bot runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ timeout = "1d"
 
 
 def write(file: Path, text: str) -> None:
-    """As an editor does: a new file in the place of the old one."""
+    """Replaces the file by a new one, as an editor does."""
     new = file.with_suffix(".new")
     new.write_text(text)
     new.replace(file)

@@ -1,4 +1,4 @@
-"""What other servers write into `Retry-After` never breaks a try."""
+"""No value of `Retry-After` from another server breaks a retry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the settings and the policy file make impossible together is told by `policies check` and by the server."""
+"""`policies check` and the server report settings and policies that cannot work together."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def test_a_sender_that_cannot_send_is_told_by_the_check(
 
 
 def test_two_people_have_no_phone_in_common(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """By groups and as delegates any two may meet in one quorum, so it goes for all that the file enrols."""
+    """Through groups and delegates any two people may be in one quorum, so this holds for all enrolled people."""
     policies = tmp_path / "p.toml"
     policies.write_text(
         ADA.format(phone="+12025550142")

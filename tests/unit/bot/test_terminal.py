@@ -1,4 +1,4 @@
-"""What others wrote is one line in the terminal and in the log, and moves nothing there."""
+"""Foreign text is one line in the terminal and in the log, without control sequences."""
 
 from __future__ import annotations
 

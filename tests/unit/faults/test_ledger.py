@@ -147,12 +147,12 @@ def leave_unanswered(delivery: InboundDelivery) -> Plant:
 
 
 def answer_before(facts: Facts) -> None:
-    """What was said before a press does not answer it."""
+    """A message sent before a press does not answer it."""
     facts.deliveries = [replace(one, at=4e9) if one.key == "in vain" else one for one in facts.deliveries]
 
 
 def tell_something_else(facts: Facts) -> None:
-    """A press that was answered by nothing, and a direct message about something else."""
+    """A press without an answer, and a direct message about something else."""
     facts.deliveries.append(press("U0OUT0", "coded-1", channel("coded", 0), "lost"))
     post(facts.workspace, "D0OUT0", "“Order aaab” was escalated.", told("coded-1", "3"))
 
@@ -163,7 +163,7 @@ def two_votes_one_press(facts: Facts) -> None:
 
 
 def form_and_vote(facts: Facts) -> None:
-    """What opens a form is answered by the form: the vote is that of its submission."""
+    """A press that opens a form is answered by the form; the vote answers the form's submission."""
     form = replace(press("U0ONE0", "plain-1", channel("plain", 0), "form"), what="reject")
     facts.deliveries = [form, *facts.deliveries]
 

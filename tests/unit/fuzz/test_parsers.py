@@ -1,4 +1,4 @@
-"""Whatever bytes come, what reads them says what is wrong in words of its own, or reads them as it should."""
+"""For any bytes, a reader reads them correctly or reports the faults in its own words."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECONDS = 60  # for each reader, in the long form
 
 @st.composite
 def changed(draw: st.DrawFn, seeds: tuple[bytes, ...]) -> bytes:
-    """What a reader takes, with parts of it left out, said again elsewhere, or replaced."""
+    """Valid input of a reader, with parts left out, repeated elsewhere, or replaced."""
     text = draw(st.sampled_from(seeds))
     for _ in range(draw(st.integers(0, 4))):
         begin, end = sorted(draw(st.lists(st.integers(0, len(text)), min_size=2, max_size=2)))

@@ -1,4 +1,4 @@
-"""chat.* and reactions.*: messages and reactions of the app."""
+"""chat.* and reactions.*: the app's messages and reactions."""
 
 import json
 from dataclasses import replace
@@ -10,10 +10,9 @@ from bot.simulator.slack_api.methods.table import Json, MethodCall, method
 from bot.simulator.workspace.channels import Channel
 from bot.simulator.workspace.messages import Message
 
-# A text of this length is refused in an update, while a post is cut off at a much greater one.
+# An update with a text of this length is refused. A post is cut off, at a much greater length.
 UPDATED_TEXT = 4_000
-# Slack does not say how large is too large; this is small enough to be safe, and far above what a reference
-# needs.
+# Slack documents no limit. This one is low enough to be safe, and far above what a reference needs.
 METADATA_BYTES = 8_000
 
 
@@ -69,7 +68,7 @@ def post_ephemeral(call: MethodCall) -> Json:
 
 @method("chat.update", "chat:write")
 def update(call: MethodCall) -> Json:
-    """Change a message of the app's own. What is left out stays; text without blocks removes the blocks."""
+    """Change one of the app's own messages. What is left out stays; text without blocks removes the blocks."""
     channel = call.channel()
     message = _own_message(call, channel, "cant_update_message")
     if not {"text", "blocks", "attachments", "metadata"} & call.args.given.keys():
@@ -102,7 +101,7 @@ def update(call: MethodCall) -> Json:
 
 @method("chat.delete", "chat:write")
 def delete(call: MethodCall) -> Json:
-    """Remove a message of the app's own."""
+    """Remove one of the app's own messages."""
     channel = call.channel()
     message = _own_message(call, channel, "cant_delete_message")
     call.workspace.messages.delete(message)
@@ -112,7 +111,7 @@ def delete(call: MethodCall) -> Json:
 
 @method("chat.getPermalink")
 def get_permalink(call: MethodCall) -> Json:
-    """Give a link to a message."""
+    """Return a link to a message."""
     channel = call.channel()
     ts = call.args.required("message_ts")
     message = call.workspace.messages.get(channel.id, ts)
@@ -168,7 +167,7 @@ def _metadata(call: MethodCall) -> Json | None:
 
 
 def _addressed(call: MethodCall) -> Channel:
-    """Give the channel named by ID, by name, or (a direct message) by the person's ID."""
+    """Return the channel named by ID, by name, or (a direct message) by the person's ID."""
     wanted = call.args.text("channel")
     if not wanted:
         raise SlackError("channel_not_found")
@@ -186,7 +185,7 @@ def _addressed(call: MethodCall) -> Channel:
 
 
 def _thread_ts(call: MethodCall, channel: Channel) -> str | None:
-    """Give the parent's ts: of the reply, where one was named; none, as at Slack, where nothing was."""
+    """Return the ts of the parent, also when `thread_ts` names a reply; None, as at Slack, when it names nothing."""
     if not (wanted := call.args.text("thread_ts")):
         return None
     parent = call.workspace.messages.get(channel.id, wanted)

@@ -81,7 +81,7 @@ def conversations_join(call: MethodCall) -> Json:
 
 @method("conversations.history", "channels:history", "groups:history", "im:history")
 def conversations_history(call: MethodCall) -> Json:
-    """Give what stands in a channel, newest first; thread replies only where they were broadcast."""
+    """Return the messages of a channel, newest first; of thread replies only those that were broadcast."""
     channel = _readable(call)
     messages = _within(call, call.workspace.messages.in_channel(channel.id))
     page, following = call.page(messages[::-1], default=100, at_most=999)
@@ -97,7 +97,7 @@ def conversations_history(call: MethodCall) -> Json:
 
 @method("conversations.replies", "channels:history", "groups:history", "im:history")
 def conversations_replies(call: MethodCall) -> Json:
-    """Give a message and the replies to it, oldest first; the parent opens every page, as at Slack."""
+    """Return a message and the replies to it, oldest first; the parent opens every page, as at Slack."""
     channel = _readable(call)
     thread_ts = call.args.required("ts")
     found = call.workspace.messages.get(channel.id, thread_ts)
@@ -115,7 +115,7 @@ def conversations_replies(call: MethodCall) -> Json:
 
 
 def _readable(call: MethodCall) -> Channel:
-    """Give the channel whose history is asked for; raises `missing_scope` or `not_in_channel`."""
+    """Return the channel whose history is asked for; raises `missing_scope` or `not_in_channel`."""
     channel = call.channel()
     call.needs(f"{_FAMILY[channel.kind]}:history")
     if not call.is_member(channel):
@@ -128,7 +128,7 @@ def _within(call: MethodCall, messages: list[Message]) -> list[Message]:
     for name, bound in (("oldest", oldest), ("latest", latest or "0")):
         if not bound.replace(".", "", 1).isdigit():
             raise SlackError(f"invalid_ts_{name}")
-    # A bound may come without its fraction, and then compares as a number.
+    # A bound may lack its fraction, so bounds are compared as numbers.
     low, high = float(oldest), float(latest) if latest else float("inf")
     if call.args.flag("inclusive"):
         return [message for message in messages if low <= float(message.ts) <= high]

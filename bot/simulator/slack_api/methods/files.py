@@ -12,7 +12,7 @@ from bot.simulator.workspace.messages import Message
 
 @method("files.getUploadURLExternal", "files:write")
 def get_upload_url_external(call: MethodCall) -> Json:
-    """Give an address to send a file of that length to."""
+    """Return the address to which a file of that length is to be sent."""
     name = call.args.required("filename")
     try:
         length = int(call.args.required("length"))
@@ -28,7 +28,7 @@ def get_upload_url_external(call: MethodCall) -> Json:
 
 @method("files.completeUploadExternal", "files:write")
 def complete_upload_external(call: MethodCall) -> Json:
-    """Share files that have come, in one message: in a channel, or in a thread of it."""
+    """Share uploaded files in one message, in a channel or in one of its threads."""
     given = call.args.json("files", bad_arguments("files must be an array"))
     if not isinstance(given, list) or not given or not all(isinstance(one, dict) for one in given):
         raise bad_arguments("files must be an array")
@@ -43,7 +43,7 @@ def _share(call: MethodCall, shared: list[Json]) -> None:
     if channel is None or (channel.is_private and not call.is_member(channel)):
         raise SlackError("invalid_channel")
     if not call.is_member(channel):
-        raise SlackError("not_in_channel")  # chat:write.public is for messages alone
+        raise SlackError("not_in_channel")  # chat:write.public is only for messages
     thread = call.args.text("thread_ts") or None
     if thread is not None and call.workspace.messages.get(channel.id, thread) is None:
         raise bad_arguments("thread_ts names no message")

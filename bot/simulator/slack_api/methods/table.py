@@ -1,4 +1,4 @@
-"""The table of Web API methods, and the call that a method is given."""
+"""The table of Web API methods, and the call that a method receives."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Args:
-    """The arguments of one call. Forms carry numbers, flags and structures as text."""
+    """The arguments of one call. In a form, numbers, flags and structures are text."""
 
     def __init__(self, given: Json) -> None:
         self.given = {name: value for name, value in given.items() if value is not None}
@@ -30,21 +30,21 @@ class Args:
         return name in self.given
 
     def text(self, name: str, default: str = "") -> str:
-        """Give a text; `default` when it was left out."""
+        """Return a text; `default` when it was left out."""
         return str(self.given.get(name, default))
 
     def required(self, name: str) -> str:
-        """Give a text that must be there; raises `invalid_arguments`."""
+        """Return a text that must be there; raises `invalid_arguments`."""
         if not self.text(name):
             raise bad_arguments(f"missing required field: {name}")
         return self.text(name)
 
     def flag(self, name: str) -> bool:
-        """Give a flag; False when it was left out."""
+        """Return a flag; False when it was left out."""
         return str(self.given.get(name, "")).lower() in {"1", "true"}
 
     def number(self, name: str, default: int, at_most: int) -> int:
-        """Give a number from 1 to `at_most`; `default` when it was left out, `at_most` when it is more."""
+        """Return a number from 1 to `at_most`; `default` when it was left out, `at_most` when it is greater."""
         try:
             value = int(self.given.get(name, default))
         except (TypeError, ValueError):
@@ -52,7 +52,7 @@ class Args:
         return min(value, at_most) if value > 0 else default
 
     def json(self, name: str, error: SlackError) -> Any:
-        """Give a structure, given as such or as JSON text; raises `error` when the text is no JSON."""
+        """Return a structure, which came as such or as JSON text; raises `error` when the text is no JSON."""
         value = self.given.get(name)
         if not isinstance(value, str):
             return value
@@ -74,27 +74,27 @@ class MethodCall:
 
     @property
     def workspace(self) -> Workspace:
-        """Give the workspace."""
+        """Return the workspace."""
         return self.installation.workspace
 
     @property
     def app(self) -> AppConfig:
-        """Give the app's configuration."""
+        """Return the app's configuration."""
         return self.installation.app
 
     @property
     def shapes(self) -> Shapes:
-        """Give the writer of Slack's JSON shapes."""
+        """Return the object that writes Slack's JSON shapes."""
         return self.installation.shapes
 
     @property
     def triggers(self) -> Triggers:
-        """Give the trigger IDs."""
+        """Return the trigger IDs."""
         return self.installation.triggers
 
     @property
     def bot(self) -> str:
-        """Give the user ID of the app's bot."""
+        """Return the user ID of the app's bot."""
         return self.installation.bot
 
     def emit(self, event: Json) -> None:
@@ -102,16 +102,16 @@ class MethodCall:
         self.workspace.store.after_commit(lambda: self.dispatcher.emit(event))
 
     def needs(self, *scopes: str) -> None:
-        """Raise `missing_scope` unless one of the named scopes was granted, or none is named."""
+        """Raise `missing_scope` when none of the named scopes was granted. Naming none never raises."""
         if scopes and not self.app.scopes.intersection(scopes):
             raise SlackError(
                 "missing_scope", needed=",".join(scopes), provided=",".join(sorted(self.app.scopes))
             )
 
     def channel(self, name: str = "channel") -> Channel:
-        """Give the channel an argument names by ID.
+        """Return the channel that an argument names by ID.
 
-        Raises `channel_not_found`, also for one the bot cannot see.
+        Raises `channel_not_found`, also for a channel that the bot cannot see.
         """
         channel = self.workspace.channels.get(self.args.required(name))
         if channel is None or (channel.is_private and not self.is_member(channel)):
@@ -123,9 +123,9 @@ class MethodCall:
         return self.workspace.channels.has_member(channel.id, self.bot)
 
     def page(self, items: Sequence[T], *, default: int, at_most: int) -> tuple[list[T], str]:
-        """Give the page of `items` the arguments ask for, and the cursor of the next page, "" at the end.
+        """Return the page of `items` that the arguments ask for, and the cursor of the next page, "" at the end.
 
-        Raises `invalid_cursor` for one that this server did not make.
+        Raises `invalid_cursor` for a cursor that this server did not make.
         """
         start = 0
         if cursor := self.args.text("cursor"):
@@ -155,7 +155,7 @@ def method(
 ) -> Callable[[Callable[[MethodCall], Json]], Callable[[MethodCall], Json]]:
     """Register a function as a method. It returns the body of the response, without `ok`.
 
-    Any one of `scopes` is enough to call it. `takes` is the kind of token it takes: "bot", "app" or "none".
+    Any one of `scopes` is enough to call it. `takes` is the kind of token it needs: "bot", "app" or "none".
     """
 
     def enter(handler: Callable[[MethodCall], Json]) -> Callable[[MethodCall], Json]:
@@ -166,5 +166,5 @@ def method(
 
 
 def paged(following: str) -> Json:
-    """Give the part of a response that says where the next page is."""
+    """Return the part of a response that has the cursor of the next page."""
     return {"response_metadata": {"next_cursor": following}}

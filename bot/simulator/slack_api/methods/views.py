@@ -16,7 +16,7 @@ def views_open(call: MethodCall) -> Json:
 
 @method("views.push")
 def views_push(call: MethodCall) -> Json:
-    """Put a modal on top of the one the trigger came from."""
+    """Put a modal on top of the modal that the trigger came from."""
     content = _content(call, "modal")
     trigger = call.triggers.spend(call.args.required("trigger_id"))
     stack = call.workspace.views.stack(trigger.person)
@@ -29,7 +29,7 @@ def views_push(call: MethodCall) -> Json:
 
 @method("views.update")
 def views_update(call: MethodCall) -> Json:
-    """Replace an open view, named by its ID or by the app's own."""
+    """Replace an open view, named by its ID or by the app's own ID for it."""
     if not (call.args.text("view_id") or call.args.text("external_id")):
         raise bad_arguments("missing required field: view_id or external_id")
     if external_id := call.args.text("external_id"):

@@ -6,7 +6,7 @@ from bot.simulator.slack_api.methods.table import Json, MethodCall, method
 
 @method("api.test", takes="none")
 def api_test(call: MethodCall) -> Json:
-    """Answer with the arguments, or with the error they ask for."""
+    """Answer with the arguments, or with the error that they name."""
     if error := call.args.text("error"):
         raise SlackError(error, args=call.args.given)
     return {"args": call.args.given}

@@ -1,4 +1,4 @@
-"""`ask --receipt FILE`: no receipt of anything else is ever taken for that of what was asked here."""
+"""`ask --receipt FILE`: the command never takes another request's receipt for that of its own request."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_the_receipt_of_what_was_asked_is_kept(
 
 
 async def test_what_the_file_held_before_is_gone_however_it_ends(api: ApiWorld, tmp_path: Path) -> None:
-    """A script that goes on all the same must not find the receipt of an earlier request."""
+    """A script that continues after a failure must not find the receipt of an earlier request in the file."""
     file = tmp_path / "receipt.jwt"
     file.write_text("an older one")
     process = await ask(api.url, api.token("ci"), "Impatient", file, "--wait", "1s")
@@ -72,7 +72,7 @@ async def test_what_the_file_held_before_is_gone_however_it_ends(api: ApiWorld, 
 
 @asynccontextmanager
 async def between(api: ApiWorld, tamper: Any) -> AsyncIterator[str]:
-    """A server before the API, which changes what is answered about an approval; its address."""
+    """A proxy in front of the API, which changes the answers about an approval; yields its address."""
 
     async def passed(request: web.Request) -> web.Response:
         headers = {
@@ -102,7 +102,7 @@ async def between(api: ApiWorld, tamper: Any) -> AsyncIterator[str]:
 
 
 async def test_no_other_receipt_is_taken_for_it(api: ApiWorld, tmp_path: Path) -> None:
-    """What is answered has the genuine receipt of another request of the same policy, and in the same words."""
+    """The answer holds the genuine receipt of another request with the same policy and the same words."""
     file, ci = tmp_path / "receipt.jwt", api.token("ci")
     earlier = await api.ask(ci, title="Twice", fields={"service": "web"})
     await api.decide(api.token("ada", "U0ADA", "decide:deploy"), earlier)

@@ -21,7 +21,7 @@ DRAW = """async text => {
   const read = (of) => [...page.querySelectorAll(of)].map((one) => one.textContent.trim()).filter(Boolean);
   return { states: read(".node .nodeLabel"), ways: read(".edgeLabels .edgeLabel p") };
 }"""
-# Words that are Mermaid's own, as names.
+# Keywords of Mermaid, used as names.
 STATES = [
     "end",
     "note",
@@ -48,7 +48,7 @@ TEXTS = [
 
 
 def policy() -> str:
-    """A chain of the states, each left by the event `end`, with one of the texts to be equal to."""
+    """A policy with a chain of the states. Each is left by the event `end` if a field equals one of the texts."""
     names = [*STATES, "Completed"]
     states = ""
     for name, following, text in zip(STATES, names[1:], TEXTS, strict=True):

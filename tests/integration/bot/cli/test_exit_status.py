@@ -1,4 +1,4 @@
-"""What a command that cannot say what it has to say ends with: a status means one thing, and a yes is no no."""
+"""The exit status of a command that cannot write its output: an approval never ends with the status of a rejection."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ for words, full, said in json.load(sys.stdin):
 async def run_all(
     environment: dict[str, str], cases: list[tuple[tuple[str, ...], bool]], place: Path
 ) -> list[tuple[int, str]]:
-    """Each status, and what was said on the standard error. True: the disk is full; else there is no reader."""
+    """The status and the standard error of each case. A case with True has a full disk, one with False no reader."""
     said = [place / f"{number}.said" for number in range(len(cases))]
     given = [(words, full, str(file)) for (words, full), file in zip(cases, said, strict=True)]
     process = await asyncio.create_subprocess_exec(
@@ -94,7 +94,7 @@ async def run_all(
 
 
 async def test_a_yes_that_cannot_be_written_is_no_no_and_no_yes(api: ApiWorld) -> None:
-    """Without its output nobody knows what was approved, so the standard error says it."""
+    """Without the output nobody knows what was approved, so the standard error says it."""
     ada = api.token("ada", "U0ADA", "decide:deploy")
     environment = {"COUNTERSIGN_URL": api.url, "COUNTERSIGN_TOKEN": api.token("ci")}
     cases = [

@@ -1,7 +1,7 @@
 """The hook of a coding agent against a running bot: what passes, what waits, and what blocks.
 
-What a process does by being one, such as ending with 2, is tested with processes; each takes half a second of a
-processor to start. All else runs in a thread of the test.
+What only a process does, such as ending with 2, is tested with processes; each takes half a second of processor
+time to start. All else runs in a thread of the test.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def a_command() -> dict[str, Any]:
 def here(
     url: str, token: str | None, gate: Path, given: Any, seconds: float = 60, client: str = "claude-code"
 ) -> asyncio.Task[HookAnswer]:
-    """The hook in a thread. What it raises ends it with 2, as its process has it."""
+    """Run the hook in a thread. An exception gives the status 2, as in a process."""
     raw = json.dumps(given).encode()
     environment = {"COUNTERSIGN_URL": url} | ({"COUNTERSIGN_TOKEN": token} if token else {})
 
@@ -118,7 +118,7 @@ async def test_a_rejected_call_gets_the_reason_and_a_changed_argument_asks_anew(
 
 
 async def test_the_same_call_by_another_client_is_another_call(api: ApiWorld, gate: Path) -> None:
-    """Its tool has another name there, or it cannot make a call that people changed. Each is told in its own way."""
+    """Gemini names the tool differently; Codex cannot make a call that people changed. Each is told in its own way."""
     agent, given = api.token("agent", "U0RITA", "request"), a_command()
     gemini = given | {"hook_event_name": "BeforeTool", "tool_name": "run_shell_command"}
     hooks = [
@@ -179,7 +179,7 @@ async def test_a_hook_that_gave_up_or_was_killed_is_joined_by_the_same_call(
     await api.eventually(lambda: api.app.api.polls >= 1)
     stopped.send_signal(signal.SIGTERM)
     ended = await hook_answer(stopped)
-    assert ended.status in {2, -signal.SIGTERM}  # which one, depends on whether Python had started
+    assert ended.status in {2, -signal.SIGTERM}  # which of the two depends on whether Python had started
     assert ended.out == ""
     await decide(api, request_id, "approve")
     answer = await hook_answer(await start_hook(api.url, agent, gate, given))

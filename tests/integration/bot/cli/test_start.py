@@ -78,13 +78,13 @@ def test_a_scenario_for_the_page_is_one_line(tmp_path: Path) -> None:
 
 
 def test_the_hub_s_options_reach_it(tmp_path: Path) -> None:
-    """A subparser would refuse them as its own."""
+    """A subparser would parse them as its own options and refuse them."""
     line = refusal("hub", "--db", str(tmp_path / "hub.db"), "--listen", "0.0.0.0:0", data=tmp_path)
     assert line.startswith("The hub does not listen on")
 
 
 def test_slack_out_of_reach_keeps_it_serving_until_ctrl_c(tmp_path: Path) -> None:
-    """It says once what is wrong; nothing that a library has to say stands before it."""
+    """The bot says once what is wrong, and no message of a library comes before that."""
     with subprocess.Popen(
         [*COMMAND, "run"],
         stderr=subprocess.PIPE,
@@ -101,7 +101,7 @@ def test_slack_out_of_reach_keeps_it_serving_until_ctrl_c(tmp_path: Path) -> Non
 
 
 def test_a_policy_file_that_wants_sms_is_no_fault_of_the_file(tmp_path: Path) -> None:
-    """The shell in which it is checked need not have the bot's credentials."""
+    """The shell that checks the file need not have the bot's credentials."""
     file = tmp_path / "policies.toml"
     file.write_text(
         '[people.U0ADA]\nphone = "+12025550142"\n[policies.payment]\ntitle = "Payment"\nchannel = "C0PURCHASES"\n'

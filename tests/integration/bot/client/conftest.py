@@ -13,7 +13,7 @@ from tests.support.world import policies
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ApiWorld]:
-    """One for all of them: no two ask about the same call."""
+    """One API for all tests: no two tests ask about the same call."""
     found = ApiWorld(tmp_path_factory.mktemp("countersign") / "data", sms=False)
     found.write(policies("api"))
     async with found:

@@ -44,7 +44,7 @@ def nothing_ran() -> None:
 
 @requires_approval(policy="agents", agent="shop-bot")
 async def refund(path: str, *cents: int, notes: list[str] | None = None, **more: Any) -> int:
-    """Gives back money. Its first argument is called so that it is in the title, which a decided card still shows."""
+    """Give money back. An argument named `path` is shown in the title, which a decided card still shows."""
     ran.append((path, cents, notes, more))
     return sum(cents)
 
@@ -56,7 +56,7 @@ async def test_it_runs_once_with_what_people_read(api: ApiWorld) -> None:
     [card] = [read(card) for card in api.cards() if request_of(card) == request_id]
     for shown in (f"path: {order}", "cents:", "notes:", '"broken"', "more:", '"rita"'):
         assert shown in card
-    # Whoever holds the values can change them while people decide: nothing of that is approved.
+    # The caller can change the values while people decide; such a change is not approved.
     notes.append("and 1,000,000 more")
     more["to"][0] = "mallory"
     await decide_held(api, order)

@@ -28,7 +28,7 @@ def framework(name: str) -> Any:
 
 
 def names_of(text: str, *modules: Any, **more: Any) -> dict[str, Any]:
-    """The names that a recipe defines, where it has those of the modules. Its page says which it imports from where."""
+    """Run a recipe with the public names of the modules; return all names. Its page says which names to import."""
     found: dict[str, Any] = {"json": json, **more}
     for module in modules:
         found |= {name: getattr(module, name) for name in dir(module) if not name.startswith("_")}
@@ -101,7 +101,7 @@ async def test_langgraph_keeps_the_graph_while_people_decide_and_runs_the_call_o
     assert first["result"] == f"7 cents of {approved} are on their way."
     assert "“Not twice.”" in second["result"]
     assert len(runs) == 2
-    # The function asked about the very call that the graph waited for, so that people decided once.
+    # The function asked about the same call as the graph, so people decided only once.
     answer = await api.call("GET", "/api/approvals?policy=agents&limit=200", api.token("reader"))
     asked = [one for one in answer.body["items"] if one["title"] == "shop-bot calls refund"]
     assert request_id in {one["id"] for one in asked}

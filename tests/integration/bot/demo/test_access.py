@@ -23,7 +23,7 @@ def test_the_token_is_kept_for_its_owner_alone(tmp_path: Path) -> None:
 
 
 def test_a_token_that_is_lost_revoked_or_may_less_is_made_anew(tmp_path: Path) -> None:
-    """Under another name, as the records name the old one."""
+    """The new token has another name, as the records name the old one."""
     first = made(tmp_path)
     TokenFile(tmp_path / "bot" / FILE).revoke("demo")
     second = made(tmp_path)

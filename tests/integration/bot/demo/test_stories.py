@@ -46,7 +46,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 
 def test_what_is_done_several_times_in_one_go_is_told_once() -> None:
-    """But not across an event, a timer or a wait."""
+    """Steps on both sides of an event, a timer or a wait are told apart."""
     told = story(
         APPROVAL,
         [
@@ -171,7 +171,7 @@ def test_a_reminder_is_no_deadline_and_what_is_over_is_not_told() -> None:
 
 
 def test_outsiders_are_neither_asked_nor_asking(workspace: Workspace) -> None:
-    """First who is in no group at all: another level may still ask the others."""
+    """People who are in no group come first: another level may still ask the others."""
     assert outsiders(APPROVAL, workspace.people) == ("U0SAM", "U0DIRK")
 
 

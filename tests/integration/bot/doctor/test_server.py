@@ -26,7 +26,7 @@ PUBLIC = "COUNTERSIGN_PUBLIC_URL"
 
 @pytest.fixture
 def port() -> int:
-    """One that is free: who is told that nothing answers needs one of its own."""
+    """A free port. A test in which nothing answers needs a port of its own."""
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         found: int = reserved.getsockname()[1]

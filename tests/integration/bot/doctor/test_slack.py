@@ -231,7 +231,7 @@ TWILIO: list[tuple[str, SmsAccount, dict[str, str], list[str]]] = [
 async def test_what_is_told_of_twilio(
     account: SmsAccount, given: dict[str, str], told: list[str], tmp_path: Path
 ) -> None:
-    """Nothing that it tells has a number in it, and it sends nothing."""
+    """No finding contains a phone number, and the doctor sends no text."""
     async with running_simulator(sms=account) as simulator:
         sound = {
             "COUNTERSIGN_PUBLIC_URL": URL,

@@ -20,7 +20,7 @@ def sha256(data: bytes) -> str:
 
 
 def names(folder: Path) -> list[str]:
-    """What lies in it."""
+    """The names in the folder, sorted."""
     return sorted(path.name for path in folder.iterdir())
 
 

@@ -17,7 +17,7 @@ from tests.support import ROOT
 from tests.support.node import NODE
 
 AZURITE = ROOT / "tests/azurite/node_modules/azurite/dist/src/blob/main.js"
-# Of every emulator of Azure's storage, and published as such.
+# The published account and key of every emulator of Azure's storage.
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 

@@ -115,7 +115,7 @@ async def test_the_same_document_that_comes_back_is_reviewed_again(shelf: Shelf)
 
 
 async def test_nobody_asks_for_a_review_but_the_place(shelf: Shelf) -> None:
-    """Else an approval could be asked for that moves what nobody put there."""
+    """Otherwise somebody could ask for an approval that moves a document which nobody put there."""
     ada = shelf.person("U0ADA")
     await ada.command("C0DOCS", "/request-approval contract Something")
     await shelf.eventually(
@@ -137,7 +137,7 @@ async def test_a_bot_that_was_killed_goes_on_and_asks_nothing_twice(shelf: Shelf
     await shelf.rest()  # the approval is on disk, and nothing of what follows is done
     await shelf.press("U0ADA", card)
     await shelf.stop()
-    # As where it was killed between the copy and the removal; and what it had seen is lost as well.
+    # As after a kill between the copy and the removal; the bot has also lost what it had seen.
     (shelf.published / "contract.pdf").write_bytes(FIRST)
     (shelf.data / "documents.sqlite").write_bytes(b"not a database")
     await shelf.start()

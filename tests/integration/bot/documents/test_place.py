@@ -1,4 +1,4 @@
-"""A folder as a place: what is seen in it, and what no name and no link gets at."""
+"""A folder as a place: what is seen in it, and what cannot be reached by any name or link."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def test_policies_check_names_the_place_that_is_not_there(
 
 
 def test_it_is_published_under_the_name_that_was_reviewed(folder: Path) -> None:
-    """A mark that nobody sees would have a name read backwards, for whoever looks at what was published."""
+    """An invisible mark in a name would make it read backwards for whoever looks at what was published."""
     (folder / "report\u202efdp.exe").write_bytes(FIRST)
     assert move(order(folder, "reportfdp.exe")).endswith("/published/reportfdp.exe")
     assert names(folder.parent / "published") == ["reportfdp.exe"]
@@ -181,7 +181,7 @@ def test_it_is_published_under_the_name_that_was_reviewed(folder: Path) -> None:
 def test_what_was_changed_into_something_huge_is_neither_copied_nor_held_in_memory(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file that is all holes costs whoever puts it there nothing."""
+    """A sparse file costs whoever puts it there nothing."""
     with (folder / "a.pdf").open("wb") as huge:
         huge.truncate(64_000_000)
     monkeypatch.setattr(tempfile, "tempdir", str(folder / "no room"))

@@ -159,7 +159,7 @@ async def test_what_is_not_approved_is_not_fulfilled(orders: OrderWorld) -> None
 
 
 async def test_no_event_of_ours_comes_in_by_another_way(orders: OrderWorld) -> None:
-    """A hook alone moves it: not the operator's raise, and no address for an event of our own."""
+    """Only a hook moves the order: an operator's raise does not, and our own events have no address."""
     request_id = await orders.ordered()
     target = (await orders.state(request_id, "Created"))["id"]
     for event in ("FulfilmentEvent", "FulfilmentCancelled", "FulfilmentHandedOver", "PaymentReceived"):
@@ -225,7 +225,7 @@ async def test_no_payload_stops_it(orders: OrderWorld) -> None:
 
 
 async def test_nobody_begins_one_but_an_approval(orders: OrderWorld) -> None:
-    """Neither an operator, nor another program on the hub with what an approval once handed over."""
+    """Neither an operator can, nor another program on the hub that repeats what an approval once handed over."""
     request_id = await orders.order()
     progress = await orders.service.status(request_id)
     target = fulfilment_id(request_id, progress.nonce)
@@ -274,7 +274,7 @@ async def test_a_bot_that_is_killed_in_the_middle_loses_nothing_and_does_nothing
 
 async def test_one_that_an_operator_stops_says_so(orders: OrderWorld) -> None:
     request_id = await orders.ordered()
-    # Nothing is under way any more that could be shown over what is said of the stop.
+    # Nothing is under way any more that could overwrite what the card says of the stop.
     await orders.card_says(request_id, "→ *Created* · waiting for")
     target = (await orders.state(request_id, "Created"))["id"]
     path = f"/runtime/webhooks/durabletask/instances/{target}/terminate"
@@ -290,7 +290,7 @@ async def test_one_that_an_operator_stops_says_so(orders: OrderWorld) -> None:
 async def test_one_that_is_stopped_at_its_end_does_what_its_end_set_going(
     tmp_path: Path, erp: Receiver
 ) -> None:
-    """Each once: the same key, and nobody is told again. What it had set going before its end goes on too."""
+    """Each action keeps its key, and nobody is told again. What the order had begun before its end goes on too."""
     last = ('final = "completed"', f'final = "completed"\non_enter = [{{ post = "{erp.origin}/done" }}]')
     erp.statuses = [500] * 4
     async with OrderWorld(tmp_path, erp, last) as orders:
@@ -351,7 +351,7 @@ async def test_one_that_was_stopped_and_purged_does_not_begin_anew(tmp_path: Pat
 
 
 async def test_one_that_is_stopped_on_a_full_disk_has_every_step_on_record_later(orders: OrderWorld) -> None:
-    """The step before the stop was still to be put on record. Nothing that it would have set going is done now."""
+    """The step before the stop was still to be put on record. Nothing that this step would have begun is done now."""
     request_id = await orders.ordered()
     await orders.eventually(lambda: len(orders.erp.got) == 1)
     target = (await orders.state(request_id, "Created"))["id"]

@@ -24,7 +24,7 @@ from tests.support.world import policies
 
 
 async def away(world: GatheringWorld, person: str, delegate: str | None) -> None:
-    """Their own word, and on record; without a delegate they are back."""
+    """Set this person's absence as they would do it themselves; without a delegate, end it."""
     today = world.now().date()
     spell = Away(since=today, until=today + timedelta(days=9))
     entry = PersonEntry(delegate=delegate, away=spell) if delegate else PersonEntry()
@@ -33,7 +33,7 @@ async def away(world: GatheringWorld, person: str, delegate: str | None) -> None
 
 @one_home
 async def test_a_delegate_is_asked_and_answers_for_whom_it_says(world: GatheringWorld) -> None:
-    """On the card, the thread, both Homes, the API and the record. The asked can still answer, and that stays."""
+    """On the card, the thread, both Homes, the API and the record. The person away can still answer, and that stays."""
     await away(world, "U0ADA", "U0FAY")
     async with world.person("U0ADA") as ada, world.person("U0FAY") as fay:
         await ada.open_home()
@@ -83,7 +83,7 @@ async def test_a_delegate_is_asked_and_answers_for_whom_it_says(world: Gathering
 async def test_the_delegate_of_who_goes_away_later_is_asked_at_the_reminder(
     tmp_path: Path, scanner: Receiver
 ) -> None:
-    """Whom the operator entered. Their own message says so, and the delegate is not reminded at once as well."""
+    """The operator entered the delegate. The absent person's message says so; the delegate is not reminded as well."""
     world = GatheringWorld(tmp_path / "data", scanner)
     world.write(f'{world.policies.read_text()}\n[people.U0FAY]\ndelegate = "U0SAM"\n')
     async with world, world.person("U0FAY") as fay, world.person("U0SAM") as sam:
@@ -109,7 +109,7 @@ async def test_the_delegate_of_who_goes_away_later_is_asked_at_the_reminder(
 async def test_who_has_no_fit_delegate_is_asked_themselves(
     tmp_path: Path, scanner: Receiver, fit: str
 ) -> None:
-    """An absence is no way around the policy, and no reason that nobody is asked."""
+    """An absence neither bypasses the policy nor leaves nobody to be asked."""
     world = GatheringWorld(tmp_path / "data", scanner)
     text, title = world.policies.read_text(), 'title = "Release readiness"\n'
     if fit == "nobody":
@@ -129,7 +129,7 @@ async def test_who_has_no_fit_delegate_is_asked_themselves(
 
 
 async def test_nobody_answers_for_whom_the_operator_revoked(world: GatheringWorld) -> None:
-    """Also not a delegate who was asked before: the answer would be that person's."""
+    """Not even a delegate who was asked before: the answer would count as the revoked person's."""
     await away(world, "U0ADA", "U0FAY")
     request_id = (await world.gather(world.token("ci"), policy="poll"))["id"]
     before = await world.gathering(request_id, lambda progress: len(progress.posts) == 3)

@@ -167,7 +167,7 @@ async def test_whoever_asks_hands_a_system_its_address_where_nobody_else_asks_it
 ) -> None:
     started = await world.gather(world.token("ci"), policy="audit")
     assert list(started["answer_uris"]) == ["lab"]
-    # As exact as it was sent; what has more places than are kept is refused, and not rounded.
+    # A number is kept exactly as sent. One with more decimal places than are kept is refused, not rounded.
     refused = await world.scan(started["answer_uris"]["lab"], {"findings": 0.00000009})
     assert (refused.status, refused.fields) == (422, {"findings"})
     assert (await world.scan(started["answer_uris"]["lab"], {"findings": 1234567.000009})).status == 202
@@ -179,7 +179,7 @@ async def test_whoever_asks_hands_a_system_its_address_where_nobody_else_asks_it
 
 @pytest.mark.every_hub
 async def test_silence_is_reminded_then_ends_with_what_is_there(world: GatheringWorld) -> None:
-    """Half of it comes; the rest is missing by name, is told so when it comes late, and the callback is sent once."""
+    """One of three answers comes. The others are named as missing and refused when late; the callback is sent once."""
     async with receiver() as callback, world.person("U0ADA") as ada, world.person("U0FAY") as fay:
         token = world.token("ci", "U0RITA", "request")
         started = await world.gather(token, callback_url=callback.url, timeout="1d")
@@ -318,7 +318,7 @@ person = "U0FAY"
 
 
 async def test_silence_is_told_where_the_policy_says(tmp_path: Path, scanner: Receiver) -> None:
-    """Once; what it says there is true until the end, also over a restart. With all answers nobody is told."""
+    """One message, which stays true until the end, also over a restart. If all answers came, none is sent."""
     world = GatheringWorld(tmp_path / "data", scanner)
     world.write(ESCALATED)
     async with world, world.person("U0ADA") as ada, world.person("U0FAY") as fay:

@@ -154,6 +154,6 @@ away = { from = 2020-01-01, until = 2099-01-01 }
 
 
 async def nothing_waits(person: Person) -> Any:
-    """Whether their Home says so, and the open bot has drawn it."""
+    """Whether the running bot has drawn this person's Home, and it says that nothing waits."""
     view = await person.home()
     return view and NOTHING_WAITS in str(view["blocks"])

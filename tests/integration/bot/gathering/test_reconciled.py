@@ -1,4 +1,4 @@
-"""A gathering that was stopped: whatever may have been posted of it says so, however late it is found or long it is."""
+"""A gathering that was stopped: each of its messages says so, however late one is found and however many there are."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.simulated import calls, fault
 
 
 async def stopped(world: GatheringWorld, request_id: str, **seen: Any) -> ReconcileGatheringInput:
-    """What the sweep hands over of it, with that seen from outside instead."""
+    """What the sweep hands over about the gathering, with `seen` in place of parts of its progress."""
     state = await world.client.get_orchestration_state(request_id)
     assert state is not None
     given = state.get_input(GatheringInput)

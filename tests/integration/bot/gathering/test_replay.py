@@ -71,7 +71,7 @@ async def cancelled(world: GatheringWorld) -> str:
 
 
 async def delegated(world: GatheringWorld) -> str:
-    """One is away at the reminder. The histories beside this one are of before there were delegates and worklists."""
+    """One is away at the reminder. The other histories were recorded before there were delegates and worklists."""
     begun = await started(world)
     await away(world, "U0ADA", "U0FAY")
     await world.skip(hours=12, minutes=1)

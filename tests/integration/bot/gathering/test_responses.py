@@ -13,7 +13,7 @@ from tests.support.receiver import Receiver
 
 
 async def test_an_instance_gets_what_came_in_whatever_the_end_is(tmp_path: Path, scanner: Receiver) -> None:
-    """Where the time is over, where it is stopped; and who is gone by then is told about."""
+    """At the deadline, and after a stop. If the instance that waits has ended by then, the requester is told."""
     async with GatheringWorld(tmp_path / "data", scanner, listener) as world:
         token = world.token("flow", "U0RITA", "request", "respond:listener")
         payload = {"done": "{is_complete}", "how": "{status}", "lacks": "{missing}", "given": "{answers}"}
@@ -51,7 +51,7 @@ async def test_an_instance_gets_what_came_in_whatever_the_end_is(tmp_path: Path,
 
 
 async def test_what_may_be_named_and_by_whom(tmp_path: Path, scanner: Receiver) -> None:
-    """As of a request; and a long part is named once."""
+    """The rules are those of an approval request; and a long part is named once."""
     async with GatheringWorld(tmp_path / "data", scanner, listener) as world:
         waiting = await world.client.schedule_new_orchestration(listener, input="Gathered")
         place = {"instance_id": waiting, "event_name": "Gathered"}

@@ -47,7 +47,7 @@ async def test_an_answer_without_a_seal_does_not_count(world: GatheringWorld) ->
 
 
 async def test_an_answer_that_is_owed_says_what_came_of_it(world: GatheringWorld) -> None:
-    """As it is told to a person whom Slack could not wait for."""
+    """The words are those for a person whose verdict came too late for Slack to wait for it."""
     service = world.gatherings
     request_id = (await world.gather(world.token("ci"), policy="poll"))["id"]
     nonce = (await service.status(request_id)).nonce
@@ -118,7 +118,7 @@ fields = [{fields}]
 
 
 async def test_answers_as_long_as_they_may_be_are_a_result(tmp_path: Path, scanner: Receiver) -> None:
-    """Twenty sources fill in ten fields each. At the end every message is edited, in turns that the hub takes."""
+    """Twenty sources fill in ten fields each. At the end every message is edited, in turns small enough for the hub."""
     fields = ", ".join(f'{{ name = "f{number}" }}' for number in range(10))
     names = [f"s{number}" for number in range(20)]
     asked = "".join(f'[policies.long.sources.{name}]\nperson = "U0ADA"\n' for name in names)

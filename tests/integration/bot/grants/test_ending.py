@@ -42,7 +42,7 @@ async def test_whoever_may_decide_revokes_on_the_card_and_the_next_call_is_asked
     await fin.wait_for_message(CHANNEL, private("Revoked. The next such call is asked about."))
     assert (await grants.grants.read(grant.facts.id)).ended is GrantEnd.REVOKED
     await grants.asked_people(at(call, "/srv/c.py"))
-    # What it approved, and the agent has not used yet, counts for nothing either.
+    # Approvals by the grant that the agent has not used yet count for nothing either.
     refused = await grants.claim(unused.request_id)
     assert (refused.status, refused.body["detail"][:37]) == (409, "The standing grant that approved it h")
     assert await grants.asked_people(at(call, "/srv/unused.py")) != unused.request_id
@@ -52,7 +52,7 @@ async def test_whoever_may_decide_revokes_on_the_card_and_the_next_call_is_asked
 
 
 async def test_what_one_approved_that_is_used_up_can_still_be_stopped(own_grants: GrantWorld) -> None:
-    """Else the agent would make its approvals safe from people by asking for all of them at once."""
+    """Otherwise an agent could keep its approvals from being stopped by asking for all of them at once."""
     grants, call = own_grants, an_edit()
     dirk = grants.person("U0DIRK")
     request_id = await grants.asked_people(call)
@@ -205,7 +205,7 @@ async def test_one_that_an_operator_stops_counts_for_nothing(grants: GrantWorld)
     await grants.asked_people(at(call, "/srv/d.py"))
     await grants.eventually(lambda: "It was stopped on the task hub." in grants.says(request_id))
     await grants.eventually(lambda: len(grants.told_uses(request_id)) == 3)
-    # The line of the use and those of the end are of two orchestrations, which wait for nothing of each other.
+    # Two orchestrations post the line of the use and those of the end, and neither waits for the other.
     assert any("/srv/c.py" in line for line in grants.told_uses(request_id))
     await grants.client.purge_orchestration(grant.id)
     await grants.asked_people(at(call, "/srv/e.py"))

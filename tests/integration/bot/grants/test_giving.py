@@ -192,7 +192,7 @@ async def test_where_an_approval_needs_a_code_the_grant_does_too(grants: GrantWo
 async def test_where_the_policy_changes_while_a_call_is_asked_nothing_may_be_granted_on_it(
     own_grants: GrantWorld,
 ) -> None:
-    """The pattern would be by the policy of before: more may vary by it than the one says that is asked by."""
+    """The pattern would follow the old policy, which lets more vary than the policy by which the call is asked."""
     service = copy.copy(own_grants.service)
     old, text = service.book(), own_grants.policies.read_text()
     own_grants.write(text.replace('vary = ["arguments.file_path"]', "vary = []", 1))

@@ -1,4 +1,4 @@
-"""A standing grant from the button to its last use: what fits it, what does not, and that no use is one too many."""
+"""A standing grant from the button to its last use: what fits, what does not, and that it is never used too often."""
 
 from __future__ import annotations
 

@@ -84,13 +84,13 @@ async def people(world: World) -> AsyncIterator[Cast]:
     await found.leave()
 
 
-# ---- looking: by asking again, as many changes at once would each be looked at ----------------------------------
+# ---- looking: by polling, as each of many changes at once would cause a look ------------------------------------
 
 
 async def until(
     look: Callable[[], Awaitable[T | None]], patience: float = PATIENCE_S, every: float = 0.03
 ) -> T:
-    """What `look()`, awaited, gives as soon as that is truthy."""
+    """Await `look()` again and again; return its first truthy result."""
     try:
         async with asyncio.timeout(patience):
             while not (found := await look()):

@@ -148,7 +148,7 @@ async def test_each_change_is_told_by_message_and_by_sms(world: World, people: C
 async def test_a_change_of_which_only_the_commit_is_left_is_told_after_the_start(
     world: World, people: Cast
 ) -> None:
-    """What a kill leaves right after the acknowledgement: no line of the worker has run for it."""
+    """The state after a kill right after the acknowledgement: the worker has done nothing for it yet."""
     await world.rest()
     await people.ada.command(GENERAL, "/request-approval away until 2099-12-24 delegate @sam")
     await sees(people.ada, GENERAL, "<@U0SAM> is asked in your place")

@@ -46,7 +46,7 @@ async def test_two_levels_a_quorum_and_an_order_with_the_thread_as_the_record(pe
     assert "✓ *Manager* · <@U0ADA>" in text_of(second)
 
     async def closed() -> dict[str, Any] | None:
-        """Its edit waits for no other message."""
+        """The first card, once its buttons are gone; its edit waits for no other message."""
         first = await card_of(people.rita, PURCHASES, "Laptops")
         return None if actions_of(first) else first
 

@@ -41,7 +41,7 @@ async def held(api: ApiWorld, token: str) -> list[int]:
 
 
 async def spend(api: ApiWorld, person: Person, count: int, *amounts: int) -> None:
-    """Spends, and returns once so many are held."""
+    """Ask for these amounts; return once the digest holds `count` of them."""
     for amount in amounts:
         await person.command(GENERAL, f"/request-approval spend {amount} Thing{amount}")
     token = api.token("reader", "U0RITA", "read")

@@ -136,7 +136,7 @@ async def test_a_request_that_an_operator_stops_has_its_cards_say_so(world: Worl
     assert (over["ts"], actions_of(over)) == (asked["ts"], [])
 
     async def settled() -> bool:
-        # Stopped before the card was on record, it has its copies looked for.
+        # The request was stopped before its card was on record, so copies of the card are looked for.
         if world.is_due_within(seconds=20):
             await world.skip(seconds=20)
         nonce = card["metadata"]["event_payload"]["nonce"]
@@ -284,7 +284,7 @@ async def test_hostile_text_mentions_nobody_and_long_text_can_be_read_whole(peop
 async def test_the_first_click_after_a_restart_counts_though_slack_cannot_say_who_we_are(
     world: World, people: Cast
 ) -> None:
-    """Bolt asks that at its first request, and answers the click as done when it gets no answer."""
+    """Bolt asks Slack who we are at its first request, and acknowledges the click if it gets no answer."""
     card = await ask(people.rita, "plain Stools")
     await world.stop()
     await world.start()

@@ -1,4 +1,4 @@
-"""The protocol's own suite against /mcp: all that we offer conforms, and of the rest it is said why it is not tried.
+"""The protocol's own suite against /mcp: all that we offer conforms; a reason is given for all that is not tried.
 
 Most scenarios of the suite call tools, prompts and resources of its own, by name, which only a server made for the
 suite has.

@@ -177,7 +177,7 @@ async def test_the_ids_of_the_gates_own_calls_are_for_nobody_else(gate: Path, lo
     async with a_gate(gate, log) as client:
         own = "countersign-call-1"
         assert "one of the gate's own" in (await client.answer(client.begin("ping", own)))["error"]["message"]
-        # As the answer to a call that was given up, which comes late.
+        # Like the late answer to a call that was given up.
         assert words(await client.call("forge", id=own)) == "forge done"
         assert [told for told in client.told if told.get("id") == own] == []
 

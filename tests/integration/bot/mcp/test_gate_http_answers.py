@@ -1,4 +1,4 @@
-"""Servers over HTTP that answer an approved call strangely: of what may have run, nobody says that it did not."""
+"""Servers over HTTP that answer an approved call strangely: nobody says that a call did not run if it may have run."""
 
 from __future__ import annotations
 

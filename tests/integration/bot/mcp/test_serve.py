@@ -336,7 +336,7 @@ async def test_a_token_that_is_revoked_waits_no_longer(api: ApiWorld) -> None:
 
 
 async def test_a_token_over_its_rate_waits_no_longer(api: ApiWorld) -> None:
-    """Else the number of calls that it holds would have no bound."""
+    """Otherwise a token could hold any number of calls."""
     secret = api.token("agent", "U0RITA", "request", rate=1)
     token = api.tokens.find(secret)
     assert token

@@ -239,7 +239,7 @@ async def test_nothing_that_anybody_sends_becomes_a_label(world: World) -> None:
 
 
 async def by_api(world: World) -> None:
-    """Names that are none, in every place that takes one."""
+    """Send unknown names in every place that takes a name."""
     token = TokenFile(world.data / TOKENS).create("ci", "U0RITA", ["request", "read", "decide:purchase"])
     headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": EVIL}
     body = {"policy": EVIL, "title": EVIL, "fields": {EVIL: EVIL}, "choice": EVIL, "actor": EVIL}

@@ -1,4 +1,4 @@
-"""What came of an act is said before the ack, or owed durably before it; what can be neither is not acknowledged."""
+"""Before the ack, the result of an act is told, or the duty to tell it is on disk. Otherwise there is no ack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Until Slack has said who we are: nothing is acknowledged, and whatever is no refusal of a token is waited out."""
+"""Until Slack has said who we are, nothing is acknowledged, and every error but a refused token is waited out."""
 
 from __future__ import annotations
 
@@ -220,6 +220,6 @@ async def test_a_token_that_is_revoked_meanwhile_loses_no_press(world: World) ->
     ids=lambda payload: payload["type"],
 )
 async def test_what_nobody_here_knows_is_not_acknowledged(world: World, unknown: dict[str, object]) -> None:
-    """As the button of a newer release, after a step back: Slack says that it failed."""
+    """For example the button of a newer release, after a downgrade: Slack says that the press failed."""
     payload = {"user": {"id": "U0ADA"}, "team": {"id": "T0ACME"}, "trigger_id": "1.2.3", **unknown}
     assert (await deliver(world, payload=json.dumps(payload)))[0] == 404

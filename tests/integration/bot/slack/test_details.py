@@ -45,7 +45,7 @@ async def details_of(person: Person, request_id: str) -> dict[str, Any]:
 
 
 def drawn_anew(before: dict[str, Any]) -> Callable[[Person], Any]:
-    """The modal in front, once it is that one with something else in it."""
+    """The modal in front, once it is that modal with other content."""
 
     async def look(person: Person) -> Any:
         views = await person.views()

@@ -1,4 +1,4 @@
-"""What was opened or posted before a purge, in Slack: none of it decides the request that has its ID since."""
+"""What was opened or posted in Slack before a purge does not decide a new request with the same ID."""
 
 from __future__ import annotations
 

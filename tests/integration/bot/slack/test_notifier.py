@@ -111,7 +111,7 @@ async def test_only_the_same_round_of_the_same_request_is_found_whatever_the_clo
 async def test_a_card_that_was_posted_before_a_change_is_found_and_its_copy_goes(
     simulator: Simulator, notifier: SlackNotifier, card: Card
 ) -> None:
-    """Else the copy would stay, and show for good what is not asked any more."""
+    """Otherwise the copy would stay, and show for ever what is not asked any more."""
     first, again = [await posted_card(notifier, card, []) for _ in "ab"]
     changed = card.model_copy(update={"digest": "e" * 64})
     assert await find(notifier, changed) in {first, again}

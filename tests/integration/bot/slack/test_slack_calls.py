@@ -57,7 +57,7 @@ async def test_an_approval_takes_four_calls(world: World) -> None:
 
 @pytest.mark.parametrize(("silent", "intents"), [(False, 0), (True, 3)])
 async def test_on_a_shared_hub_nothing_is_looked_for(tmp_path: Path, *, silent: bool, intents: int) -> None:
-    """Our hub says whether it gave an activity out before. Where a hub is silent, a post costs it one call."""
+    """Our hub says whether it gave an activity out before. On a hub that does not, each post costs a call of it."""
     with (
         Hub(
             tmp_path / "elsewhere.db", listen="127.0.0.1:0", authenticate=False, clock=SkippableClock()

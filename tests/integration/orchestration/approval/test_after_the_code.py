@@ -1,4 +1,4 @@
-"""What was confirmed by the right code and does not count all the same: its person is told why."""
+"""A decision that was confirmed by the right code and still does not count: its person is told why."""
 
 from __future__ import annotations
 

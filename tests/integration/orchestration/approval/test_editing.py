@@ -133,7 +133,7 @@ def test_a_change_voids_the_approvals_and_the_quorum_decides_on_what_it_says_now
 
 
 def test_a_change_at_a_later_level_has_all_of_them_decide_anew() -> None:
-    """Also where it goes below what the later level is asked for: who has to decide was settled by what was asked."""
+    """Also if the new amount is below the later level's limit: what was asked first settled who has to decide."""
     with asked("levels") as it:
         it.press(it.decision("U0ADA"))
         assert it.level.name == "Finance"

@@ -189,7 +189,7 @@ async def test_long_texts_continue_as_new_before_the_history_is_too_long_for_a_w
 
 
 async def test_an_edit_that_fails_for_long_is_carried_over_and_done_in_the_end(world: CoreWorld) -> None:
-    """The decision stands, the history stays short, and the card is made true when the chat system is back."""
+    """The decision stands, the history stays short, and the card is corrected when the chat system is back."""
     request_id = await world.ask("document", description=LONG)
     world.board.problems["edit_card"] = [RuntimeError("502 Bad Gateway") for _ in range(110)]
     assert (await world.decide(request_id, "U0ADA")).accepted

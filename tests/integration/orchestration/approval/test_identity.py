@@ -141,7 +141,7 @@ async def test_a_comment_that_says_half_of_what_was_shown_is_outdated(world: Cor
 async def test_a_nonce_is_never_taken_from_what_another_orchestration_sends(
     world: CoreWorld, policy: str | None
 ) -> None:
-    """Nor does a policy that comes without one make a request of its own."""
+    """Nor does a policy that is sent without a nonce take the place of ours."""
     request = ApprovalRequest(policy="deploy", title="x", requester="U0RITA").model_dump(mode="json")
     given: dict[str, object] = {"request": request}
     if policy is None:
@@ -210,7 +210,7 @@ async def test_a_key_finds_its_request_after_the_secret_has_changed(world: CoreW
 
 
 async def test_an_outcome_of_a_stopped_request_is_of_this_start(world: CoreWorld) -> None:
-    """What was asked anew, and stopped again, has its cards corrected again, and is not told of the first outcome."""
+    """A request asked anew and stopped again has its cards corrected again, and does not get the first outcome."""
     client = world.connection.client()
     operations = Operations(client, BoardOutcomes(world.board))
 
@@ -235,7 +235,7 @@ async def test_an_outcome_of_a_stopped_request_is_of_this_start(world: CoreWorld
 
 
 async def test_the_keys_of_what_follows_an_outcome_are_of_this_start(world: CoreWorld) -> None:
-    """Else the other system takes the second order for a repeat of the first."""
+    """Otherwise the other system would take the second order for a repeat of the first."""
     client = world.connection.client()
     for _ in range(2):
         request_id = await world.ask(

@@ -1,4 +1,4 @@
-"""With "all", those are asked whom the group had when the level opened. That it had nobody is known, not unknown."""
+"""With "all", a level asks those whom the group had when it opened. An empty group counts as known, not as unknown."""
 
 from __future__ import annotations
 

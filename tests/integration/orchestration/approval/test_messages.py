@@ -86,7 +86,7 @@ class HeldEffects:
         return [given for _, given, _ in self.under_way if isinstance(given, kind)]
 
     def done(self, *inputs: Any, impossible: str | None = None) -> None:
-        """These were done, or cannot be."""
+        """Report these inputs as done, or as impossible."""
         for one in [one for one in self.under_way if any(one[1] is given for given in inputs)]:
             self.under_way.remove(one)
             message = one[1]

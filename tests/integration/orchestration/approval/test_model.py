@@ -1,7 +1,7 @@
 """The real orchestration against a model of the rules: random policies, and random acts of everybody.
 
-The model is written from docs/reference/deciding.md alone. After each act both must say the same, and what no act may
-ever do is checked against what people really did. COUNTERSIGN_PROOF=1 makes thousands of runs.
+The model is written from docs/reference/deciding.md alone. After each act both must say the same, and rules that no
+act may ever break are checked against what people really did. COUNTERSIGN_PROOF=1 makes thousands of runs.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Deciding(RuleBasedStateMachine):
     @while_open
     @rule(data=st.data(), choice=choices, confirm=st.booleans())
     def decide_well(self, data: st.DataObject, choice: Choice, *, confirm: bool) -> None:
-        """Somebody who may: at random too few would come far."""
+        """Somebody who may decide does so. With random people too few requests would get far."""
         model = self.at.model
         may = sorted((who, one) for one in model.rounds for who in ANYBODY if model.seats(who, one))
         if may:
@@ -168,7 +168,7 @@ class Deciding(RuleBasedStateMachine):
     @while_open
     @rule(data=st.data(), confirm=st.booleans())
     def delegate_well(self, data: st.DataObject, *, confirm: bool) -> None:
-        """Somebody who may, to somebody who may."""
+        """Somebody who may delegate does so, to somebody who may be a delegate."""
         if fit := self.at.handings():
             number, actor, to = data.draw(st.sampled_from(fit))
             self.at.delegate(self.at.make(Delegation, actor, round=number, to=to))
@@ -180,7 +180,7 @@ class Deciding(RuleBasedStateMachine):
         data=st.data(), end=st.sampled_from(["right", "right", "wrong", "expired", "reject", "other round"])
     )
     def code(self, data: st.DataObject, end: str) -> None:
-        """It comes, or does not; or its person decides otherwise before it does."""
+        """The code comes, or does not; or its person decides otherwise before it comes."""
         challenge = data.draw(st.sampled_from(sorted(self.at.awaited)))
         actor = self.at.awaited[challenge].actor
         number = self.at.awaited[challenge].round
@@ -204,7 +204,7 @@ class Deciding(RuleBasedStateMachine):
         choice=choices,
     )
     def send_oddly(self, data: st.DataObject, how: str, actor: str, choice: Choice) -> None:
-        """A command comes again, or after later ones, or its ID does with another; or it is about something else."""
+        """A command comes again or late, or its ID comes with another command, or it is about something else."""
         number, sent = self.at.model.last_round, self.at.sent
         if how == "late" and self.held:
             self._do(self.held.pop(0))
@@ -251,7 +251,7 @@ class Deciding(RuleBasedStateMachine):
         what=st.sampled_from(["new", "new", "away", "away", "group", "group", "directory", "inactive"]),
     )
     def change_world(self, data: st.DataObject, what: str) -> None:
-        """Or the history is long enough: it continues as new at the next thing that happens."""
+        """With "new" the history is long enough, and continues as new at the next thing that happens."""
         world = self.at.world
         if what == "new":
             self.at.run.continue_as_new()
@@ -275,7 +275,7 @@ class Deciding(RuleBasedStateMachine):
             self.at.wait()
 
     def teardown(self) -> None:
-        """Whoever can decide by the model can in truth."""
+        """Whoever may decide according to the model may decide in the real orchestration."""
         if self.course is not None:
             try:
                 if self.course.ended is None and not self.course.failed:

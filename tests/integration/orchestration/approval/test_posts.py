@@ -1,4 +1,4 @@
-"""What may have been posted is looked for until it is true or certainly not there; what cannot be posted is told."""
+"""A message that may have been posted is looked for until it is correct or certainly absent; failed posts are told."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class LateBoard(Board):
         self.may_edit.set()
 
     def arrive(self) -> None:
-        """The post that was on its way all the time."""
+        """Let the posts arrive that were on their way."""
         for arrival in self.arrivals:
             arrival()
 
@@ -323,7 +323,7 @@ async def test_edits_that_wait_for_their_turn_become_one(world: CoreWorld) -> No
 
 
 async def test_what_changes_during_an_edit_that_is_sent_away_is_tried_at_once(world: CoreWorld) -> None:
-    """And once: the two edits are one then."""
+    """It is tried only once: the two edits have become one."""
     board = world.board
     assert isinstance(board, LateBoard)
     request_id = await world.ask("vote")

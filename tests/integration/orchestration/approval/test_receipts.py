@@ -82,7 +82,7 @@ async def test_each_text_has_a_salt_of_its_own_beside_it(world: CoreWorld) -> No
 
 
 def test_a_policys_digest_is_of_what_was_written() -> None:
-    """A key with a default, as a later release may bring one, changes no digest; what it says does."""
+    """A new key with a default, as a later release may bring one, changes no digest; any other value does."""
     level = {"name": "On call", "approvers": ["U0ADA"], "timeout": "30m"}
     given = {"key": "deploy", "title": "Deploy", "channel": "C0DEPLOYS"}
     policy = Policy.model_validate({**given, "levels": [level]})

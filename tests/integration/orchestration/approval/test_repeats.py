@@ -47,7 +47,7 @@ async def say(world: CoreWorld, request_id: str, text: str, command_id: str) -> 
 
 
 async def forget(world: CoreWorld, request_id: str) -> None:
-    """Says so much that every verdict from before is forgotten."""
+    """Comment so often that every earlier verdict is forgotten."""
     for start in range(0, MANY, 10):
         said = (say(world, request_id, str(n), f"said-{n}") for n in range(start, start + 10))
         assert {verdict.reason for verdict in await asyncio.gather(*said)} == {Reason.RECORDED}

@@ -1,4 +1,4 @@
-"""What was under way when the process died: it is looked for, whatever the clocks said then and say now."""
+"""What was under way when the process died is looked for, whatever the clocks said then and say now."""
 
 from __future__ import annotations
 

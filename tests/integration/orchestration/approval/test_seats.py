@@ -1,4 +1,4 @@
-"""An unearned yes, tried in every way that the rules on seats, delegates and silence have to stop. On the real hub."""
+"""The rules on seats, delegates and silence: each test tries to get an approval past them. On the real hub."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ async def test_a_shorter_wait_never_escalates_sooner(world: CoreWorld) -> None:
 
 
 async def test_a_group_that_has_vanished_lowers_nothing(world: CoreWorld, board: Board) -> None:
-    """Of a group and Bob, all: Bob is the only one left. He does not decide alone; it escalates at once."""
+    """The level asks all of a group and Bob, and only Bob is left. He does not decide alone; it escalates at once."""
     board.groups["S0MANAGERS"] = []
     request_id = await world.ask("mixed")
     progress = await world.until(request_id, lambda progress: len(progress.cards) == 2)

@@ -75,7 +75,7 @@ def silent(request: pytest.FixtureRequest) -> bool:
 async def bot(
     hub: Hub, data: Path, board: Board, *, silent: bool
 ) -> AsyncIterator[tuple[CoreWorld, HubProxy]]:
-    """A bot; cut its proxy, and to the hub it is dead."""
+    """A bot. Once its proxy is cut, the hub takes it for dead."""
     with HubProxy(hub.address, silent=silent) as proxy:
         connection = connect(f"grpc://{proxy.address}", data, SEAL_KEYS)
         async with opened(connection, board, board) as world:
@@ -84,7 +84,7 @@ async def bot(
 
 @asynccontextmanager
 async def one_dies(hub: Hub, data: Path, board: HaltingBoard, *, silent: bool) -> AsyncIterator[CoreWorld]:
-    """One bot halts at a card and is cut off from the hub; the other, which is given, gets its work."""
+    """One bot halts at a card and is cut off from the hub; yields the other bot, which gets its work."""
     async with bot(hub, data, board, silent=silent) as (first, proxy):
         request_id = await first.service.start(ApprovalRequest(policy="vote", title="x", requester="U0RITA"))
         await first.eventually(board.halted.is_set)

@@ -240,7 +240,7 @@ async def test_a_report_of_a_failed_delivery_is_said_at_once_and_ends_nothing(wo
 
 
 async def test_a_report_of_a_failed_delivery_reaches_challenges_alone(world: CoreWorld) -> None:
-    """It names its challenge in its address; what is something else there is told nothing."""
+    """Its address names the challenge; an instance of another kind under that ID is told nothing."""
     for elsewhere in (await world.ask("purchase"), "nobody", "@person@U0ADA"):
         with pytest.raises(UnknownRequestError):
             await world.challenges.undelivered(elsewhere, Trouble.UNDELIVERABLE)
@@ -443,7 +443,7 @@ async def test_a_code_that_never_arrives_is_told_once(world: CoreWorld) -> None:
 async def test_an_operator_is_told_once_what_keeps_codes_from_arriving(
     world: CoreWorld, trouble: Trouble, numbers: int
 ) -> None:
-    """Of the account once for everybody, of a number once for each; not each time that somebody presses."""
+    """A fault of the account is told once for everybody, one of a number once for each number; not at each press."""
     request_id = await wire(world)
 
     async def refused(actor: str) -> None:
@@ -469,7 +469,7 @@ async def test_an_operator_is_told_once_what_keeps_codes_from_arriving(
 
 
 async def test_a_request_that_was_cut_short_waits_for_no_code(world: CoreWorld) -> None:
-    """Else its person would be told that they have confirmed what can count no more."""
+    """Otherwise its person would be told that they have confirmed a decision that no longer counts."""
     request_id = await wire(world)
     await pressed(world, request_id)
     client = world.connection.client()

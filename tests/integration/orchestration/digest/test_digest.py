@@ -74,7 +74,7 @@ def digests(connection: Connection, book: PolicyBook = BOOK) -> DigestService:
 
 
 async def add(world: CoreWorld, *numbers: int) -> None:
-    """The activity's port, from its thread."""
+    """Add lines through the activity's port, each from a thread as in the activity."""
     client = world.connection.client()
     port = HubDigests(client)
     for number in numbers:
@@ -88,7 +88,7 @@ async def ask(world: CoreWorld, amount: int, title: str = "Cables") -> str:
 
 
 async def until(world: CoreWorld, count: int, *, sent: int = 0) -> DigestProgress:
-    """The listener once it holds so many, and has put so many digests on their way."""
+    """The listener's progress, once it holds `count` lines and has sent `sent` digests."""
     client = world.connection.client()
 
     async def look() -> DigestProgress:
@@ -250,7 +250,7 @@ async def test_a_line_for_a_listener_that_closes_is_sent_again_and_counted_once(
 
 
 async def test_a_line_that_comes_again_to_the_next_listener_is_not_counted_again(world: CoreWorld) -> None:
-    """Its sender did not hear that it was counted, and was away until the listener had ended; twice, to two of them."""
+    """The sender did not hear that it was counted, and was away until the listener had ended. It comes to two more."""
     await add(world, 1)
     await until(world, 1)
     await ended(world)

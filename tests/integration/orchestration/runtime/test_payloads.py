@@ -1,4 +1,4 @@
-"""What is too large for the hub, in a store beside it: whole approvals with every payload there."""
+"""Payloads that are too large for the hub, in a store beside it: whole approvals with every payload there."""
 
 from __future__ import annotations
 

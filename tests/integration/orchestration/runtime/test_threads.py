@@ -1,4 +1,4 @@
-"""What waits outside for long keeps no orchestration from its turn."""
+"""A call to another system that takes long keeps no orchestration from its turn."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.core_world import CoreWorld, by
 
 
 class SilentBoard(Board):
-    """It lets whoever tells somebody something wait, until it `answers`."""
+    """A board on which each private message waits until the test sets `answers`."""
 
     def __init__(self) -> None:
         super().__init__()

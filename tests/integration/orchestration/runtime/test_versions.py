@@ -1,4 +1,4 @@
-"""Two releases on one hub: the newer one goes on with what the older one began, which leaves the newer one's alone."""
+"""Two releases on one hub: the newer continues the older one's work; the older leaves the newer one's work alone."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ async def test_the_outcome_of_another_request_is_not_shown(world: CoreWorld, fil
 async def test_an_earlier_start_of_the_same_id_says_nothing_of_this_one(
     world: CoreWorld, file: File, operations: Operations, stranger: TaskHubGrpcClient
 ) -> None:
-    """Five were approved by rule, and purged. Now five thousand are asked under the same key."""
+    """A request for an amount of 5 was approved by rule and purged. Now 5000 is asked under the same key."""
 
     async def ask(amount: int) -> str:
         given = {"policy": "budget", "title": "Beamers", "requester": "U0RITA", "amount": amount}
@@ -163,7 +163,7 @@ async def test_an_outcome_under_the_id_of_reconcile_is_that_of_reconcile(
 
 
 async def test_an_input_without_a_seal_is_not_shown(world: CoreWorld, file: File) -> None:
-    """Else a person would read of five, and decide on five thousand."""
+    """Otherwise a person would read an amount of 5, and decide on 5000."""
     request_id = await world.ask(amount=5000)
     seal, text = envelope.take(file.row(request_id)["input"])
     assert seal

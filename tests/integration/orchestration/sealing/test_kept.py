@@ -100,7 +100,7 @@ def test_each_turn_is_as_its_replay_and_nothing_is_replayed(hub: ComparingHub) -
 
 
 def test_what_was_answered_again_is_replayed(hub: ComparingHub) -> None:
-    """The hub did not take a turn, and sends it again with more."""
+    """The hub did not take the answer to a turn, and sends the turn again with more events."""
     start = hub.asked(ME)
     waiting = hub.play(ME, start)
     hub.turn(ME, waiting.history(), [question(hub, start, "U0ADA")])
@@ -111,7 +111,7 @@ def test_what_was_answered_again_is_replayed(hub: ComparingHub) -> None:
 
 
 def test_a_hub_that_goes_back_in_time_gets_what_it_got_then(hub: ComparingHub) -> None:
-    """A rejection is left out. What is in memory knows of it, and does not show."""
+    """The hub leaves out a rejection that the orchestration in memory has seen; the answer must not show it."""
     start = hub.asked(ME, "purchase", amount="4200")
     waiting = hub.play(ME, start)
     no = hub.play(ME, vote(hub, start, "U0FIN", choice=Choice.REJECT), history=waiting.history())

@@ -104,7 +104,7 @@ async def test_a_start_whose_answer_is_lost_is_not_sent_again_and_not_said_to_be
 
 
 async def cut(client: AsyncTaskHubGrpcClient, relay: TcpRelay) -> None:
-    """Returns once the client knows: else a call may be sent into the connection that is being cut."""
+    """Cut the connection; return once the client knows, as otherwise a call may be sent into it."""
     await relay.cut()
     async with asyncio.timeout(PATIENCE_S):
         assert client._channel is not None

@@ -17,7 +17,7 @@ from tests.support.machine import FakeMachine
 
 @pytest.mark.parametrize("days", [-300, 300])
 async def test_what_ended_is_found_whatever_this_machines_clock_says(tmp_path: Path, days: int) -> None:
-    """What ended after the first look was looked for by this machine's time, and never found."""
+    """By this machine's time, the sweep would never find what ended after its first look."""
     machine = FakeMachine(datetime.now(UTC) + timedelta(days=days))
     with Hub(tmp_path / "hub.db", clock=SystemClock(machine)) as hub:
         connection, board = Connection(hub.address, SEAL_KEYS), Board()

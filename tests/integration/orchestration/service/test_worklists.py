@@ -164,7 +164,7 @@ async def test_what_was_stopped_or_purged_is_on_no_worklist(
 async def test_a_worklist_keeps_each_request_once_and_the_newest_of_all(
     client: AsyncTaskHubGrpcClient,
 ) -> None:
-    """Signals come at least once. Each list has an end, as the state is written with every signal."""
+    """Signals come at least once. Each list has a limit, as the state is written with every signal."""
     busy = EntityInstanceId(WORKLIST, "U0BUSY")
     for number in (0, 1, 0, 2, 2):
         await client.signal_entity(busy, "waits", {"request_id": f"deploy-{number}"})
@@ -314,13 +314,13 @@ async def test_an_asker_has_no_more_requests_open_than_they_may(world: CoreWorld
 
 
 async def test_who_asks_often_and_has_nothing_open_is_looked_at_seldom(world: CoreWorld) -> None:
-    """What was begun lately counts until it is known to have ended; then it is forgotten."""
+    """A request that was begun lately counts as open until it is known to have ended."""
     client = world.connection.client()
     counting: Any = CountingClient(client)
     service = ApprovalService(counting, lambda: BOOK, SLACK, request_ids("often"), OpenLimits(per_person=4))
     for _ in range(12):
         request = ApprovalRequest(policy="budget", title="x", requester="U0RITA", amount=Decimal(5))
-        # Until its cards say so it is open, and is looked at again.
+        # It is open, and looked at again, until its cards show the outcome.
         await client.wait_for_orchestration_completion(await service.start(request))
     assert counting.calls.count("get_orchestration_state") < 40
     await client.close()

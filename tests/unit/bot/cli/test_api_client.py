@@ -1,4 +1,4 @@
-"""What the command line makes of a server that is not Countersign's."""
+"""How the command line reports a server that is not Countersign's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Completion, as bash does it with what `countersign completion bash` prints."""
+"""Completion in bash with the output of `countersign completion bash`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from bot.cli.completion import SHELLS
 from bot.cli.main import main
 
-# Completes each line as bash does: by calling the function that is registered, with these variables.
+# Completes each line as bash does: it calls the registered function with these variables.
 SCRIPT = """
 source <(countersign completion bash)
 called=$(complete -p countersign | sed 's/.*-F \\([^ ]*\\).*/\\1/')

@@ -1,4 +1,4 @@
-"""The entry of the hook in a settings file, and what `gate check` warns of."""
+"""The hook's entry in a settings file, and the warnings of `gate check`."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_each_client_gets_its_own_form_and_the_hooks_of_others_stay(
     shown = json.loads(capsys.readouterr().out)
     section, event = client.place
     file = tmp_path / "settings.json"
-    # Somebody put a hook of their own beside ours, in the same entry where the client has such.
+    # Somebody put their own hook beside ours, in the same entry where the client's entries take several.
     [made] = shown[section][event]
     theirs = {"type": "command", "command": f"{sys.executable} -I -m bot hook {name}-theirs --gate x"}
     mixed = {**made, "hooks": [*made["hooks"], theirs]} if "hooks" in made else made
@@ -91,7 +91,7 @@ def test_each_client_gets_its_own_form_and_the_hooks_of_others_stay(
     left = [{**made, "hooks": [theirs]}] if "hooks" in made else []
     assert others == [*left, theirs, "odd"]
     assert ours == client.entry(gate.resolve(), timedelta(minutes=1))
-    # The rule that leaves calls to the client is worth a word where the client cannot take them.
+    # There is a warning of the rule that leaves calls to the client where the client cannot take them.
     assert ("warning: rule 4 leaves calls to the client" in capsys.readouterr().err) is not client.can_ask
 
 

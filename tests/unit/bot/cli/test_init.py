@@ -1,4 +1,4 @@
-"""`countersign init`: what it asks and writes, and what it leaves alone."""
+"""`countersign init`: what it asks and writes, and which files it does not change."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ HTTP = ("--public-url", "https://countersign.acme.example/")
 
 
 class Terminal(io.StringIO):
-    """Somebody types these lines."""
+    """Standard input of a terminal where somebody types these lines."""
 
     def isatty(self) -> bool:
         return True
 
 
 def test_it_writes_what_the_checks_take(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With Socket Mode. No secret is made up: each has an empty place, and the last lines say which."""
+    """The files pass the checks, with Socket Mode. Secrets are left empty, and the last lines name them."""
     data = tmp_path / "data"
     assert main([*ASKED, "--into", str(tmp_path), "--data-dir", str(data)]) == 0
     told = capsys.readouterr().out
@@ -70,7 +70,7 @@ def test_a_public_address_goes_into_the_manifest_and_the_settings(tmp_path: Path
         *("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET"),
         *("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM"),
     }
-    # A shell takes the same from it as the server does.
+    # A shell reads the same values from it as the server does.
     sourced = subprocess.run(
         [
             "/bin/sh",
@@ -115,7 +115,7 @@ def test_what_is_there_is_left_alone(name: str, tmp_path: Path, capsys: pytest.C
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
-    """Where others may write, a link planted there must not lead the settings out."""
+    """A link that others planted must not make `init` write the settings elsewhere."""
     other = tmp_path / "other"
     (tmp_path / "countersign.env").symlink_to(other)
     assert main([*ASKED, "--into", str(tmp_path)]) == 4
@@ -165,7 +165,7 @@ def test_what_is_not_answered_is_named(
     ],
 )
 def test_what_cannot_be_meant_is_refused(option: str, value: str, tmp_path: Path) -> None:
-    """The files are read by shells and as TOML, so nothing gets in that either would take for its own."""
+    """The files are read by shells and as TOML, so values with a special meaning in either are refused."""
     with pytest.raises(SystemExit) as ended:
         main([*ASKED, option, value, "--into", str(tmp_path)])
     assert ended.value.code == 4
@@ -175,7 +175,7 @@ def test_what_cannot_be_meant_is_refused(option: str, value: str, tmp_path: Path
 def test_five_questions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What cannot be read is asked again. SMS without an address has that asked too, and keeps Socket Mode."""
+    """Unreadable answers are asked for again. SMS also asks for the public address, and keeps Socket Mode."""
     answers = ["", "purchases", "C0PURCHASES", "U0ADA, S0MANAGERS", "maybe", "yes", "https://a.example", ""]
     monkeypatch.setattr(sys, "stdin", Terminal("\n".join(answers) + "\n"))
     assert main(["init", "--into", str(tmp_path)]) == 0

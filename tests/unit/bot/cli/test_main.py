@@ -40,7 +40,7 @@ def test_every_subcommand_can_be_called() -> None:
 
 
 def test_a_call_imports_no_other_subcommand() -> None:
-    """All of them take longer to import than most take to run."""
+    """Importing all subcommands takes longer than most of them run."""
     ran = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True, check=True)
     imported = {name.rpartition(".")[2] for name in ran.stderr.split()}
     assert imported & set(SUBCOMMANDS) == {"status"}

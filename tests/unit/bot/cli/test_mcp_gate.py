@@ -1,4 +1,4 @@
-"""What `countersign mcp gate` is given wrong is one line that says what to do."""
+"""Each wrong argument of `countersign mcp gate` gives one line that says what to do."""
 
 from __future__ import annotations
 

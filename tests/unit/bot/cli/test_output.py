@@ -30,7 +30,7 @@ class TerminalOutput(io.StringIO):
 
 
 def on_terminal(monkeypatch: pytest.MonkeyPatch) -> TerminalOutput:
-    """Standard output from now on. No fixture: pytest puts its own there again before the test."""
+    """Makes standard output a terminal. No fixture, as pytest would replace standard output before the test."""
     found = TerminalOutput()
     monkeypatch.setattr(sys, "stdout", found)
     monkeypatch.setenv("COLUMNS", "40")

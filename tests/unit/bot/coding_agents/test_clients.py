@@ -31,7 +31,7 @@ SHELLS = {
 
 
 def told(client: str, tool: str, arguments: Any, **more: Any) -> dict[str, Any]:
-    """The call as that client writes it for its hook, by the documentation of each."""
+    """The call as that client sends it to its hook, by its documentation."""
     if client == "copilot":
         return {
             "sessionId": "s",
@@ -56,9 +56,9 @@ def answered(client: str, gate: Path, call: Any) -> ClientAnswer:
 
 
 def action(client: str, answer: ClientAnswer) -> str:
-    """What the client makes of it, by its documentation."""
+    """What the client does on the hook's answer, by its documentation."""
     if answer.status == 2:
-        # Codex and Gemini CLI let a call through that is blocked without a reason.
+        # Codex and Gemini CLI allow a call that is blocked without a reason.
         assert answer.err or client == "copilot"
         return "deny"
     assert answer.status == 0
@@ -69,13 +69,13 @@ def action(client: str, answer: ClientAnswer) -> str:
             assert out["hookSpecificOutput"]["hookEventName"] == "PreToolUse"
             return str(out["hookSpecificOutput"]["permissionDecision"])
         case "codex":
-            # An answer of this form that Codex does not know is a failed hook, and the call is let through.
+            # Codex takes an answer that it does not know for a failed hook, and allows the call.
             assert answer.out is None
             return "allow"
         case "copilot":
             return str(out["permissionDecision"])
         case "cursor":
-            assert out["permission"] != "ask"  # not enforced: the call would be let through
+            assert out["permission"] != "ask"  # Cursor does not enforce "ask": the call would run
             return str(out["permission"])
         case _:
             return str(out["decision"])
@@ -114,7 +114,7 @@ def test_the_words_of_a_command_are_those_of_its_shell_alone(client: str, gate: 
     plain = answered(client, gate, told(client, shell, words))
     # Codex does not say which shell runs the command, and where.
     assert action(client, plain) == ("deny" if client == "codex" else "allow")
-    if client != "claude-code":  # There a rule looks at it, as the guide has it.
+    if client != "claude-code":  # For Claude Code a rule checks that argument, as in the guide.
         assert action(client, answered(client, gate, told(client, shell, words | {odd: True}))) == "deny"
     others = {tool for tool, _ in SHELLS.values()} - {shell} | {
         "powershell",
@@ -171,7 +171,7 @@ _ALIKE = [{"claude-code", "codex"}]
 
 @pytest.mark.parametrize("client", ALL)
 def test_arguments_that_are_written_as_a_text_are_read_as_what_they_say(client: str, gate: Path) -> None:
-    """As Copilot CLI does. What is in them counts, and not how they were written."""
+    """Arguments sent as a JSON text, as by Copilot CLI, are read as the object in that text."""
     shell, _ = SHELLS[client]
     denied = answered(client, gate, told(client, shell, '{"command": "git status; rm -rf /"}'))
     assert action(client, denied) == "deny"
@@ -194,7 +194,7 @@ def test_the_entry_is_for_every_tool_and_has_the_hook_end_before_the_client_ends
 
 @pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
 def test_a_shell_that_starts_the_hook_makes_every_failure_block(shell: str, tmp_path: Path) -> None:
-    """The client takes other statuses, and a signal, for nothing; and a status without a reason, too."""
+    """The client allows the call at other statuses, at a signal, and at a status without a reason."""
     client = CLIENTS["codex"]
     command = client.guarded(tmp_path / "a gate's $HOME.toml", timedelta(seconds=5))
 
@@ -214,7 +214,7 @@ def test_a_shell_that_starts_the_hook_makes_every_failure_block(shell: str, tmp_
 
 
 def test_an_action_that_is_asked_is_no_answer_to_a_client() -> None:
-    """Only what is decided can be told."""
+    """A client can be told only a decision."""
     for client in ("claude-code", "copilot", "gemini"):
         with pytest.raises(KeyError):
             CLIENTS[client].answer(CallAction.ASK, "")

@@ -266,7 +266,7 @@ def test_what_is_told_of_the_clock(off: int, told: str) -> None:
 
 
 def test_no_secret_and_no_number_is_told() -> None:
-    """Whatever way it came into a sentence: a secret in the wrong setting is shown by that setting's own fault."""
+    """Findings show no secret, even one in the wrong setting, whose own fault would quote it."""
     given = {name: f"{name.lower()}-value" for name in SECRETS}
     told = " ".join(
         [*given.values(), "xoxb-12-ab", "s3://key:pass@bucket", "+44 20 7946-0958", "+442079460958"]

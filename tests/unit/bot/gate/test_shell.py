@@ -1,4 +1,4 @@
-"""Which shell commands are one simple command: whatever the shell would do more with has no words."""
+"""Which shell commands are one simple command. Anything else, such as expansions, has no words."""
 
 from __future__ import annotations
 
@@ -96,13 +96,13 @@ def test_what_may_be_more_than_one_program_has_none(command: str) -> None:
     assert simple_command(command) is None
 
 
-# The characters that mean something to a shell, and a few that do not.
+# The special characters of a shell, and a few others.
 SHELLISH = st.text(alphabet="ab =;&|<>()$`\"'\\*?[]{}~#!%^-+.\n\t\r,:@/é", min_size=1, max_size=14)
 
 
 @given(SHELLISH)
 def test_the_shell_takes_the_words_just_so(text: str) -> None:
-    """Whatever has words is handed by a real shell to the one program, word by word, and does nothing else."""
+    """A real shell passes exactly these words to one program, and does nothing else."""
     command = f"cat {text}"
     words = simple_command(command)
     if words is None or len(words) < 2:
@@ -114,7 +114,7 @@ def test_the_shell_takes_the_words_just_so(text: str) -> None:
 
 
 def test_no_built_in_of_bash_runs_a_command_that_is_in_a_word(tmp_path: Path) -> None:
-    """Each built-in of a real shell, with a command where some of them look for one."""
+    """Tries each built-in of a real shell, with a command in the words that some of them would run."""
     shell = shutil.which("bash")
     if shell is None:
         pytest.skip("there is no bash here")

@@ -1,4 +1,4 @@
-"""A refusal is tried again or for good, and says why in our own words."""
+"""A mail server's refusal is temporary or final, and its reason is in our own words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A mail server is refused, in words, where codes would go out in the clear or not at all."""
+"""Settings of a mail server are refused with a reason where codes would be sent unencrypted or not at all."""
 
 from __future__ import annotations
 

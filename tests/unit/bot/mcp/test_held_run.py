@@ -1,4 +1,4 @@
-"""One held call: what is forwarded, what is kept, and what happens when whoever waited has left."""
+"""One held call: what is forwarded, what is kept, and what happens when the waiting client has left."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CALL = ToolCallMessage(
 
 
 class OneRequest:
-    """Stands for Countersign in front of one request. Each of its steps waits until it is let go."""
+    """A stand-in for Countersign with one request. Each step waits until the test releases it."""
 
     def __init__(self, arguments: Mapping[str, Any] | None = None, *, is_yes: bool = True) -> None:
         self.decided, self.claimable = asyncio.Event(), asyncio.Event()
@@ -58,7 +58,7 @@ class OneRequest:
 
 
 class OneServer:
-    """The server: what it got, and what comes of it."""
+    """The MCP server: the calls it got, and its results."""
 
     def __init__(self, outcome: Json | Exception | None = None) -> None:
         self.got: list[Json] = []

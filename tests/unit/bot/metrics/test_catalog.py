@@ -1,4 +1,4 @@
-"""The list of metrics: the page is made of it, and what the dashboard and the rules name is in it."""
+"""The list of metrics: the page is made from it, and it has every metric of the dashboard and the alert rules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.metrics_page import PAGE, names, written
 
 
 def test_the_page_has_the_tables_of_the_list() -> None:
-    """`python -m tests.support.metrics_page` writes them."""
+    """The tables on the page equal those that `python -m tests.support.metrics_page` writes."""
     page = PAGE.read_text()
     assert written(page) == page
     assert written(page.replace("countersign_hub_up", "countersign_hub_down")) == page

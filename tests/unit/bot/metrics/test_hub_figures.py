@@ -1,4 +1,4 @@
-"""The hub's figures as metrics: by policy and by name, whatever stands on the hub, and left out where it is away."""
+"""The hub's figures as metrics by policy and name, for any content of the hub; omitted while it is away."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def figures(*groups: dict[str, Any]) -> HubFigures:
 
 
 class KnownHub:
-    """The channel of a client whose hub says this, or answers with this status."""
+    """A client's channel to a hub that returns these figures, or this status."""
 
     def __init__(self, says: HubFigures | grpc.StatusCode) -> None:
         self._channel = self

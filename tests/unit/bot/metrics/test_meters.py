@@ -1,4 +1,4 @@
-"""What is counted: outcomes by policy, how long people took, and nothing under a name that is in no list."""
+"""Meters count outcomes by policy and the time people took, and nothing under an unknown name."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def level(cause: EscalationCause | None) -> LevelState:
 def test_how_long_people_took_goes_into_the_bucket_of_its_time(
     meters: Meters, took: int, buckets: dict[str, int]
 ) -> None:
-    """Also where a clock was set back meanwhile."""
+    """Durations are counted in the right bucket, even where a clock was set back meanwhile."""
     asked = ended().asked_at
     meters.recorded(ended(processed_at=asked + timedelta(seconds=took)))
     for le, number in buckets.items():
@@ -63,7 +63,10 @@ def test_how_long_people_took_goes_into_the_bucket_of_its_time(
     "changes",
     [
         {"status": Status.TIMED_OUT, "processed_by": None},
-        {"status": Status.REJECTED, "processed_by": None},  # by silence
+        {
+            "status": Status.REJECTED,
+            "processed_by": None,
+        },  # nobody decided in time, and the policy then rejects
         {"status": Status.AUTO_APPROVED, "processed_by": None},
         {"status": Status.CANCELLED, "processed_by": "U0RITA"},
     ],

@@ -1,4 +1,4 @@
-"""The audit finds what somebody did to the records, and takes nothing for it that happens by itself."""
+"""The audit finds manipulated records, and reports no manipulation where a kill or a restart explains them."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_second_result_of_a_gathering_is_not_put_on_record(keeper: Keeper) -> 
     assert "a second outcome of poll-1 came, which said incomplete" in str(finding)
 
 
-# ---- what a stranger does --------------------------------------------------------------------------------
+# ---- manipulation ----------------------------------------------------------------------------------------
 
 
 def swapped(lines: list[bytes]) -> list[bytes]:
@@ -157,7 +157,7 @@ def test_what_was_removed_altered_or_put_elsewhere_is_found(
 def test_an_end_that_was_cut_off_is_found_by_whoever_has_a_head_or_a_receipt(keeper: Keeper) -> None:
     head, *receipts = keeper.head(), *keeper.write("deploy-5")
     keeper.change(lambda lines: lines[:4])
-    assert keeper.faults() == []  # the log alone cannot tell
+    assert keeper.faults() == []  # the log alone cannot show it
     for known in ([head], receipts):
         [fault] = keeper.faults(known=known)
         assert "entry 4: the log ends here, and it had" in fault
@@ -168,7 +168,7 @@ def test_an_end_that_was_cut_off_is_found_by_whoever_has_a_head_or_a_receipt(kee
 
 
 def test_a_log_that_was_written_anew_is_found_by_its_head(keeper: Keeper) -> None:
-    """Somebody has the signing key, and makes the same log without a request that they want gone."""
+    """Somebody with the signing key writes the log anew without one request."""
     head, log = keeper.head(), keeper.log
     shutil.rmtree(keeper.folder / log)
     (keeper.folder / log).mkdir()
@@ -187,12 +187,12 @@ def test_what_is_kept_and_counts_for_nothing_is_a_fault(keeper: Keeper, tmp_path
     assert "It is neither a head nor a receipt" in fault
 
 
-# ---- what happens by itself ------------------------------------------------------------------------------
+# ---- kills and restarts ----------------------------------------------------------------------------------
 
 
 def test_a_line_that_a_kill_cut_short_is_no_fault_once_it_is_signed_again(keeper: Keeper) -> None:
     keeper.change(lambda lines: [*lines[:4], lines[4][:400]])
-    (keeper.file.parent / INDEX).unlink()  # the kill was before it was told of
+    (keeper.file.parent / INDEX).unlink()  # killed before the index was written
     with keeper.open():
         pass
     [fault] = keeper.faults()
@@ -214,7 +214,7 @@ def test_a_mended_line_that_is_changed_afterwards_is_found(keeper: Keeper) -> No
 
 @pytest.fixture
 def replicas(keeper: Keeper) -> Iterator[tuple[RecordLog, RecordLog]]:
-    """Two servers that share the directory: one goes on with the log that is there, one has begun its own."""
+    """Two servers that share the directory: one continues the existing log, the other began its own."""
     one = RecordLog.open(keeper.folder, keeper.keys, ISSUER)
     other = RecordLog.open(keeper.folder, keeper.keys, ISSUER)
     yield one, other
@@ -234,7 +234,7 @@ def test_two_servers_may_both_have_signed_an_outcome(
 
 
 def test_two_servers_that_signed_two_outcomes_are_found(keeper: Keeper, tmp_path: Path) -> None:
-    """With a data directory each neither could see what the other had signed."""
+    """Each has its own data directory, so neither could see what the other had signed."""
     other = Keeper(tmp_path / "other")
     other.keys = keeper.keys
     with other.open() as records:
@@ -296,7 +296,7 @@ def test_what_a_retired_key_signed_counts_once_a_good_key_vouches_for_it(keeper:
 
 
 def test_what_a_retired_key_signed_later_is_found(keeper: Keeper) -> None:
-    """A thief goes on with a copy of the log."""
+    """A thief with a retired key continues a copy of the log."""
     old = keeper.keys.listed()[0][0]
     keeper.keys.rotate()
     keeper.keys.retire(old, datetime.now(UTC) - timedelta(hours=1))

@@ -1,4 +1,4 @@
-"""One log on a real file: what a kill, a full disk and a stranger leave of it."""
+"""One log on a real file, after a kill, on a full disk, and after manipulation."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_what_the_disk_does_not_take_is_not_in_the_log(log: Log) -> None:
 def test_where_nothing_can_be_taken_back_the_rest_of_a_write_is_told(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a file that may only grow (`chattr +a`)."""
+    """Where a partial write cannot be removed, as on a file that may only grow (`chattr +a`), that is reported."""
 
     def refused(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
@@ -212,11 +212,11 @@ def test_where_nothing_can_be_taken_back_the_rest_of_a_write_is_told(
     ]
 
 
-# ---- a stranger ------------------------------------------------------------------------------------------
+# ---- manipulation ----------------------------------------------------------------------------------------
 
 
 def test_a_log_that_was_cut_is_not_gone_on_with(log: Log) -> None:
-    """The index says how far it was on disk, so this was no kill."""
+    """The index records how long the log was on disk, so a shorter log cannot come from a kill."""
     with log.open() as chain:
         for number in range(3):
             log.add(chain, f"deploy-{number}")

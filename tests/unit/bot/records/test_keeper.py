@@ -1,4 +1,4 @@
-"""What the background does for the records: heads, copies in a store, and a webhook that hears of every head."""
+"""The background work on the records: heads, copies in a store, and a webhook that gets every head."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def keeper(tmp_path: Path) -> Keeper:
 
 @pytest.fixture(params=["memory", "file"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Of an empty store."""
+    """The address of an empty store."""
     return f"memory://records-{next(numbers)}" if request.param == "memory" else f"file://{tmp_path}/store"
 
 
@@ -113,7 +113,7 @@ def test_the_store_gets_every_entry_once_and_can_be_audited(keeper: Keeper, addr
         background.round()
     keeper.change(
         lambda lines: [*lines, b'{"log":"torn']
-    )  # a kill; copied from where it was, after a restart
+    )  # a kill; after a restart the copy continues where it stopped
     with keeper.open() as records:
         records.purged("deploy-1", NONCE, "U0OPS")
         looking_after(keeper, records, store=store, head_every=0).round()
@@ -131,13 +131,13 @@ def test_the_store_gets_every_entry_once_and_can_be_audited(keeper: Keeper, addr
 
 
 def test_the_last_outcome_before_the_end_is_copied(keeper: Keeper, address: str) -> None:
-    """No later start may find this disk: that of a container goes with it."""
+    """The copy must not wait for the next start: a container's disk is lost with it."""
     with keeper.open() as records:
         background = looking_after(keeper, records, store=RecordStore(address))
         records.sign_receipt(ended("deploy-0"))
         background.start()
         while not any(name.startswith("heads") for name in objects(address)):
-            time.sleep(0.01)  # until the first round is over; the next one is a minute away
+            time.sleep(0.01)  # wait for the end of the first round; the next one is a minute away
         records.sign_receipt(ended("deploy-1"))
         background.stop()
     assert keeper.audit(address).receipts == 2
@@ -157,7 +157,7 @@ def test_the_store_shows_what_somebody_cut_off_here(keeper: Keeper, address: str
         records.sign_receipt(ended("deploy-9"))
         background = looking_after(keeper, records, store=RecordStore(address))
         background.round()
-        assert background._failures == 1  # the store has more than there is here
+        assert background._failures == 1  # the store has more entries than this disk
     assert keeper.audit(address).receipts == 3
 
 
@@ -196,7 +196,7 @@ def test_what_is_in_the_store_is_never_written_over(
             files.pipe_file(path, there)
             caplog.clear()
             background = looking_after(keeper, records, store=RecordStore(address))
-            background._copied = 0  # as when the list did not show it yet
+            background._copied = 0  # as where the store's listing does not show it yet
             background.round()
             assert ("ALARM the records: the store does not take the entries" in caplog.text) is alarm
             assert files.cat_file(path) == (there if alarm else whole)

@@ -1,4 +1,4 @@
-"""The records of a server: one entry for each outcome, whatever comes twice, at once, or instead."""
+"""A server's records have one entry for each outcome, despite repeats, concurrency and conflicting outcomes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Server:
         return sorted(path / ENTRIES for path in self.folder.iterdir())
 
     def entries(self, file: Path | None = None) -> list[tuple[str, dict[str, Any]]]:
-        """The kind of each entry of the one log, and what its signature says."""
+        """The kind of each entry of the only log, and the claims in its signature."""
         [file] = [file] if file else self.logs()
         keys = PublishedKeys(published(self.keys))
         lines = [json.loads(line) for line in file.read_text().splitlines()]
@@ -74,7 +74,7 @@ def test_a_receipt_says_where_in_which_log_it_stands(server: Server) -> None:
 
 
 def test_the_same_outcome_again_gets_the_same_receipt_and_no_second_entry(server: Server) -> None:
-    """Also after a restart, as when the process was killed before it could say that it had signed."""
+    """Also after a restart, as where the process was killed after signing and before answering."""
     with server.open() as records:
         receipt = records.sign_receipt(ended())
         assert records.sign_receipt(ended().model_copy(update={"attempt": 2})) == receipt
@@ -86,7 +86,7 @@ def test_the_same_outcome_again_gets_the_same_receipt_and_no_second_entry(server
 
 
 def test_an_outcome_is_counted_once_however_often_it_comes_and_by_whichever_process(server: Server) -> None:
-    """As when the activity is repeated here, after a restart, or by another process, after this one was killed."""
+    """Repeats come from this process, after a restart, or from another process after a kill."""
     counted: list[str] = []
 
     def count(given: SignReceiptInput | RecordGatheringInput) -> None:
@@ -175,7 +175,7 @@ def test_another_outcome_of_the_same_start_is_not_signed_and_raises_an_alarm(
 
 
 def test_a_claim_that_a_later_release_has_learned_to_make_is_no_other_outcome() -> None:
-    """The process was killed after it had signed, and is updated before it signs again."""
+    """The process was killed after signing, and updated before it signs again."""
     from bot.records.log import _agree  # noqa: PLC0415 - its own step is what is tried
 
     old = {"status": "approved", "decisions": [{"actor": "U0ADA"}]}
@@ -220,7 +220,7 @@ def test_two_processes_that_share_a_directory_write_a_log_each(server: Server) -
 def test_another_outcome_than_in_another_log_here_is_not_signed(
     server: Server, *, still_written: bool
 ) -> None:
-    """Such as after the hub's file was put back to an older copy, and people decided anew."""
+    """As after the hub's file was restored from an older copy, and people decided again."""
     with server.open() as other, ExitStack() as closing:
         one = closing.enter_context(server.open())
         one.sign_receipt(ended())
@@ -264,7 +264,7 @@ def test_a_damaged_log_is_left_as_it_is_and_another_is_begun(
     [other] = [path for path in server.logs() if path != file]
     (_, opened), _ = server.entries(other)
     assert [(one["log"], "was cut" in one["why"]) for one in opened["damaged"]] == [(damaged, True)]
-    with server.open() as records:  # and gone on with, at the next start
+    with server.open() as records:  # and continued at the next start
         assert records.chain.last.sequence == 2
 
 
@@ -315,7 +315,7 @@ def test_a_server_starts_on_a_full_disk_and_signs_once_there_is_room(
 
 @pytest.mark.parametrize("alone", [False, True])
 def test_what_another_program_has_locked_is_waited_for(server: Server, alone: bool) -> None:
-    """For writing, or altogether, so that the log cannot be opened either."""
+    """Another program locks the log for writing, or entirely, so that it cannot be opened either."""
     with server.open() as records:
         [file] = server.logs()
     other = sqlite3.connect(file.with_name(INDEX), isolation_level=None)
@@ -369,7 +369,7 @@ def test_an_index_that_the_disk_has_damaged_is_made_again(
             records.chain._known._db.execute("PRAGMA shrink_memory")
         else:
             records = closing.enter_context(server.open())
-        with suppress(RecordsUnavailableError):  # as the workflow does, it is tried again
+        with suppress(RecordsUnavailableError):  # tried again, as the workflow does
             records.sign_receipt(ended("deploy-2"))
         records.sign_receipt(ended("deploy-2"))
         assert records.sign_receipt(ended()) == receipt
@@ -384,7 +384,7 @@ def test_a_folder_that_can_never_hold_a_log_stops_the_start(server: Server) -> N
 
 
 def test_a_receipt_whose_place_in_the_index_was_lost_is_found_again(server: Server) -> None:
-    """The disk was full for the index alone: the entry is on record, and its receipt was never handed out."""
+    """The disk was full only for the index: the entry is on record, but its receipt was never returned."""
     with server.open() as records:
         add = records.chain._known.add
 

@@ -1,4 +1,4 @@
-"""The steps after an approval in the records: each once, and the audit sees what does not fit."""
+"""The records have each step after an approval once, and the audit finds steps that do not fit."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_another_step_of_that_number_is_not_put_on_record(keeper: Keeper) -> Non
 
 
 def test_another_step_of_that_number_in_another_log_here_counts_too(keeper: Keeper) -> None:
-    """As where the log that was written is in use by another process, or damaged."""
+    """The log that was written may be in use by another process, or damaged."""
     with keeper.open(), keeper.open() as other:
         with pytest.raises(DeliveryError, match="Another step 2"):
             other.record_step(PAID.model_copy(update={"payload_digest": "1" * 64}))

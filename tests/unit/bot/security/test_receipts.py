@@ -1,4 +1,4 @@
-"""What a receipt binds, keys that rotate and retire, and checking without a server."""
+"""The content of a receipt, rotated and retired keys, and verification without a server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.receipts import AT, ISSUER, ended, published
 
 
 def signing(keys: SigningKeys, **changes: Any) -> str:
-    """The receipt of an approval, by itself."""
+    """The receipt of an approval, without a log."""
     more = {"iss": ISSUER, "signed_at": datetime.now(UTC).isoformat()}
     return keys.sign(TYPE, outcome_claims(ended(**changes)) | more)
 
@@ -58,7 +58,7 @@ def test_a_receipt_binds_all_that_the_outcome_rests_on(tmp_path: Path) -> None:
 
 
 def test_no_text_is_in_it_and_no_guess_at_one_can_be_checked(tmp_path: Path) -> None:
-    """Once text and salt are erased, the receipt tells nothing of what was said."""
+    """Once text and salt are erased, the receipt reveals nothing about the text."""
     keys = SigningKeys.load(None, tmp_path)
     receipt = signing(keys, comments="Yes", comments_salt="salt", reason="No", reason_salt="other")
     said = base64.urlsafe_b64decode(receipt.split(".")[1] + "==").decode()
@@ -94,7 +94,7 @@ def test_what_only_the_hub_reports_is_said_to_be_so(
 
 
 def test_a_receipt_of_another_server_is_refused(tmp_path: Path) -> None:
-    """Staging and production may have the same key."""
+    """The issuer is checked, as staging and production may have the same key."""
     keys = SigningKeys.load(None, tmp_path)
     receipt = signing(keys)
     with pytest.raises(ReceiptError, match=r"of the server https://approvals\.example, not of https://other"):
@@ -111,7 +111,7 @@ def test_what_is_signed_but_is_no_receipt_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_second_spelling_of_a_signature_is_refused(tmp_path: Path) -> None:
-    """64 bytes leave four bits of the last character free; another value of them is the same signature."""
+    """64 bytes leave four bits of the last base64 character unused; their other values decode to the same bytes."""
     keys = SigningKeys.load(None, tmp_path)
     receipt = signing(keys)
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -141,7 +141,7 @@ def test_a_rotated_key_signs_at_once_and_the_old_one_still_verifies(tmp_path: Pa
 
 
 def test_two_servers_that_start_at_once_have_the_same_key(tmp_path: Path) -> None:
-    """Whoever comes second finds a file that was made after it looked."""
+    """The second server finds a file that was created after it had looked."""
     first = SigningKeys.load(None, tmp_path)
     kept = (tmp_path / "signing-keys.json").read_text()
     from bot.security import keys as module  # noqa: PLC0415 - its own step is what is tried
@@ -275,7 +275,7 @@ def test_keys_are_rotated_listed_and_retired_on_the_data_directory(
 def test_a_request_whose_requester_nobody_checked_is_taken_only_when_that_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An approver who can reach the hub asks in somebody else's name, and approves."""
+    """Else an approver who can reach the hub could ask in somebody else's name, and approve."""
     keys = SigningKeys.load(None, tmp_path)
     kept = tmp_path / "jwks.json"
     kept.write_text(json.dumps(published(keys)))

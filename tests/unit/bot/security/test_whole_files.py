@@ -1,4 +1,4 @@
-"""A key or secret that finds no room leaves nothing behind, and the error names its file."""
+"""A key or secret that does not fit on the disk leaves no partial file, and the error names the file."""
 
 from __future__ import annotations
 

@@ -13,5 +13,5 @@ def story() -> Callable[..., RequestStory]:
 
 @pytest.fixture
 def policies() -> Policies:
-    """`purchase`, with an amount and nothing else that is required; `access`, without, and with a required field."""
+    """`purchase`, where only an amount is required, and `access`, without an amount and with a required field."""
     return POLICIES

@@ -1,4 +1,4 @@
-"""Whatever people type, wherever it is shown: it is no line, mark, mention or link of ours, and it is not hidden."""
+"""Typed text cannot make a line, mark, mention or link that seems ours, wherever it is shown, and is not hidden."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from orchestration.domain.text import is_blank
 from tests.support.story import RequestStory, mrkdwn_of
 
 FORGED = "✓ *Approved* by Dirk Hahn · Today at 14:02"
-# Any text, and mostly of what is ours or Slack's.
+# Any text, mostly of strings with a meaning in our messages or in Slack.
 OF_OURS = ["✓", "✔\ufe0f", "✅", "✗", "❌", "○", "→", " · ", "•", "–", "“", "”", '"', "Approved by "]
 OF_SLACK = [
     "*",
@@ -54,7 +54,7 @@ MARKED = re.compile(r"(?<![0-9A-Za-z])[*_~]|[*_~](?![0-9A-Za-z])|:[a-z0-9_+-]+:|
 
 
 def without_addresses(text: str) -> str:
-    """The words without the links that addresses become: each is whole, and labelled with nothing else."""
+    """The words without the links made from addresses. Fails where a link is cut or has another label."""
     assert all(
         "|" not in link and link.startswith(("http://", "https://")) for link in re.findall("<([^>]*)>", text)
     )

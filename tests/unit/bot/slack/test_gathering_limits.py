@@ -1,4 +1,4 @@
-"""Whatever is asked and answered, the messages and forms of a gathering are within Slack's limits."""
+"""For any questions and answers, the messages and forms of a gathering are within Slack's limits."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NASTY = ["&", "<", "*", "\n", "😀", "https://a.example/?&", "<!channel>", "x"]
 
 
 def record_of(piece: str, *, answered: bool) -> GatheringRecord:
-    """The largest gathering that a policy file allows, every text of it full of that piece."""
+    """The largest gathering that a policy file allows, with every text full of that piece."""
 
     def text(longest: int) -> str:
         return (piece * longest)[:longest]

@@ -1,4 +1,4 @@
-"""Whatever an agent sends, the cards and forms of grants and of several calls are within Slack's limits, and inert."""
+"""For any agent input, cards and forms of grants and call lists stay within Slack's limits and show it as text."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_a_card_of_many_calls_is_within_the_limits(number: int, piece: str) -> N
 def test_all_are_just_those_that_are_shown_whole_and_wait() -> None:
     calls = [
         card(1, "x", "ls"),
-        card(2, "x", "rm " + "y" * 2000),  # its end is not shown
+        card(2, "x", "rm " + "y" * 2000),  # the end of the text is not shown
         card(3, "x", "pwd", fields=[Shown(label="Directory", value="/" + "d" * 399)]),
         card(4, "x", "id", status=Status.APPROVED, open=False),
         card(5, "x", "wc"),

@@ -1,4 +1,4 @@
-"""Whatever people ask, vote and type, what is posted is within Slack's limits. The simulator checks them."""
+"""For any requests, votes and texts, all posts are within Slack's limits, as the simulator checks them."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -224,7 +224,7 @@ def test_any_message_is_within_the_limits(
         assert 0 < len(message.text) <= 40_000
         assert check_blocks(json.loads(json.dumps(message.blocks or []))) == []
         assert "<!channel" not in message.text
-        # One "<" for each link, date or mention that is ours, and each of them ends.
+        # Each "<" begins a link, date or mention of ours, and each of them is closed.
         assert message.text.count("<") == message.text.count(">") - message.text.count("\n> ")
 
 
@@ -274,7 +274,7 @@ def test_any_form_is_within_the_limits(
             known, Draft(key, title, amount, description, {"vendor": typed}), Origin(channel="C0X")
         )
         checked_view(json.loads(json.dumps(form)), "modal")
-    meant = parse("nonsense", known)  # no policy is called so
+    meant = parse("nonsense", known)  # no policy has this name
     assert isinstance(meant, Explain)
     assert len(explanation(meant, known)) < 4000
 

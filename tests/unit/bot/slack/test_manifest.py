@@ -28,7 +28,7 @@ def methods_called() -> set[str]:
         for file in (ROOT / "bot" / folder).rglob("*.py")
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Attribute)
-    } - {"api_call"}  # what all of them go through
+    } - {"api_call"}  # the method that all others call
     by_the_sdk = {
         name for name in named if "_" in name and not name.startswith("_") and hasattr(AsyncWebClient, name)
     }
@@ -41,7 +41,7 @@ def methods_called() -> set[str]:
 def test_the_manifest_asks_for_just_the_scopes_of_the_methods_that_are_called(
     manifest: dict[str, Any],
 ) -> None:
-    """A scope too few breaks a call, and one too many is a right that a thief of the token has for nothing."""
+    """A missing scope breaks a call, and an extra one would give a thief of the token more rights."""
     assert methods_called() == set(METHODS)
     granted = manifest["oauth_config"]["scopes"]["bot"]
     assert len(granted) == len(set(granted))
@@ -51,14 +51,14 @@ def test_the_manifest_asks_for_just_the_scopes_of_the_methods_that_are_called(
 
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_the_simulator_asks_for_the_same_scopes(name: str) -> None:
-    """So a call that the table gives too few scopes is refused in every test of it."""
+    """So every test of a call fails where the table gives it too few scopes."""
     within_the_call = {"chat:write.public"}
     assert set(SIMULATED[name].scopes) & SCOPES == METHODS[name] - within_the_call
 
 
 def test_the_app_can_be_talked_to(manifest: dict[str, Any]) -> None:
     assert [command["command"] for command in manifest["features"]["slash_commands"]] == [COMMAND]
-    # Without it Slack sends what looks like a mention as mere text, and nobody could be named as a delegate.
+    # Without it Slack sends mentions as plain text, and nobody could be named as a delegate.
     assert manifest["features"]["slash_commands"][0]["should_escape"] is True
     assert manifest["settings"]["interactivity"]["is_enabled"] is True
     assert manifest["settings"]["socket_mode_enabled"] is True
@@ -86,7 +86,7 @@ def test_the_demo_installs_just_this_app(manifest: dict[str, Any]) -> None:
 
 
 def test_slack_takes_its_lengths(manifest: dict[str, Any]) -> None:
-    """https://docs.slack.dev/reference/app-manifest."""
+    """The limits are at https://docs.slack.dev/reference/app-manifest."""
     about = manifest["display_information"]
     assert len(about["name"]) <= 35
     assert len(about["description"]) <= 140
@@ -99,7 +99,7 @@ def test_switching_to_http_is_uncommenting_three_lines() -> None:
     assert text.count("url: https://countersign.example.com/slack/events") == 3
     switched = text.replace("# url: https", "url: https").replace(
         "# request_url: https", "request_url: https"
-    )  # the events' and the interactivity's
+    )  # of the events and of the interactivity
     parsed = yaml.safe_load(switched)
     address = "https://countersign.example.com/slack/events"
     assert parsed["features"]["slash_commands"][0]["url"] == address

@@ -1,4 +1,4 @@
-"""A line of the log: what it is about, its trace, and nothing that must not be seen, also in a traceback."""
+"""Log lines have their context and trace, and no secret or number, not even in a traceback."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from orchestration import telemetry
 
 @pytest.fixture(autouse=True)
 def root_as_before() -> Iterator[None]:
-    """Other tests count what is logged from WARNING on."""
+    """Restores the root logger: other tests count the lines logged at WARNING and above."""
     root = logging.getLogger()
     level = root.level
     yield

@@ -1,4 +1,4 @@
-"""What nobody foresaw in a line of the log: it goes, and what operators need stays."""
+"""Secrets in unforeseen places of a log line are removed, and what operators need stays."""
 
 from __future__ import annotations
 

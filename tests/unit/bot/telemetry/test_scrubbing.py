@@ -1,4 +1,4 @@
-"""What of a span leaves the process, whatever a library has put into it."""
+"""Only safe parts of a span leave the process, whatever a library has put into it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PARENT = telemetry.read(f"00-{'1' * 32}-{'2' * 16}-01")
 
 
 def sent(name: str, **attributes: Any) -> ReadableSpan:
-    """What is sent of a span with these attributes, within which the SDK has put an error with a phone number."""
+    """The exported form of a span with these attributes and an error that holds a phone number."""
     assert PARENT is not None
     kept = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)

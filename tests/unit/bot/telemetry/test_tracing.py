@@ -52,7 +52,7 @@ def test_what_the_exporter_proves_itself_by_is_a_secret() -> None:
 
 
 def test_without_traces_nothing_of_the_sdk_is_loaded() -> None:
-    """By the whole of what `countersign run` loads."""
+    """Checks all modules that `countersign run` loads."""
     program = """
 import sys
 import bot.app, bot.cli.telemetry

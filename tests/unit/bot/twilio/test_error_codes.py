@@ -1,4 +1,4 @@
-"""Every error code of Twilio that a text can get is classified, and nobody is told to do what cannot help."""
+"""Every Twilio error code of a text message is classified, and no advice is given that cannot help."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DOCUMENTED = {
     for who, codes in [line.split(" ", 1)]
     for code in codes.split()
 }
-# What Twilio's client gives where an answer has no code of Twilio's own.
+# The code of Twilio's client for an answer without a Twilio code.
 HTTP_STATUSES = {401, 408, 429}
 
 

@@ -1,4 +1,4 @@
-"""The settings of SMS: what can never work is refused at the start, in words that name the remedy."""
+"""SMS settings that can never work are refused at the start, with the remedy."""
 
 from __future__ import annotations
 

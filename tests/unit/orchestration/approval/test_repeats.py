@@ -1,4 +1,4 @@
-"""What is remembered of commands, and for how long."""
+"""Which commands a request remembers, and for how long."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def comment(command_id: str) -> Comment:
 
 
 class Remembered:
-    """The memory of a request that has answered these commands, carried on from generation to generation."""
+    """The memory of a request that has answered these commands, kept through continue-as-new."""
 
     def __init__(self, *answered: tuple[Command, Reason]) -> None:
         self.state = State(asked_at=ASKED)
@@ -58,7 +58,7 @@ def test_a_repeat_of_a_persons_last_gets_its_verdict_again(reason: Reason) -> No
 
 @pytest.mark.parametrize("reason", [Reason.UNCHANGED, Reason.CODE_SENT, Reason.DIRECTORY_UNAVAILABLE])
 def test_a_repeat_of_what_came_before_a_persons_last_that_counted_is_refused(reason: Reason) -> None:
-    """Also where it did not count then: it could now."""
+    """A repeat is refused even where it did not count at first, as it could count now."""
     later = decision("k2", choice=Choice.REJECT)
     known = Remembered((decision("k1"), reason), (later, Reason.RECORDED))
     assert known.says(decision("k1", answered=9)) is Reason.SUPERSEDED
@@ -99,7 +99,7 @@ def test_comments_and_refusals_give_way_and_decisions_never_do() -> None:
 
 
 def test_who_decides_too_often_is_not_heard_any_more_and_nobody_else_is_touched() -> None:
-    """It could not be told from an old one, once so many are remembered."""
+    """With so many commands remembered, a further one could not be told from an old one."""
     known = Remembered(*((decision(f"k{number}"), Reason.RECORDED) for number in range(DECISIONS_OF_ONE)))
     assert known.says(decision("new", answered=9)) is Reason.TOO_OFTEN
     assert known.says(decision("k0")) is Reason.SUPERSEDED

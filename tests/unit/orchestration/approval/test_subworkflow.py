@@ -14,7 +14,7 @@ from orchestration.domain.request import ApprovalRequest, Outcome, Status
 
 
 def judged(asked: ApprovalRequest, answer: Any) -> Outcome | None:
-    """What the orchestration that asked so takes for its outcome."""
+    """The outcome that an orchestration with this request accepts."""
     context: Any = SimpleNamespace(call_activity=lambda *_, **__: None)
     steps = _read(context, "deploy-1", asked)
     next(steps)
@@ -35,7 +35,7 @@ def judged(asked: ApprovalRequest, answer: Any) -> Outcome | None:
     ],
 )
 def test_an_outcome_about_something_else_is_none(changed: dict[str, Any]) -> None:
-    """Whatever the activity was told: what is compared is what this orchestration asked."""
+    """The outcome is compared with this orchestration's own request, not with what the activity was told."""
     asked = ApprovalRequest(policy="deploy", title="Release?", requester="U0RITA")
     outcome = Outcome(
         request_id="deploy-1", status=Status.APPROVED, processed_at=datetime.now(UTC), digest=asked.digest()

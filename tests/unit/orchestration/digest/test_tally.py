@@ -1,4 +1,4 @@
-"""What a digest counts, and what it keeps of it."""
+"""What a digest counts, and which lines it keeps."""
 
 from __future__ import annotations
 

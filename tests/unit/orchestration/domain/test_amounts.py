@@ -1,4 +1,4 @@
-"""One amount, by the rule that the form, the command, the API and other programs have in common."""
+"""The rule for amounts that the form, the command, the API and other programs share."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_number_of_a_program_is_itself(amount: Any, number: str) -> None:
 
 @given(st.text(st.sampled_from("0123456789.,'’ -+kKmM½²٣$€USDeurx/"), max_size=12))
 def test_every_door_reads_the_same(text: str) -> None:
-    """The form and a program get the same number or both a refusal."""
+    """The form and a program get the same number, or both are refused."""
     try:
         read: Decimal | None = read_amount(text, "USD")
     except InvalidRequestError:

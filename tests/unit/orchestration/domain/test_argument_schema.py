@@ -1,4 +1,4 @@
-"""The schema of a tool's arguments, which comes from outside: what is used of it, and what it must not cost."""
+"""The schema of a tool's arguments, which comes from outside: the used parts, and limits on its cost."""
 
 from __future__ import annotations
 

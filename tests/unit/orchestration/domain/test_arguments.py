@@ -1,4 +1,4 @@
-"""The arguments of a call: one form for the same value, nothing that passes for another, no secret in what is shown."""
+"""The arguments of a call: one form for equal values, another for different ones, and no secret shown."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_what_is_masked_is_shown_nowhere_and_still_binds() -> None:
         masked(bound, paths, keyed)[1],
     ]
     assert digest(bound) not in {digest(other) for other in others}
-    # Two values that are the same under two names are not told to be the same.
+    # That two arguments have the same value is not shown.
     same = masked({"a": "x", "b": "x"}, ["a", "b"], keyed)[1]
     assert same["a"] != same["b"]
     assert masked(arguments, [], keyed)[1] == arguments
@@ -74,7 +74,7 @@ def test_an_edit_is_shown_as_the_lines_that_change() -> None:
     forged = {"old_string": "x", "new_string": "y\nfile_path: /other"}
     assert written_out(forged).endswith("\n-x\n+y\n+file_path: /other")
     assert "as a diff" not in written_out({"old_string": 1, "new_string": "y"})
-    # A diff of what is the same would have no line, and hide it.
+    # A diff of equal texts would have no line, and hide the text.
     assert written_out({"old_string": "rm x", "new_string": "rm x"}) == "new_string: rm x\nold_string: rm x"
     same = written_out({"old_string": "rm x\u200b", "new_string": "rm x\\u200b"})
     assert same == "new_string: rm x\\u200b\nold_string: rm x\\u200b"

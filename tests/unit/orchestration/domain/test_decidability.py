@@ -1,4 +1,4 @@
-"""What the check of a policy file says, against every way that there is, tried one by one; and its sentences."""
+"""The check of a policy file, compared with trying every way one by one; and its sentences."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def terms_of(
     st.booleans(),
     st.sets(st.sampled_from([*PEOPLE, "U0E"])),
 )
-@example(  # the third phone for the code of the first level is that of the only approver of the second
+@example(  # only the second level's only approver has the third phone that the first level's code needs
     given_levels=[
         {
             "approvers": ["U0A", "U0C", GROUP],
@@ -135,7 +135,7 @@ def test_a_policy_is_refused_just_where_no_way_is_found(
 def test_a_request_is_refused_just_where_its_requester_is_needed(
     given_levels: list[dict[str, Any]], escalation: dict[str, Any], requester: str, repeat: bool
 ) -> None:
-    """Whom it escalates to is not asked for: the level's own people can decide it."""
+    """People of the escalation do not matter: the level's own people can decide it."""
     policy = policy_of(given_levels, escalation, allow_repeat_approver=repeat)
     own = [(first, None) for first, _ in terms_of(given_levels, escalation)]
     try:
@@ -388,7 +388,7 @@ def test_what_depends_on_groups_or_on_the_course_is_told(
 
 
 def test_who_needs_nobody_may_ask_though_they_alone_decide() -> None:
-    """It is approved by rule, so nobody has to decide."""
+    """An automatic approval needs nobody, so the only approver may ask as well."""
     text = text_of(("First", [A], ""), policy="auto_approve_below = 100")
     policy = policy_file.parse(text, "p.toml", SlackIds()).policies["p"]
     small = ApprovalRequest.model_validate({"policy": "p", "title": "T", "requester": A, "amount": "99"})

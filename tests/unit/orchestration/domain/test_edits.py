@@ -1,4 +1,4 @@
-"""What of a request may be changed, what fits, and what the request is then."""
+"""Which parts of a request may be edited, which values are valid, and the edited request."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ texts = st.text(st.characters(codec="ascii", categories=["L", "N", "P", "Zs"]), 
 
 @given(st.lists(st.tuples(texts, texts, st.integers(-(2**53) + 1, 2**53 - 1)), min_size=1, max_size=4))
 def test_what_was_asked_with_its_changes_is_what_was_approved(values: list[tuple[str, str, int]]) -> None:
-    """Whatever is changed in whichever order: it is found again from what was asked, and by its digest."""
+    """For any edits in any order, the original request plus the edits gives the approved one and its digest."""
     asked = request = a_call({"command": "start", "limit": 0, "env": {"A": "k", "B": "b"}}, ("env.A",))
     rules, edits = policy("arguments.command", "arguments.limit", "arguments.env.*"), list[RequestEdit]()
     for number, (command, mode, limit) in enumerate(values):

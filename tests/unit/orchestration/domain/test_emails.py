@@ -1,4 +1,4 @@
-"""Which addresses are taken, and what people and records see of them."""
+"""Which email addresses are accepted, and how they are shown to people and in records."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A fault in a policy file has its true line, and words that say what to write."""
+"""A fault in a policy file has its exact line, and words that say what to write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Typed fields: what people type and programs send is read by one rule, and read again gives the same."""
+"""Typed fields: input of people and programs is read by one rule, and reading the result again changes nothing."""
 
 from __future__ import annotations
 

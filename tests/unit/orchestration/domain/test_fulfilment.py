@@ -1,4 +1,4 @@
-"""The states that follow an approval: what a policy may declare, what its conditions hold of, and how it is drawn."""
+"""The states after an approval: what a policy may declare, when its conditions hold, and its diagram."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REQUEST = ApprovalRequest(
 
 
 def faults(*changes: tuple[str, str]) -> list[str]:
-    """What is wrong with the policy of an order once it is changed like that; file and line are left out."""
+    """The faults of the order policy after this change, without file and line."""
     text = ORDER
     for old, new in changes:
         assert old in text
@@ -148,7 +148,7 @@ def test_a_fault_has_its_line() -> None:
 )
 def test_what_a_condition_holds_of(condition: dict[str, Any], payload: Any, *, holds: bool) -> None:
     guard = Guard.model_validate(condition)
-    again = Guard.model_validate_json(guard.model_dump_json())  # as it travels with the request
+    again = Guard.model_validate_json(guard.model_dump_json())  # in the form that is stored with the request
     assert guard.holds(payload, REQUEST, "order-1") is holds
     assert again.holds(payload, REQUEST, "order-1") is holds
 

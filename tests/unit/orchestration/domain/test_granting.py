@@ -1,4 +1,4 @@
-"""Which policies may have grants, and what of a call varies."""
+"""Which policies may have grants, and which arguments of a call may vary."""
 
 from __future__ import annotations
 

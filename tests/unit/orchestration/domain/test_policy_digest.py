@@ -1,4 +1,4 @@
-"""A digest is asked for only where something can be in it."""
+"""A policy may ask for a digest only where the digest can have content."""
 
 import pytest
 

@@ -188,7 +188,7 @@ def test_other_names_are_free(name: str) -> None:
 
 
 def test_what_nobody_sees_is_not_read() -> None:
-    """What is pasted brings marks along; a name, a number and a currency are what they look like."""
+    """Invisible marks in pasted text are dropped from names, numbers and currencies."""
     text = GOOD.replace('"Manager"', '"Mana\u200bger\u202e"').replace(
         '"+12025550142"', '"\u202a+12025550142\u202c"'
     )

@@ -1,4 +1,4 @@
-"""Responses: where one may go, and what its payload becomes of each outcome."""
+"""Responses: the allowed targets, and the payload for each outcome."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def fault(**given: Any) -> str:
         ("{{approved}} {status} {{}}", "{approved} approved {}", None),
         ("{{{status}}}", "{approved}", None),
         ({"{approved}": "{status}"}, {"{approved}": "approved"}, None),
-        # What people wrote is never a template.
+        # Text of people is never read as a template.
         ("{status} {comments}", 'approved Go {approved} {{x}} "now"', None),
     ],
 )

@@ -1,4 +1,4 @@
-"""The rules as a table: every reason, and who gets it."""
+"""The rules on who may decide, as a table: every reason for a refusal, and who gets it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ANYBODY = replace(VOTERS, counted=(), requester=None)
 ESCALATED_ANYBODY = replace(ESCALATED, counted=(), requester=None)
 
 
-# Where others than those whom the policy names may be delegates.
+# A policy where people other than its approvers may be delegates.
 OPEN = PURCHASE.model_copy(update={"delegates": ["U0ZED", "U0CAM"]})
 
 
@@ -200,7 +200,7 @@ def record_of(name: str, **terms: object) -> Record:
 def cast(
     record: Record, actor: str, choice: Choice = Choice.APPROVE, *, round_: int = 1, holder: str | None = None
 ) -> str | None:
-    """Votes, as the workflow does once the rules have allowed it; returns whose vote has then settled the round."""
+    """Records a vote, as the workflow does after the rules allow it; returns whose vote settled the round."""
     record.voting.vote(decision(actor, choice, round_), holder or actor, NOW)
     deciding = record.voting.deciding_vote(round_, choice)
     return deciding.actor if deciding else None
@@ -269,7 +269,7 @@ def test_a_delegate_of_one_it_escalated_to_through_a_group_decides_alone() -> No
 
 
 def test_a_rejection_never_approves() -> None:
-    """A vote of the level's round says nothing in the escalation's, and a rejection settles nothing as approved."""
+    """Votes of the level's round do not count in the escalation's, and a rejection never approves a round."""
     level = BOOK.policies["vote"].levels[0].model_copy(update={"on_timeout": OnTimeout.ESCALATE})
     escalation = Escalation(channel="C0E", approvers=["U0ADA", "U0MAX"], timeout=timedelta(days=1))
     record = record_of("vote", levels=[level], escalation=escalation)

@@ -1,4 +1,4 @@
-"""The one normaliser of what people type: what shows nothing is nothing, and twice is once."""
+"""The normaliser of typed text: invisible text becomes empty, and normalising twice changes nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orchestration.domain.commands import Cancellation, Comment
 from orchestration.domain.request import ApprovalRequest, RemarkKind, Via
 from orchestration.domain.text import hostile, is_blank, keyword, line, phone_number, prose
 
-# Any text, and mostly of what disturbs: joiners, selectors, fillers, tags, controls, marks and odd spaces.
+# Any text, mostly of troublesome characters: joiners, selectors, fillers, tags, controls, marks and odd spaces.
 ODD = (
     "\u200b\u200c\u200d\u2060\u3164\uffa0\u115f\u2800\u00ad\ufe0f\ufe0e\u202e\u2066\u0301\u0336\u20e3\U000e0041\U000e0100"
     "\x00\x1b\x85\u2028\r\n\t \u00a0\u3000\u1fef\u212b\ud800👨❤1aक"
@@ -35,7 +35,7 @@ ANY = st.text(st.characters() | st.sampled_from(ODD), max_size=40)
         ("e\u200b\u0301", "é"),
         ("\ud83dLunch", "Lunch"),
         ("x" + "\u0335" * 90, "x" + "\u0335" * 4),
-        # What joins letters or picks a form of a sign is content.
+        # Joiners between letters, and variation selectors, are content.
         ("می\u200cخواهم", "می\u200cخواهم"),
         ("👨\u200d👩\u200d👧 ❤\ufe0f 1\ufe0f\u20e3", "👨\u200d👩\u200d👧 ❤\ufe0f 1\ufe0f\u20e3"),
         ("pa\u200dy\ufe0f", "pay"),
@@ -93,7 +93,7 @@ def test_nothing_that_deceives_is_left(text: str) -> None:
     }
     assert "\n" not in line(text)
     assert kept == unicodedata.normalize("NFC", kept)
-    kept.encode()  # as everything on its way to a file or a socket is
+    kept.encode()  # as all text for a file or a socket is encoded
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""When a post is looked for first, and when it is not made at all."""
+"""When a try first looks for an earlier post, and when it does not post at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.machine import FakeMachine
 
 
 class FixedIntents:
-    """What the hub says; None where it cannot be reached."""
+    """A stand-in for the hub's answer; None where the hub cannot be reached."""
 
     def __init__(self, begun: bool | None) -> None:
         self._begun = begun
@@ -89,7 +89,7 @@ def test_the_hub_is_asked_once_a_try() -> None:
 
 
 def test_nothing_is_posted_on_knowledge_that_is_old() -> None:
-    """As after a machine was suspended while it looked: another process has had the time to post."""
+    """After a machine was suspended while it looked, another process may have posted."""
     machine = FakeMachine()
 
     def slow_look() -> bool:

@@ -1,4 +1,4 @@
-"""The state machine of a fulfilment: every order of its events, repeats, times, and who may call it off."""
+"""The state machine of a fulfilment: every order of its events, repeats, timeouts, and who may cancel it."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class SaidByMachine:
 
 
 def machine(declared: str = "") -> tuple[FulfilmentMachine, SaidByMachine]:
-    """One that has begun."""
+    """A state machine that has begun."""
     text = policies("order")
     if declared:
         text = text[: text.index("[policies.order.fulfilment]")] + declared
@@ -132,7 +132,7 @@ def test_its_events_may_come_in_any_order_and_more_than_once(names: tuple[str, .
 
 
 def test_a_delivery_whose_conditions_failed_gets_the_same_answer_again_and_never_moves_anything() -> None:
-    """Also once the state that it failed in is left, and where it came early and failed when its state came."""
+    """Also after the state has been left, and for an early delivery that failed when its state was entered."""
     found, heard = machine(
         """
 [policies.order.fulfilment]
@@ -191,7 +191,7 @@ def test_a_condition_that_fails_moves_nothing_and_another_delivery_may() -> None
 
 
 def test_of_events_that_move_nothing_only_the_first_few_of_a_state_are_told() -> None:
-    """Whoever has an address would fill the thread else, and hold up what others are told."""
+    """Else anyone with an address could flood the thread and delay the messages to others."""
     found, heard = machine()
     for number in range(3 * REFUSALS_TOLD):
         verdict = found.receive(event("PaymentReceived", {"amount": number}, str(number)), NOW)

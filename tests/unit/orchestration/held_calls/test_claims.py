@@ -1,4 +1,4 @@
-"""The entity that keeps which approvals are used up: the first claim counts, and a number never comes back."""
+"""The entity of used approvals: the first claim counts, and a number is never given again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The entities behind the waiting calls of an agent: no use is one too many, and no list closes under a call."""
+"""The entities behind an agent's waiting calls: no grant is used too often, and no list closes with a call on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which change of a person's delegate is the newer one: told by what it was made in the knowledge of, not by clocks."""
+"""The newer of two changes of a delegate is the one made with knowledge of the other; clocks do not matter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A list of IDs as one text: any ID, any value, and what a change costs nobody else."""
+"""A list of IDs as one text, with any IDs and values; a change of one entry leaves the others alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work gives way to commands that are being recorded, and not for ever."""
+"""Work waits for commands that are being recorded, but not for ever."""
 
 from __future__ import annotations
 

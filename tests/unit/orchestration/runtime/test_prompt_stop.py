@@ -1,4 +1,4 @@
-"""A worker that is told to stop works on what it has taken, and waits for nothing else."""
+"""A worker that is told to stop finishes the work it has taken, and waits for nothing else."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ async def test_what_failed_is_given_up_and_the_worker_stops(manager: PromptWorke
 
 
 def test_a_worker_can_be_started_again(manager: PromptWorkerManager) -> None:
-    """In another event loop, as the SDK's worker begins one with each start."""
+    """It runs in another event loop, as the SDK's worker makes one at each start."""
     done: list[str] = []
 
     async def once(item: str) -> None:

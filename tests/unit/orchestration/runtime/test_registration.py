@@ -1,4 +1,4 @@
-"""What is registered and waited for is what is kept from outside: nobody has to remember a list."""
+"""Everything registered or waited for is protected from outside callers, without a list to keep by hand."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_every_orchestration_and_entity_of_the_worker_has_a_name_of_ours_and_no_
 
 def test_an_orchestration_without_such_a_name_cannot_be_registered() -> None:
     def newcomer(_ctx: object, _given: object) -> None:
-        """Somebody has written a workflow, and not named it."""
+        """A new workflow that nobody has added to the names of ours."""
 
     with pytest.raises(ValueError, match="newcomer"):
         registration._add(TaskHubGrpcWorker(), newcomer)

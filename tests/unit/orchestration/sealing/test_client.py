@@ -1,4 +1,4 @@
-"""What our client shows of an answer: that of whom it asked about, whatever the hub says of whom it is."""
+"""Our client shows an answer as that of the instance it asked about, whatever ID the hub gives."""
 
 from __future__ import annotations
 

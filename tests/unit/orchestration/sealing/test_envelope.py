@@ -36,7 +36,7 @@ def test_another_trace_changes_nothing_that_is_sealed() -> None:
 
 @pytest.mark.parametrize("trace", ["", "x", TRACE.upper() + "A", "\\" * 55, "00-" + "g" * 52])
 def test_what_is_no_trace_breaks_the_seal(trace: str) -> None:
-    """So nobody on the hub can put anything else beside what is sealed."""
+    """So nobody with access to the hub can add anything else beside the sealed content."""
     carried = f'{{"$seal":"{SEAL}","$trace":"{trace}","a":1}}'
     assert envelope.take(carried) == ("", carried)
     assert envelope.trace_of(carried) == ""

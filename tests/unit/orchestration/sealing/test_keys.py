@@ -98,7 +98,7 @@ def test_a_text_comes_out_of_its_envelope_as_it_went_in(value: object) -> None:
     ],
 )
 def test_no_text_comes_out_as_another(text: str) -> None:
-    """Whatever people may write into it."""
+    """Whatever people write, a seal never opens as another text."""
     seal = KEYS.seal(("x",), text)
     assert envelope.take(envelope.put(seal, text)) == (seal, text)
 

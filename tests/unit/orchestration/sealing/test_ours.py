@@ -1,4 +1,4 @@
-"""What is sealed is what the worker registers: a name that is left out of `OURS` would be open to everybody."""
+"""`OURS` names everything that the worker registers: a missing name would be unsealed and open to everybody."""
 
 from __future__ import annotations
 

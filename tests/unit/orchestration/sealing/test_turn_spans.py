@@ -1,4 +1,4 @@
-"""Under which span a turn stands: that of the event or the answer it takes, else that of the whole orchestration."""
+"""The parent span of a turn: that of the event or answer it handles, else that of the orchestration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the worker gives back to a hub that is away: a line, and no traceback. The hub has the work done again."""
+"""When the hub is away, the worker logs a line without a traceback. The hub has the work done again."""
 
 from __future__ import annotations
 

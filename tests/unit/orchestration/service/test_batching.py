@@ -1,4 +1,4 @@
-"""Writes that come together go together, and one that fails is no other's failure."""
+"""Concurrent writes share a batch, and a write that fails does not fail the others."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_an_id_that_no_hub_takes_is_one_that_nobody_has(details: str, kind: type
 
 
 async def test_a_client_that_is_closed_while_somebody_waits_is_a_hub_that_cannot_be_reached() -> None:
-    """The process ends then. What it was waiting for is owed, and no fault to be shown with a traceback."""
+    """The process is ending, so the pending answer is owed for later, and no traceback is logged."""
     client = AsyncTaskHubGrpcClient(host_address="127.0.0.1:9")
     await client.close()
     with pytest.raises(HubUnavailableError):

@@ -58,7 +58,7 @@ def tellers() -> int:
 
 
 async def test_two_pages_that_begin_at_once_leave_one_play(quiet: Simulator) -> None:
-    """A play without a page could not be ended."""
+    """A second play, which no page shows, could not be ended."""
     async with nonsense() as api:
         guide = ScenarioGuide(lambda: quiet.url, Programs(api, api), api, lambda: None)
         await guide.begin("laptop", by_hand=True)
@@ -70,7 +70,7 @@ async def test_two_pages_that_begin_at_once_leave_one_play(quiet: Simulator) -> 
 
 
 async def test_what_nobody_thought_of_is_said_and_can_be_tried_again(quiet: Simulator) -> None:
-    """A step that never ends offers no button."""
+    """An unexpected error ends the step: a step that never ends offers no button."""
     async with nonsense() as api:
         guide = ScenarioGuide(lambda: quiet.url, Programs(api, api), api, lambda: None)
         await guide.begin("agent", by_hand=False)

@@ -119,7 +119,7 @@ def test_a_message_is_read_as_a_person_reads_it() -> None:
 async def test_a_bot_that_does_not_start_leaves_its_log(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The log that the error names is gone with the directory where none was chosen."""
+    """The log is also printed: where no directory was chosen, the log file is deleted with the temporary one."""
     (tmp_path / "bot").mkdir(mode=0o700)
     (tmp_path / "bot" / HUB_FILE).write_text("no hub at all " * 100)
     with pytest.raises(CountersignError, match="The bot did not start"):

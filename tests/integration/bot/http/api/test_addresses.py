@@ -56,7 +56,7 @@ async def test_behind_a_proxy_every_address_is_the_public_one(tmp_path: Path) ->
 
 
 async def test_without_a_public_address_each_is_relative_and_works(tmp_path: Path) -> None:
-    """A key is then sent only to where the caller already is, by the way by which they came."""
+    """A key then goes only to the host that the caller already uses, in the way that they reached it."""
     async with ApiWorld(tmp_path, listener, sms=False) as api:
         found = await handed_out(api)
         for name, address in found.items():
@@ -93,7 +93,7 @@ async def test_an_instance_of_whatever_id_is_reached_by_each_address(api: ApiWor
     assert made.status == 201, made.body
 
     async def call(method: str, address: str, **how: Any) -> aiohttp.ClientResponse:
-        """As a client does that encodes nothing anew."""
+        """Call an address as it is, like a client that does not encode it again."""
         url = URL(address if address.startswith("http") else api.url + address, encoded=True)
         headers = {"Authorization": f"Bearer {root}"}
         async with api.http.request(method, url, headers=headers, **how) as answer:

@@ -475,9 +475,9 @@ async def test_too_long_a_wait_and_unknown_parameters_are_named(api: ApiWorld) -
 async def test_a_thousand_long_polls_are_answered_by_the_decision(
     api: ApiWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No look comes in time here, so it is the decision that wakes them.
+    """No poll of the hub comes in time here, so the decision itself wakes them.
 
-    How soon, the long form says: it has the machine to itself.
+    The long form, which has the machine to itself, measures how soon.
     """
     monkeypatch.setattr(long_polling, "LOOKS_A_SECOND", 0.001)
     rita, ada = api.token("ci"), api.token("ada", "U0ADA", "decide:deploy")

@@ -190,7 +190,7 @@ async def test_a_result_is_kept_for_whoever_lost_it_and_the_call_is_not_asked_an
     assert not [file for file in files if secret.encode()[:12] in file.read_bytes()]
     await api.start()
 
-    # Whoever says that they have the answer is asked anew, and from then on that is the one to join.
+    # For a caller who says that they have the answer, people are asked anew; later callers join that request.
     anew = await asked(api, agent, call)
     assert anew != request_id
     assert await asked(api, agent, call | {"resume": True}) == anew
@@ -209,7 +209,7 @@ async def test_a_used_approval_is_found_again_within_the_window_alone(own_api: A
     await api.skip(minutes=10, seconds=1)
     late = await api.call("POST", "/api/calls", agent, json=call | {"resume": True})
     assert (late.status, late.body["id"] == request_id) == (202, False)
-    # With the request goes what came of its call.
+    # A purge of the request also removes the outcome of its call.
     nonce = (await api.service.status(request_id)).nonce
     kept = call_result_id(request_id, nonce)
     assert await state_of(api.client, kept) is not None
@@ -322,7 +322,7 @@ async def test_a_rejection_stands_for_the_window_and_an_approval_does_not_outliv
 
 
 async def test_what_a_hub_delivers_again_or_others_signal_uses_nothing_up(api: ApiWorld) -> None:
-    """A claim that comes again settles no later number, and an operator's token does not reach the entity."""
+    """A repeated claim does not use up a later approval, and an operator's token does not reach the entity."""
     agent, call = api.token("agent", "U0RITA", "request"), a_call()
     request_id = await asked(api, agent, call)
     await decided(api, request_id)

@@ -83,7 +83,7 @@ async def test_none_of_ours_is_started_by_its_name(api: ApiWorld, name: str) -> 
 
 
 async def test_nothing_takes_the_id_of_one_of_ours(api: ApiWorld) -> None:
-    """Neither that of a request, open or ended, nor one that stops cards of an ended request from being set right."""
+    """Neither that of a request, open or ended, nor one under which an ended request's cards are corrected."""
     root = api.token("root")
     request_id, stopped = await api.ask(root), await api.ask(root)
     await api.call("POST", f"{ROOT}/instances/{stopped}/terminate", root)

@@ -133,7 +133,7 @@ async def test_the_steps_with_curl_withdraw_what_nobody_waits_for(own_api: ApiWo
     under_way = await job.start(asks)
     request_id = await own_api.asked(f"Deploy {SHA} to production?")
     await own_api.eventually(lambda: request_id in (job.place / "env").read_text())
-    # As it does with what has not ended ten seconds after the signal.
+    # As GitHub kills what has not ended ten seconds after the signal.
     os.killpg(under_way.pid, signal.SIGKILL)
     await under_way.wait()
     ended, said = await end_of(await job.start(withdraws))

@@ -1,4 +1,4 @@
-"""The served document: schemathesis throws what it allows, and what it does not, at the real API."""
+"""The served document: schemathesis sends requests that it allows, and requests that it does not, to the real API."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CHECKS: list[Any] = [
     checks.response_schema_conformance,
     checks.negative_data_rejection,
 ]
-IN_A_ROW: list[Any] = CHECKS[:-1]  # what is refused may be what the call before has ended
+IN_A_ROW: list[Any] = CHECKS[:-1]  # the call before may have ended what this one names
 
 
 @pytest.mark.timeout(3600 if os.environ.get("COUNTERSIGN_PROOF") else 120)
@@ -69,7 +69,7 @@ async def test_whatever_is_sent_is_answered_as_documented_and_never_by_a_5xx(
                 if case.operation.path == "/api/approvals" and isinstance(case.body, dict):
                     case.body |= {"policy": "deploy", "fields": {}}
                     case.body.pop("amount", None)
-            case.query.pop("wait", None)  # holding the answer is what it would do
+            case.query.pop("wait", None)  # it would only delay the answer
             takes_more = (case.operation.method.upper(), case.operation.path) in loose
             applied = [check for check in CHECKS if check is not checks.negative_data_rejection]
             case.call_and_validate(api.url, headers=headers, checks=applied if takes_more else CHECKS)

@@ -272,7 +272,7 @@ async def test_who_asks_believes_the_request_and_no_event(tmp_path: Path) -> Non
             failure = state.failure_details
             return state.get_output() if failure is None else failure.message
 
-        # The same was asked and approved before. Whoever asks anew does not get that yes, nor takes its place.
+        # The same was asked and approved before. A new request neither gets that approval nor replaces it.
         other = await api.ask(api.token("ci"), title="Release?")
         await api.decide(ada, other)
         await api.until(other, lambda progress: progress.outcome is not None)
@@ -281,13 +281,13 @@ async def test_who_asks_believes_the_request_and_no_event(tmp_path: Path) -> Non
         copy = await api.client.schedule_new_orchestration(
             "release_as", input={"request": asked, "id": other}, start_at=api.now() + timedelta(minutes=1)
         )
-        # It is told before it begins, and so reads before it hears that the ID is taken.
+        # The event comes before it begins, so it reads the status before it hears that the ID is taken.
         await api.client.raise_orchestration_event(copy, nudge_of(other), data={})
         await api.skip(minutes=2)
         assert "already exists" in await result(copy)
         assert (await api.service.status(other)).status == "approved"
 
-        # More is said than anybody would listen to: the answer comes once all is done, and is the true one.
+        # More events come than are listened to. The answer comes once the request is done, and is the true one.
         given = {**asked, "title": "Shouted at?"}
         mine = await api.client.schedule_new_orchestration("release", input=given)
         request_id = await api.asked("Shouted at?")

@@ -126,7 +126,7 @@ async def test_a_no_is_a_plain_false_where_that_is_expected(api: ApiWorld) -> No
 
 @pytest.mark.parametrize("how", ["cancel", "terminate", "auto"])
 async def test_it_comes_whatever_the_outcome_is(api: ApiWorld, how: str) -> None:
-    """Also where our orchestration was stopped and `reconcile` tells, and where nobody was asked."""
+    """Also where our orchestration was stopped and `reconcile` sends it, and where nobody was asked."""
     waiting, root = await listening(api), api.token("root")
     asker = api.token("flow", "U0RITA", "request", "respond:listener")
     payload = {"yes": "{approved}", "status": "{status}", "by": "{processed_by}"}
@@ -214,7 +214,7 @@ async def test_whose_the_instance_is_is_looked_at_again_when_it_is_decided(api: 
 
 
 async def test_a_program_that_asks_on_the_hub_itself_gets_no_response_sent(api: ApiWorld) -> None:
-    """No scope of any token says whom it may name; not even where it stamps the request itself."""
+    """No token's scope says whom it may name, even if it sets `responds_to` in the request itself."""
     for given in (
         {"respond": {"instance_id": "x", "event_name": "E"}},
         {"respond": {"url": "http://127.0.0.1:9/"}, "responds_to": "http://127.0.0.1:9"},

@@ -104,7 +104,7 @@ async def test_what_is_on_is_listed_and_can_be_ended(sim: Simulator, client: Asy
 
 
 async def test_a_fault_with_a_time_is_over_after_it(sim: Simulator, client: AsyncWebClient) -> None:
-    """In real time: it is the world that is broken, and no skipped day mends it."""
+    """The time is real time: skipping time does not end the fault."""
     await plan(sim, error="http_500", count=-1, seconds=0.2)
     assert (await attempt(client)).status_code == 500
     await asyncio.sleep(0.25)

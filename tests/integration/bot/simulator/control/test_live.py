@@ -36,7 +36,7 @@ async def test_changes_reach_those_who_see_them(sim: Simulator) -> None:
         assert await next_event(ada) == {"kind": "ephemeral", "channel": "C0GENERAL", "ts": whisper.ts}
         assert await next_event(ada) == {"kind": "message", "channel": "D0ADA", "ts": private.ts}
         assert await next_event(ada) == {"kind": "message", "channel": "C0GENERAL", "ts": public.ts}
-        # Of what she does not see she hears that there is something, for the dots on the people.
+        # Of messages that she does not see she learns only that there is one, for the dots on the people.
         assert [await next_event(rita) for _ in range(3)] == [
             {"kind": "people"},
             {"kind": "people"},

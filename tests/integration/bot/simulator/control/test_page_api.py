@@ -186,7 +186,7 @@ async def test_waiting_says_what_was_seen_last(rita: Person) -> None:
 
 
 async def test_whoever_waits_reads_once_after_a_burst_of_changes(sim: Simulator, rita: Person) -> None:
-    """And not at all for what only others see."""
+    """A change that only others see causes no read at all."""
     looks, enough = 0, False
 
     async def look(_: Person) -> bool:

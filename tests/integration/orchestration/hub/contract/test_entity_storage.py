@@ -165,7 +165,7 @@ KEYS = [
     "\U0001f5f3",
     "\U0010ffff",
 ]
-# What is looked for, of the keys `x` and each of the above after it.
+# The prefixes that are looked for. The keys are `x` followed by each of the above.
 PREFIXES = ["", "x", "xä", "xö", "x\ud7ff", "x日", "x\uffff", "x\U0010ffff", "\U0010ffff", "y"]
 
 

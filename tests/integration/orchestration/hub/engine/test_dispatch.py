@@ -49,7 +49,7 @@ def test_a_worker_that_hung_up_may_still_hand_in_what_nobody_else_was_dispatched
 
 
 def test_what_a_worker_leaves_goes_to_another_though_the_first_is_as_idle(ours: HubUnderTest) -> None:
-    """As a turn of a version that the first does not serve: else it would get it again and again."""
+    """For example a turn of a version that the first does not serve, which would otherwise get it again and again."""
     with RawWorker(ours.address) as old, RawWorker(ours.address) as new:
         workers = {old: new, new: old}
         ours.start("any", instance_id="one")

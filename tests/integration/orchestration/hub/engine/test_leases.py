@@ -1,4 +1,4 @@
-"""Whose work is whose: a worker that lives keeps what it was given, and one that hung up or is silent loses it."""
+"""Leases of work: a live worker keeps what it was given, and one that hung up or is silent loses it."""
 
 import os
 import queue

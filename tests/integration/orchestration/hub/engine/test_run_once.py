@@ -53,7 +53,7 @@ def around(ctx: task.OrchestrationContext, how: str) -> Any:
 
 
 def minds(ctx: task.OrchestrationContext, how: str) -> Any:
-    """Handles the failure of what it asked for, and fails of something else, once."""
+    """Handles the failure of what it asked for, and then fails once for another reason."""
     with suppress(task.TaskFailedError):
         yield ctx.call_sub_orchestrator("once", input=how, instance_id="asked")
     broken = yield ctx.call_activity(repaired)
@@ -185,7 +185,7 @@ def test_nobody_takes_its_place_as_their_sub_orchestration(tested_hub: HubUnderT
 
 
 def test_its_own_parent_may_start_one_in_its_place(tested_hub: HubUnderTest) -> None:
-    """As it always could: an orchestration that goes on for ever has one ID for what it asks for."""
+    """An eternal orchestration may always use one ID for what it asks for."""
     done = tested_hub.done(tested_hub.start(repeats, 2))
     assert done.serialized_output == '"0"'
     assert RUNS["once"] == 3

@@ -1,4 +1,4 @@
-"""The tasks of the hub that wait for a while end when they are cancelled, also right when what they wait for comes."""
+"""The hub's waiting tasks end when they are cancelled, even at the moment when what they wait for comes."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def asks(ctx: task.OrchestrationContext, _given: Any) -> Any:
 
 
 def test_an_exception_with_a_text_of_five_megabytes_breaks_no_list(ours: HubUnderTest) -> None:
-    """Nor does the failure of what had called for it, which tells its causes."""
+    """Nor does the failure of its caller, which tells its causes."""
     ours.work(fails, asks, activities=(raises,))
     ours.start(asks, instance_id="parent")
     assert ours.done("parent").runtime_status.name == "FAILED"

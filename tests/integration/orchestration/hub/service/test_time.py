@@ -68,7 +68,7 @@ def asleep(hub: Hub, tested_hub: HubUnderTest, seconds: float, name: str) -> dat
 
 
 def test_a_clock_that_is_ahead_for_a_moment_freezes_no_timer(path: Path, machine: FakeMachine) -> None:
-    """It was two days ahead for 0.2 s. Then the hub stood still for two days, and nothing fell due."""
+    """The clock is two days ahead for 0.2 s. A hub that kept that time would stand still for two days."""
     with served(path, machine) as (hub, tested_hub):
         tested_hub.work(alarm)
         asleep(hub, tested_hub, 120, "code")
@@ -84,7 +84,7 @@ def test_a_clock_that_is_ahead_for_a_moment_freezes_no_timer(path: Path, machine
 def test_a_clock_that_is_set_right_while_the_hub_runs_moves_no_timer(
     path: Path, machine: FakeMachine
 ) -> None:
-    """It was a minute ahead. Then a short timer fired a minute late."""
+    """The clock is a minute ahead at first. A hub that kept that time would fire a short timer a minute late."""
     machine.set_wall(minutes=1)
     with served(path, machine) as (hub, tested_hub):
         tested_hub.work(alarm)
@@ -261,7 +261,7 @@ def ended(tested_hub: HubUnderTest, *names: str) -> None:
 def test_a_jump_of_the_clock_deletes_nothing_for_a_day(
     path: Path, machine: FakeMachine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It was started 401 days ahead, and deleted a record that was a minute old."""
+    """A hub that starts with its clock 401 days ahead must not delete a record that is a minute old."""
     with served(path, machine) as (hub, tested_hub):
         ended(tested_hub, "one", "two")
     machine.reboots(days=401)

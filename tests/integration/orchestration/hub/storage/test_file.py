@@ -301,7 +301,7 @@ def test_a_full_disk_refuses_in_words_loses_nothing_and_recovers(disk: Path) -> 
 
 @pytest.mark.parametrize("before", [True, False])
 def test_a_start_on_a_full_disk_says_that_it_is_full(disk: Path, *, before: bool) -> None:
-    """With a file that is there before, and with none."""
+    """With a file that exists already, and without one."""
     path, ballast = disk / "hub.db", disk / "ballast"
     if before:
         with Hub(path):

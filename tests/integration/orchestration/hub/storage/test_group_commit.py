@@ -69,7 +69,7 @@ async def test_an_operation_that_breaks_harms_only_itself(
 
 
 async def test_an_answer_comes_after_the_commit(tmp_path: Path, store: GroupCommitStore) -> None:
-    """Another connection sees it, and that sees only what was committed."""
+    """When the answer comes, another connection sees the change; it sees only what was committed."""
     await start(store, "one")
     other = file.reader(tmp_path / "hub.db")
     assert exists(other, "one")

@@ -11,7 +11,7 @@ from orchestration.hub.storage import file, sql
 # At a start the hub reads what is unfinished, and the skips of its clock. An operator who accepts the machine's clock
 # has everything that runs looked at.
 AT_START = {"inbox_waking", "activity_all", "entity_waking", "skip_all", "turned_at_limit"}
-# The hub's figures: of all that has not ended, and so seldom that it takes a twentieth of one processor at most.
+# The hub's figures count all that has not ended, but so seldom that this takes at most 5 % of one processor.
 NOW_AND_THEN = {"unfinished"}
 STATEMENTS = {name: one for name, one in vars(sql.Q).items() if name not in AT_START | NOW_AND_THEN}
 LISTS = {

@@ -1,4 +1,4 @@
-"""What no client can take up, let in or not: memory, connections, the processor. Others are served meanwhile."""
+"""No client, with or without the token, can use up memory, connections or the processor: others are still served."""
 
 import asyncio
 import logging
@@ -73,7 +73,7 @@ FLOODS = {
 
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
 def test_frames_without_a_request_run_out(hub: Hub, flood: bytes) -> None:
-    """Also where nothing that the hub answers is read meanwhile."""
+    """Also if the client reads none of the hub's answers meanwhile."""
     with RawClient(hub.address) as client:
         client.send(opened(1))
         for _ in range(200):
@@ -118,7 +118,7 @@ def test_a_list_of_headers_that_grows_when_it_is_decoded_is_refused(hub: Hub) ->
 
 
 def test_one_client_cannot_hold_requests_back_without_a_bound(hub: Hub, ours: HubUnderTest) -> None:
-    """It could hold 960 MiB. What is beyond the bound is refused, and another client is served."""
+    """Without a bound it could hold 960 MiB. What is beyond the bound is refused, and another client is served."""
     with RawClient(hub.address) as client:
         streams = range(1, 31, 2)
         for stream in streams:
@@ -146,7 +146,7 @@ def test_all_clients_together_cannot_hold_requests_back_without_a_bound(hub: Hub
                 client.send(opened(stream) + frame(frames.DATA, 0, stream, PIECE) * (16 * MIB // len(PIECE)))
         client.socket.shutdown(socket.SHUT_WR)
         assert sum(one.kind == frames.HEADERS for one in client.rest()) >= 3
-        # One that holds little has no part in it.
+        # A client that holds little is still served.
         request = b"x" * 100_000
         with RawClient(hub.address) as small:
             small.send(opened(1) + frame(frames.DATA, 0, 1, request[:9000]) + call(3))
@@ -321,7 +321,7 @@ def test_a_worker_that_waits_for_weeks_keeps_its_connection() -> None:
 
 
 def test_headers_of_ones_alone_are_refused_without_much_work() -> None:
-    """The code has no such string; to look for its end took time that grew with the square of its length."""
+    """The code has no such string. To look for its end must not take time that grows with the square of its length."""
     block = b"\x00\x01x\xff\x81\x7f" + b"\xff" * 16_384
     decoder = hpack.Decoder()
     for _ in range(200):

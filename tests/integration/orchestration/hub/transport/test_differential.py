@@ -108,7 +108,7 @@ class H2Client:
             self._client.ping(bytes(8))
         elif what == "settings":
             sizes = h2.settings.SettingCodes
-            # The package bears no window below zero, as one is that shrinks while an answer is on its way.
+            # The package cannot handle a negative window, as arises when one shrinks while an answer is on its way.
             window = max(one, self._window) if self.open or self.ended else one
             self._window = window
             self._client.update_settings({sizes.INITIAL_WINDOW_SIZE: window, sizes.MAX_FRAME_SIZE: two})

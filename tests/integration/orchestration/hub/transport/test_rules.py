@@ -185,7 +185,7 @@ def test_what_is_still_sent_to_a_call_that_is_over_is_dropped_and_not_counted() 
 
 
 class _Gone(asyncio.Transport):
-    """To a client that hangs up between the last bytes sent and the end."""
+    """The transport to a client that hangs up after the last bytes are sent and before the end of the stream."""
 
     aborted = False
 

@@ -1,4 +1,4 @@
-"""What ended a while ago is packed: a fraction of the bytes, and the same to whoever reads it."""
+"""Instances that ended a while ago are packed into a fraction of the bytes, and read the same as before."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from orchestration.hub.upkeep.check import check
 from tests.support.hubs import HubUnderTest, eventually
 
 LONG_TEXT = "the same words again and again, " * 40
-MANY = 200  # times that text is more than is packed on the event loop
+MANY = 200  # this many times the text is more than is packed on the event loop
 
 
 def echo(_ctx: task.ActivityContext, given: Any) -> Any:

@@ -35,7 +35,7 @@ def test_a_full_disk_is_a_problem_until_there_is_room_and_no_work_is_done_twice(
                 )
                 assert "disk is full" in (hub.problem() or "")
                 with suppress(queue.Empty):
-                    while True:  # turns only: a worker may have one before its commit, which then never was
+                    while True:  # turns only: a worker may get a turn before the commit, which then fails
                         assert worker.take(timeout=0.2).HasField("orchestratorRequest")
                 assert not finishing.done()
             finishing.result(timeout=10)

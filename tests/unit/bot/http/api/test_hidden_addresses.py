@@ -1,4 +1,4 @@
-"""Addresses in what is shown of our own instances: the host, and nothing that may be a secret."""
+"""Addresses shown of our own instances contain the host, and no part that may be a secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The timeline says more than the history: whether a command was taken. It never says which code was sent."""
+"""The timeline says, unlike the history, whether a command was accepted. It never shows the code that was sent."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_other_sub_orchestrations_and_odd_inputs_are_no_moments_of_ours() -> Non
     ],
 )
 def test_a_command_is_told_with_its_verdict(reason: Reason, refused: str | None) -> None:
-    """One that is not answered yet, and one without an ID, is told as received and no more."""
+    """A command without an answer yet, or without an ID, is shown only as received."""
 
     def pressed(**more: str) -> past.EventRaisedEvent:
         payload = {"actor": "U0RITA", "choice": "approve", **more}

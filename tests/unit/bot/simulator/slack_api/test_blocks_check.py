@@ -1,4 +1,4 @@
-"""Slack's limits: each is met exactly, and overstepped by one."""
+"""The simulator's checks of Slack's limits, each exactly at the limit and one above."""
 
 from typing import Any
 
@@ -248,7 +248,7 @@ BLOCK = st.fixed_dictionaries(
 @given(st.lists(BLOCK, max_size=3) | JSON)
 @settings(max_examples=60)
 def test_whatever_is_sent_is_refused_in_words_or_taken(blocks: Any) -> None:
-    """A mistake of the app must be answered with a reason and never break the simulator."""
+    """The simulator answers an app's mistake with a reason, and never breaks."""
     if blocks is not None and not check_blocks(blocks):
         assert all(block["block_id"] for block in with_ids(blocks))
 

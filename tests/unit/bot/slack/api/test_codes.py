@@ -33,10 +33,10 @@ def test_every_set_of_codes_holds_published_ones(name: str) -> None:
 
 
 def test_codes_are_named_in_one_module_only() -> None:
-    """A code that is compared elsewhere would be held against nothing."""
+    """A code that is named elsewhere would not be checked against Slack's list."""
     words = {code for code in ALL if "_" in code} - {"is_bot"} | {
         "trigger_exchanged"
-    }  # a field of people too
+    }  # also a field of people
     for file in (ROOT / "bot" / "slack").rglob("*.py"):
         found = {
             node.value

@@ -1,4 +1,4 @@
-"""Who edits when, against a Slack that keeps its limit, by a clock that the test moves."""
+"""The order of edits under Slack's rate limit, with a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Edit = tuple[float, str, EditRank]
 
 
 class LimitedSlack:
-    """Takes fifty edits a minute. Processes come with their edits, and come back when they are told to."""
+    """Takes fifty edits a minute. Processes bring their edits, and return when they are told to."""
 
     def __init__(self, processes: int = 1) -> None:
         self.now = 0.0
@@ -42,7 +42,7 @@ class LimitedSlack:
         self.taken[copy] = self.now
 
     def run(self, edits: Iterable[Edit]) -> None:
-        """Until all have been taken."""
+        """Runs until all edits have been taken."""
         coming = [(at, number, copy, rank) for number, (at, copy, rank) in enumerate(edits)]
         heapq.heapify(coming)
         while coming:
@@ -53,7 +53,7 @@ class LimitedSlack:
 
 
 def allowed(times: Iterable[float]) -> float:
-    """When the last of the edits that come at these times could be taken at the earliest."""
+    """The earliest time at which the last of the edits that come at these times can be taken."""
     taken: list[float] = []
     for at in sorted(times):
         taken.append(max(at, taken[-LIMIT] + WINDOW) if len(taken) >= LIMIT else at)
@@ -85,7 +85,7 @@ def test_two_processes_that_know_nothing_of_each_other_both_get_on() -> None:
 
 
 def test_how_a_request_ended_goes_ahead_of_what_changes_again() -> None:
-    """Also where it comes later, and the copy that was pressed ahead of the others."""
+    """An edit that shows the outcome goes first even where it comes later, and the pressed copy before the others."""
     slack = LimitedSlack()
     busy = [(number * 0.7, f"busy {number}", UNDER_WAY) for number in range(LIMIT + 20)]
     late = [(52.0, f"other {number}", ENDED) for number in range(3)]
@@ -114,7 +114,7 @@ def test_who_never_comes_back_keeps_nobody_waiting() -> None:
 
 
 def test_what_failed_counts_as_taken() -> None:
-    """Its answer was lost, and Slack may have counted it."""
+    """A failed edit uses up the limit: only its answer may be lost, and Slack may have counted it."""
     slack = LimitedSlack()
     [turns] = slack.processes
     for number in range(LIMIT):

@@ -102,7 +102,7 @@ def test_the_unforeseen_is_logged_with_its_trace(caplog: pytest.LogCaptureFixtur
 
 
 def test_an_answer_that_is_not_slacks_has_no_code() -> None:
-    """The async client hands over the HTTP library's own response where the body was no JSON."""
+    """The async client returns the HTTP library's own response where the body is no JSON."""
     response: Any = object()
     assert code_of(SlackApiError("no JSON", response)) == ""
     words = refused("-").response

@@ -10,7 +10,7 @@ from orchestration.domain.errors import ThrottledError
 
 
 def until_taken(pace: Pace, channel: str, name: str) -> None:
-    """Tries again when it is told to, as the outbox does."""
+    """Retries at the times it is told, as the outbox does."""
     while True:
         try:
             pace.wait(channel, name)
@@ -70,7 +70,7 @@ def test_what_slack_asks_for_moves_every_turn_of_that_channel() -> None:
 
 
 class _Clock:
-    """A clock that the test moves, and the sleeps that were asked of it."""
+    """A clock that the test moves. It records the requested sleeps."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -84,7 +84,7 @@ class _Clock:
 
 
 def test_whoever_comes_late_goes_to_the_end_instead_of_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Timers that fall due while no worker runs fire together."""
+    """Timers that fall due while no worker runs fire together, so late callers have to queue."""
     clock = _Clock()
     monkeypatch.setattr(pace_module, "time", clock)
     pace, told = Pace(1.0), []
@@ -98,14 +98,14 @@ def test_whoever_comes_late_goes_to_the_end_instead_of_all_at_once(monkeypatch: 
 
     come(0, 1, 2, 3, 4, 5)
     assert (clock.slept, told) == ([], [1.0, 2.0, 3.0, 4.0, 5.0])
-    clock.now = 60.0  # every kept turn has passed
+    clock.now = 60.0  # every reserved turn has passed
     told.clear()
     come(2, 3, 4, 5)
     assert (clock.slept, told) == ([], [1.0, 2.0, 3.0])  # 2 went at once
 
 
 def test_those_who_all_come_back_late_go_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a machine that is busy: whoever was sent to the end for it would come back late from there too."""
+    """On a busy machine, callers that were sent to the end of the queue come back late again."""
     clock = _Clock()
     monkeypatch.setattr(pace_module, "time", clock)
     pace = Pace(1.0)

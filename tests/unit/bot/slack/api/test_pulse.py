@@ -1,4 +1,4 @@
-"""How long something may have waited unread, where nothing says when it was sent."""
+"""The longest time that a delivery may have waited unread, where it has no time of sending."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slack's time: the machine's clock, as far as Slack's answers allow it."""
+"""Slack's time: the machine's clock, corrected by Slack's answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.machine import FakeMachine
 
 
 class AtSlack:
-    """A machine, and Slack beside it, whose clock is right. `ahead` is how far the machine's clock is."""
+    """A machine, and Slack with the right clock. `ahead` is how far the machine's clock is ahead."""
 
     def __init__(self, ahead: float) -> None:
         self.machine = FakeMachine()
@@ -25,7 +25,7 @@ class AtSlack:
         return self._started + timedelta(microseconds=self.machine.boot() - self._boot)
 
     def call(self, there: float = 0.1, back: float = 0.1, header: str = "Date") -> None:
-        """Slack is called; so long the call and its answer are on their way."""
+        """Calls Slack; the call and its answer take so long each."""
         called = self.time.since_boot()
         self.machine.goes_on(seconds=there)
         date = format_datetime(self.now.replace(microsecond=0), usegmt=True)
@@ -34,7 +34,7 @@ class AtSlack:
 
     @property
     def error(self) -> float:
-        """Seconds by which its time is ahead of Slack's."""
+        """Seconds by which the estimated time is ahead of Slack's."""
         return self.time.now() - self.now.timestamp()
 
 

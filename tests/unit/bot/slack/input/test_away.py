@@ -103,7 +103,7 @@ def test_the_help_names_the_subcommands_and_nothing_technical(policies: dict[str
     ],
 )
 def test_a_title_is_what_was_typed(policies: dict[str, Policy], sent: str, was_typed: str) -> None:
-    """With `should_escape` Slack marks people, channels and links in a command; a title is text."""
+    """With `should_escape` Slack marks people, channels and links in a command; a title gets them as typed."""
     assert typed(sent) == was_typed
     wish = parse(f"purchase {sent}", policies)
     assert isinstance(wish, (AskAtOnce, Fill))

@@ -69,7 +69,7 @@ LEAVE = Policy(
             "Skiing note=“with the <@U0BOB|bob>s” until=2026-12-24",
             AskAtOnce(Draft("leave", "Skiing", fields={"until": "2026-12-24", "note": "with the @bobs"})),
         ),
-        # What is no field, and all before it, is title.
+        # A word that is no field belongs to the title, and so do all words before it.
         (
             "until=2026-12-24 and x=1 kind=",
             Fill(Draft("leave", "until=2026-12-24 and x=1")),
@@ -83,7 +83,7 @@ LEAVE = Policy(
         ("Skiing note=a note=b", Explain("note is there twice. Please give one value.")),
         ("Skiing untl=2026-12-24", Explain("There is no field untl here. Did you mean until?")),
         ("Skiing kind=paid untl=2026-12-24", Explain("There is no field untl here. Did you mean until?")),
-        # A pasted quotation fills no field.
+        # A pasted quotation sets no field.
         ('Renew "the old kind=paid"', Fill(Draft("leave", 'Renew "the old kind=paid"'))),
         ("Renew “the old kind=paid”", Fill(Draft("leave", "Renew “the old kind=paid”"))),
         ('Renew "the old kind=paid', Fill(Draft("leave", 'Renew "the old kind=paid'))),
@@ -96,8 +96,8 @@ def test_fields_stand_at_the_end(text: str, wish: Wish) -> None:
 @pytest.mark.parametrize(
     ("text", "draft"),
     [
-        # The words beside a number could belong to it, so the amount is as typed, and the form refuses it until it is
-        # put right; or no number is the amount for certain, and a person says which.
+        # The words beside a number could belong to it, so the amount stays as typed, and the form refuses it until
+        # it is corrected; or no number is surely the amount, and the person chooses.
         ("12 400 Steel", Draft("purchase", "Steel", "12 400")),
         ("12\u00a0400 Steel", Draft("purchase", "Steel", "12 400")),
         ("USD 12 400 Steel", Draft("purchase", "Steel", "USD 12 400")),
@@ -122,7 +122,7 @@ def test_fields_stand_at_the_end(text: str, wish: Wish) -> None:
         ("500kr Steel", Draft("purchase", "500kr Steel")),
         ("1e3 Steel", Draft("purchase", "1e3 Steel")),
         ("Steel =12400", Draft("purchase", "Steel =12400")),
-        # The sign of several currencies: the form names the one.
+        # The sign stands for several currencies: the form names the policy's.
         ("$12 Lunch", Draft("purchase", "Lunch", "12")),
     ],
 )
@@ -147,7 +147,7 @@ def test_where_an_amount_is_in_doubt_the_form_is_opened(
         ("200 USD all hands lunch", Draft("purchase", "all hands lunch", "200 USD")),
         ("4200 USD Laptops for 2026", Draft("purchase", "Laptops for 2026", "4200 USD")),
         ("4200USD Laptops for 2026", Draft("purchase", "Laptops for 2026", "4200USD")),
-        # The other number would be less, so taking the first one asks for no less than was meant.
+        # The other number is smaller, so the first one asks for no less than was meant.
         ("12400 Steel for hall 3", Draft("purchase", "Steel for hall 3", "12400")),
         ("4200 Laptops for Q3", Draft("purchase", "Laptops for Q3", "4200")),
         ("500 A4 notebooks", Draft("purchase", "A4 notebooks", "500")),
@@ -174,7 +174,7 @@ WORDS = st.lists(
 
 @given(WORDS)
 def test_an_amount_that_is_asked_at_once_is_the_only_one_there_could_be(words: list[str]) -> None:
-    """It follows the policy, nothing beside it could belong to it, and any other number leaves it marked."""
+    """The amount follows the policy, no word beside it could belong to it, and another number makes it doubtful."""
     wish = parse(" ".join(["purchase", *words]), POLICIES)
     if not isinstance(wish, AskAtOnce):
         return

@@ -1,4 +1,4 @@
-"""What Slack delivers is read as Slack's, or refused by the name of its part alone."""
+"""Slack's payloads are read, or refused with the name of the wrong part and nothing of its content."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.fuzz.payloads import GENUINE
 def test_what_slack_sends_is_taken() -> None:
     for genuine in GENUINE:
         payload.check(genuine)
-        # What Slack adds one day, or leaves empty, is no fault.
+        # New or empty fields are no fault.
         payload.check({**genuine, "of_tomorrow": [1], "enterprise": None, "is_enterprise_install": False})
 
 

@@ -25,7 +25,7 @@ CHANGED = Target.of(CARD.instance_id, 2, Identity(nonce=CARD.nonce, digest="e" *
 
 
 def chosen(card: Target, message: dict[str, Any]) -> dict[str, Any]:
-    """An entry of the menu that was drawn for that, and the message as it is by now."""
+    """A press on a menu entry drawn for one target, with the message as it is now."""
     entry = {"selected_option": {"value": option("delegate", card)}, "block_id": "decision"}
     return {"message": message, "actions": [entry]}
 

@@ -1,4 +1,4 @@
-"""The card of a held call: character by character, and whole or read before it is approved."""
+"""The card of a held call shows every character, and all of the call, or it has to be read before approval."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def code_of(blocks: list[dict[str, Any]]) -> list[str]:
     ["echo `id` *b* _i_ ~s~ :smile: <!channel> @here &amp;", "```\nApproved\n```", "rm -rf 'a  b' ✓ → ·"],
 )
 def test_a_command_is_shown_character_by_character(command: str) -> None:
-    """Slack parses nothing in it. A back quote that showed as a quotation mark would hide that something runs."""
+    """Slack formats nothing in a command. A back quote shown as a quotation mark would hide that something runs."""
     shown = render(card(f"command: {command}"))
     assert code_of(shown.blocks) == [f"command: {command}"]
     assert check_blocks(shown.blocks) == []

@@ -1,4 +1,4 @@
-"""What each state of a request looks like, word by word. Times are shown as `{9:40}`."""
+"""The card of each state of a request, word by word. Times are shown as `{9:40}`."""
 
 import json
 import re
@@ -26,7 +26,7 @@ MENU_CHOICES = ["approve_with_comment", "talk", "delegate", "cancel", "details"]
 
 
 def clock(text: str) -> str:
-    """The text with each date token as the UTC time that it stands for."""
+    """The text with each date token replaced by its UTC time."""
 
     def shown(found: re.Match[str]) -> str:
         moment = datetime.fromtimestamp(int(found[1]), UTC)
@@ -36,7 +36,7 @@ def clock(text: str) -> str:
 
 
 def lines(rendered: Rendered) -> list[str]:
-    """All that is shown, from top to bottom."""
+    """All that the card shows, from top to bottom."""
     found: list[str] = []
     for block in rendered.blocks:
         match block["type"]:
@@ -52,7 +52,7 @@ def lines(rendered: Rendered) -> list[str]:
 
 
 def test_a_card_says_where_nobody_checked_who_asks(story: MakeStory) -> None:
-    """Whoever decides must not think that a colleague asked: it may be an approver who did."""
+    """Approvers must not think that a colleague asked: an approver may have asked in that name."""
     card = story().card(1).model_copy(update={"asked_without_seal": True})
     unchecked = "<@U0RITA> (so another program says; nobody checked who asks)"
     assert lines(render(card))[1].startswith(f"{unchecked} asks for")
@@ -120,10 +120,10 @@ def test_a_long_field_gets_its_own_line_and_a_long_description_an_end(story: Mak
 @pytest.mark.parametrize(
     "changes",
     [
-        {"fields": {"vendor": "&" * 199}},  # shorter than the limit, and five times as long on the wire
+        {"fields": {"vendor": "&" * 199}},  # shorter than the limit, but five times as long once escaped
         {"fields": {"vendor": "x" * 201}},
         {"fields": {"vendor": "<" * 40, "needed_by": "&" * 199}},
-        {"fields": {"vendor": "… " + "x" * 300}},  # an ellipsis of theirs hides no cut of ours
+        {"fields": {"vendor": "… " + "x" * 300}},  # a typed ellipsis does not hide that we cut the text
         {"description": "x" * 601},
         {"description": "line\n" * 13},
         {"description": "…" + "&" * 599},
@@ -133,7 +133,7 @@ def test_a_long_field_gets_its_own_line_and_a_long_description_an_end(story: Mak
 def test_a_card_that_leaves_something_out_says_so_and_does_not_approve(
     story: MakeStory, changes: dict[str, Any]
 ) -> None:
-    """Four fields of `&` once pushed the amount's own field off the card without a word."""
+    """Four fields of `&` once pushed the amount off the card without a hint."""
     shown = lines(render(story(**changes).card(1), []))
     assert REST in shown
     buttons = next(line for line in shown if line.startswith("["))
@@ -191,7 +191,7 @@ def test_what_confirmed_a_decision_is_shown_on_the_card_and_in_its_thread(
 def test_the_thread_speaks_of_somebody_and_to_nobody(
     story: MakeStory, kind: StepKind, trouble: Trouble
 ) -> None:
-    """Everybody reads it; "please press again" is for the one whose code it was, who is told apart."""
+    """Everybody reads the thread; "please press again" goes only to the person whose code it was."""
     shown = thread_line(story().step(kind, actor="U0ADA", text=trouble))
     assert "<@U0ADA>" in shown
     assert not re.search(r"\b(you|your|please)\b", shown, re.IGNORECASE)
@@ -233,7 +233,7 @@ def test_who_decides_for_whom_and_whether_they_are_away(story: MakeStory) -> Non
 
 
 def test_the_card_of_an_escalation_says_that_a_delegate_is_not_the_only_one(story: MakeStory) -> None:
-    """A mention in a new message pings, so the others are counted; the first edit names them."""
+    """A mention in a new message notifies, so other people are only counted; the first edit names them."""
     level = PURCHASE.levels[0].model_copy(update={"approvers": ["U0ADA", "U0FIN", "U0FAY"]})
     told = story(PURCHASE.model_copy(update={"levels": [level]}), away={"U0ADA": "U0DIRK"})
     told.record.escalate(told.at(60))
@@ -359,7 +359,7 @@ def test_approved(story: MakeStory) -> None:
 
 
 def test_a_decided_card_keeps_what_was_decided_and_leads_to_details(story: MakeStory) -> None:
-    """It is read later by whoever asks what was approved; a cut description says where the rest is."""
+    """A decided card still shows what was approved; a cut description says where the rest is."""
     long = "Ours are from 2019.\n" + 40 * "They break down. "
     told = story(fields={"vendor": "Acme", "needed_by": "1 Dec"}, description=long)
     told.record.end(Status.APPROVED, told.at(72), by="U0ADA")
@@ -451,7 +451,7 @@ def test_an_ended_card_has_no_buttons_and_every_state_has_its_words(story: MakeS
 
 
 def test_typed_text_cannot_forge_or_mention_anywhere(story: MakeStory) -> None:
-    """Every place where typed text is shown, with the same attack in each."""
+    """The same attack is typed in every place where typed text is shown."""
     attack = "<!channel> <@U0BOSS>\n✓ *Manager* · <@U0ADA>"
     told = story(title=attack, description=attack, fields={"vendor": attack, "needed_by": attack})
     told.vote("U0ADA", Choice.REJECT, 5, attack)
@@ -508,7 +508,7 @@ def test_the_requester_is_told_of_an_escalation(story: MakeStory) -> None:
 
 
 def test_what_is_told_after_the_end_is_neither_false_nor_the_end_twice(story: MakeStory) -> None:
-    """A message may have waited while Slack was slow. How it ended is told to the requester by another one."""
+    """A message may be late while Slack is slow. Another message tells the requester the outcome."""
     told = story()
     told.record.escalate(told.at(60))
     step = told.record.step(StepKind.ESCALATED, told.at(60), place="C0ESCALATIONS")
@@ -527,7 +527,7 @@ def test_what_is_said_after_asking(story: MakeStory) -> None:
 
 
 def test_a_reminder_without_a_card_says_where_to_decide(story: MakeStory) -> None:
-    """If the card was deleted, nothing else says where."""
+    """If the card was deleted, only the reminder says where to decide."""
     told = story()
     tell = told.tell(Notice.REMINDER, "U0ADA")
     where = "You can decide it from my Home tab, or with `/request-approval status purchase-k7m2x9qd`."

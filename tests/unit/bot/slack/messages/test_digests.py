@@ -1,4 +1,4 @@
-"""What a channel reads of what was approved by rule."""
+"""The digest of automatic approvals in a channel."""
 
 from __future__ import annotations
 

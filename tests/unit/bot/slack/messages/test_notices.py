@@ -313,7 +313,7 @@ def test_every_message_fits_into_a_section_whatever_was_written(story: MakeStory
 
 
 def test_a_late_card_is_told_with_its_level_and_as_it_stands_when_that_is_sent(story: MakeStory) -> None:
-    """The cards of two levels can be late in one channel, and the message itself can be late too."""
+    """Cards of two levels can be late in one channel, and the notice itself can be late as well."""
     told = story()
     late = step(StepKind.CARD_LATE, place="C0DEPLOYS", round=1, text="Slack answered internal_error.")
 

@@ -1,4 +1,4 @@
-"""What an orchestrator decides that the hub cannot carry out fails it in words, and changes nothing else."""
+"""A decision that the hub cannot carry out fails the orchestration with a reason, and changes nothing else."""
 
 import pytest
 from durabletask.internal import orchestrator_service_pb2 as pb

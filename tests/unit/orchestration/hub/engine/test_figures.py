@@ -77,7 +77,7 @@ def test_of_what_is_beyond_the_oldest_the_id_says_the_policy(db: sqlite3.Connect
 
 def test_what_was_read_serves_for_a_while_and_for_longer_where_it_took_long(db: sqlite3.Connection) -> None:
     add(db, at=1)
-    # It takes 2 s by this clock, so it serves for 40.
+    # The count takes 2 s by this clock, so it is reused for 40 s.
     times = chain([0.0, 2.0], [41.0], count(43.0, 0.0))
     unfinished = Unfinished(lambda: next(times))
     assert unfinished.read(db, WANTED)[0]["count"] == 1

@@ -1,4 +1,4 @@
-"""What a hub remembers of workers that have gone, for how long, and how much of it the file keeps."""
+"""What a hub remembers of workers that have left, for how long, and how much of it the file keeps."""
 
 import json
 from collections.abc import Iterator

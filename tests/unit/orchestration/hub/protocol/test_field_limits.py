@@ -1,4 +1,4 @@
-"""Every text that comes into the hub has a limit, in one table; what goes out is within what readers take."""
+"""Every text that enters the hub has a limit in one table, and everything the hub sends is within readers' limits."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,4 +1,4 @@
-"""The hub's time: carried on by the time since boot, and never moved by a jump of the wall clock while it runs."""
+"""The hub's time follows the time since boot, and never jumps with the wall clock while the hub runs."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def machine() -> FakeMachine:
 
 
 def later(clock: SystemClock, machine: FakeMachine, **time: float) -> timedelta:
-    """How much hub time passes while so much time does."""
+    """The hub time that passes while this much real time does."""
     before = clock.now()
     machine.runs(clock, **time)
     return clock.now() - before
 
 
 def test_a_clock_that_was_ahead_for_a_moment_freezes_nothing(machine: FakeMachine) -> None:
-    """Two days ahead for 0.2 s: two days of the hub's time once passed at once, and the next two days did not pass."""
+    """The clock is two days ahead for 0.2 s. Once the hub's time jumped by two days, and then stood still for two."""
     clock = SystemClock(machine)
     before = clock.now()
     machine.set_wall(days=2)

@@ -1,4 +1,4 @@
-"""The way into an event loop from other threads: nothing is lost, nothing overtakes, and a failure stops nobody."""
+"""Calls into an event loop from other threads: none is lost or overtakes another, and a failure stops no other."""
 
 from __future__ import annotations
 
