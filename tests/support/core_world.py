@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -45,6 +46,7 @@ from orchestration.service.digests import HubDigests
 from orchestration.service.fulfilment_starts import HubFulfilments
 from orchestration.service.intents import HubIntents
 from orchestration.service.request_ids import RequestIds
+from orchestration.service.tickets import Ticket
 from tests.support import PATIENCE_S, hub_forms, looking
 from tests.support.board import AllNew, Board, BoardActions, BoardOutcomes, BoardPhones, NoFulfilments
 from tests.support.book import CORE as BOOK
@@ -112,18 +114,23 @@ class CoreWorld:
         shown: Identity | None = None,
         command_id: str | None = None,
     ) -> Verdict:
-        """Decides on the request as it stands, or on what was `shown`."""
-        ticket = await self.service.decide(
-            request_id,
-            by(actor),
-            choice,
-            shown=shown or await self.service.identity(request_id),
-            round=round,
-            comment=comment,
-            edits=edits,
-            command_id=command_id,
-        )
-        return await self.service.verdict(ticket)
+        """Decides on the request as it stands, or on what was `shown`; repeats it where a busy hub does not answer."""
+        seen = shown or await self.service.identity(request_id)
+        one = command_id or secrets.token_hex(8)
+
+        def once() -> Awaitable[Ticket]:
+            return self.service.decide(
+                request_id,
+                by(actor),
+                choice,
+                shown=seen,
+                round=round,
+                comment=comment,
+                edits=edits,
+                command_id=one,
+            )
+
+        return await self.service.verdict(await insisted(once))
 
     async def delegate(
         self, request_id: str, actor: str, to: str, round: int = 1, *, shown: Identity | None = None
