@@ -104,21 +104,21 @@ def _serve(arguments: list[str], run_once: Collection[str]) -> int:
     return 0
 
 
+def _leave_to_the_pipe(_number: int, _frame: object) -> None:
+    """Does nothing. Without a handler in Python the interpreter would write nothing to the pipe."""
+
+
 def stop_signal() -> Callable[[], None]:
     """Listens for SIGINT and SIGTERM from now on; returns a function that waits for the first of them.
 
-    A signal handler interrupts the main thread anywhere, so it must take no lock. With a `threading.Event`, the
-    interrupted wait could hold the event's lock, and the process would hang.
+    The interpreter writes to the pipe when the signal arrives. A handler in Python would run only once the main thread
+    runs Python again: never, if the signal arrives right before that thread begins to read.
     """
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
-
-    def on_signal(_number: int, _frame: object) -> None:
-        with suppress(BlockingIOError):  # the pipe is full of signals already
-            os.write(writing, b"s")
-
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, on_signal)
+        signal.signal(number, _leave_to_the_pipe)
 
     def wait() -> None:
         os.read(reading, 1)

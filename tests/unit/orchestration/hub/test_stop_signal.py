@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
@@ -17,6 +18,7 @@ from orchestration.hub.command import stop_signal
 def restored() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
+    signal.set_wakeup_fd(-1)
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -52,6 +54,23 @@ def test_a_signal_in_the_middle_of_the_wait_for_one_holds_nothing_up() -> None:
             break
         line += 1
     assert line > 1
+
+
+@pytest.mark.timeout(10)
+def test_a_signal_that_does_not_interrupt_the_wait_ends_it() -> None:
+    """As one does that arrives right before the wait begins to read: here another thread takes it."""
+    wait = stop_signal()
+    main = threading.get_ident()
+
+    def kill() -> None:
+        while sys._current_frames()[main].f_code is not wait.__code__:
+            pass
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    wait()
+    killer.join()
 
 
 @pytest.mark.timeout(10)
